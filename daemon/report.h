@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// What the control socket can say of a disk: plain values, taken on the control thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ring/grants.h"
+
+namespace tapring {
+
+/// Totals since the disk was connected. Times are sums over the requests, from when a request was
+/// taken out of the ring to when its response was put there.
+struct DiskCounters {
+  uint64_t reads = 0;
+  uint64_t writes = 0;
+  uint64_t flushes = 0;
+  uint64_t read_bytes = 0;
+  uint64_t written_bytes = 0;
+  uint64_t errors = 0;       ///< answered BLKIF_RSP_ERROR
+  uint64_t unsupported = 0;  ///< answered BLKIF_RSP_EOPNOTSUPP
+  uint64_t read_ns = 0;
+  uint64_t write_ns = 0;
+  uint64_t flush_ns = 0;
+  uint64_t wakeups = 0;        ///< events that brought requests
+  uint64_t notifications = 0;  ///< events sent to the guest
+  uint64_t in_flight = 0;      ///< taken and not yet answered, now
+};
+
+struct DiskReport {
+  std::string disk;  ///< "DOMAIN/VDEV", as commands name it: "0/xvda"
+  DomainId domain = 0;
+  uint32_t device = 0;  ///< the vbd's number, 51712 for xvda
+  std::string kind;     ///< of backend: vbd, vbd3, qdisk
+  std::string vdev;
+  std::string mode;    ///< "r" or "w"
+  std::string format;  ///< "raw", "aio"; empty if not known
+  std::string path;
+  /// "claiming", "opening", "waiting" (for the frontend or the hotplug script), "connecting",
+  /// "connected", "closing", "closed", "refused", "kernel" (left to xen-blkback)
+  std::string state;
+  std::string reason;  ///< why it is not connected, and the remedy; empty if there is none
+  uint32_t backend_state = 0;
+  uint32_t frontend_state = 0;  ///< 0: there is no frontend
+  uint64_t size_bytes = 0;
+  uint32_t queues = 0;
+  uint32_t ring_pages = 0;  ///< of each queue
+  std::string protocol;     ///< "x86_64-abi", "x86_32-abi", "arm-abi"; empty before negotiation
+  uint32_t worker = 0;
+  std::vector<std::string> notices;  ///< what an administrator may want to know, such as why the
+                                     ///< page cache is used after all
+  DiskCounters counters;
+};
+
+/// Who can report: the server.
+class Reporter {
+ public:
+  virtual ~Reporter() = default;
+  virtual std::vector<DiskReport> report() const = 0;
+};
+
+}  // namespace tapring

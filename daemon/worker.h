@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// What the disks on one thread share: its loop, its bounce memory, its batch of grant copies.
+#pragma once
+
+#include <cstddef>
+
+#include "ring/buffers.h"
+#include "ring/event_channel.h"
+#include "ring/grant_batch.h"
+#include "ring/grants.h"
+#include "ring/loop.h"
+
+namespace tapring {
+
+/// Everything here is for the loop's thread; Loop::post is the door.
+class Worker {
+ public:
+  /// What the loop, the grant table and the event channels are made of differs by world; all
+  /// outlive the worker.
+  Worker(Loop& loop, GrantTable& grants, EventChannel& events, std::size_t arena_bytes)
+      : loop_(loop), grants_(grants), events_(events), buffers_(loop, arena_bytes),
+        copies_(loop, grants) {}
+
+  Loop& loop() noexcept { return loop_; }
+  GrantTable& grants() noexcept { return grants_; }
+  EventChannel& events() noexcept { return events_; }
+  BufferPool& buffers() noexcept { return buffers_; }
+  GrantBatch& copies() noexcept { return copies_; }
+
+ private:
+  Loop& loop_;
+  GrantTable& grants_;
+  EventChannel& events_;
+  BufferPool buffers_;
+  GrantBatch copies_;
+};
+
+}  // namespace tapring

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#include "ring/back_ring.h"
+
+#include <array>
+#include <atomic>
+#include <cassert>
+#include <cstring>
+
+namespace tapring {
+namespace {
+
+constexpr std::size_t kMaxEntryBytes = kLayout64.entry_bytes;
+
+/// Copies out of shared memory exactly once: through volatile words, so that the compiler neither
+/// reads again nor skips. Entries are 4-byte aligned and multiples of 4 bytes long.
+void copy_once(std::span<const std::byte> shared, std::span<std::byte> copy) noexcept {
+  const auto* words = reinterpret_cast<const volatile uint32_t*>(shared.data());
+  for (std::size_t i = 0; i < copy.size() / 4; ++i) {
+    const uint32_t word = words[i];
+    std::memcpy(copy.data() + i * 4, &word, 4);
+  }
+}
+
+}  // namespace
+
+BackRing::BackRing(std::span<std::byte> pages, Abi abi) noexcept
+    : pages_(pages), abi_(abi), size_(ring_entries(abi, pages.size() / kXenPageBytes)) {
+  response_producer_ = load_index(SharedRingLayout::response_producer);
+  responses_pushed_ = response_producer_;
+  request_consumer_ = response_producer_;
+}
+
+std::optional<Request> BackRing::take() noexcept {
+  if (broken_) return std::nullopt;
+  const uint32_t producer = load_index(SharedRingLayout::request_producer);
+  if (producer - response_producer_ > size_) {
+    broken_ = true;
+    return std::nullopt;
+  }
+  // A producer that went back below what was taken shows as more than the ring holds, or as
+  // nothing new.
+  if (producer == request_consumer_) return std::nullopt;
+  if (producer - request_consumer_ > size_) {
+    broken_ = true;
+    return std::nullopt;
+  }
+  const std::size_t bytes = layout_of(abi_).entry_bytes;
+  std::array<std::byte, kMaxEntryBytes> copy;
+  copy_once(entry(request_consumer_), std::span(copy).first(bytes));
+  ++request_consumer_;
+  return decode_request(abi_, std::span(copy).first(bytes));
+}
+
+bool BackRing::arm() noexcept {
+  if (broken_) return false;
+  store_index(SharedRingLayout::request_event, request_consumer_ + 1);
+  // The event index must be out before the producer is read: else both sides may sleep.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return load_index(SharedRingLayout::request_producer) != request_consumer_;
+}
+
+void BackRing::respond(uint64_t id, uint8_t operation, BlkifStatus status) noexcept {
+  assert(in_flight() > 0);
+  // Field by field: a whole struct would carry our stack's bytes in its padding (XSA-216).
+  const std::span<std::byte> slot = entry(response_producer_);
+  std::memcpy(slot.subspan(ResponseLayout::id, sizeof id).data(), &id, sizeof id);
+  slot[ResponseLayout::operation] = std::byte{operation};
+  std::memcpy(slot.subspan(ResponseLayout::status, sizeof status).data(), &status, sizeof status);
+  ++response_producer_;
+}
+
+bool BackRing::push() noexcept {
+  const uint32_t before = responses_pushed_;
+  if (before == response_producer_) return false;
+  store_index(SharedRingLayout::response_producer, response_producer_);
+  responses_pushed_ = response_producer_;
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const uint32_t wanted = load_index(SharedRingLayout::response_event);
+  return response_producer_ - wanted < response_producer_ - before;
+}
+
+uint32_t BackRing::unanswered() const noexcept {
+  return load_index(SharedRingLayout::request_producer) - response_producer_;
+}
+
+uint32_t BackRing::load_index(std::size_t offset) const noexcept {
+  auto& index = *reinterpret_cast<uint32_t*>(pages_.subspan(offset, 4).data());
+  return std::atomic_ref(index).load(std::memory_order_acquire);
+}
+
+void BackRing::store_index(std::size_t offset, uint32_t value) noexcept {
+  auto& index = *reinterpret_cast<uint32_t*>(pages_.subspan(offset, 4).data());
+  std::atomic_ref(index).store(value, std::memory_order_release);
+}
+
+std::span<std::byte> BackRing::entry(uint32_t index) const noexcept {
+  const std::size_t bytes = layout_of(abi_).entry_bytes;
+  return pages_.subspan(SharedRingLayout::entries + (index & (size_ - 1)) * bytes, bytes);
+}
+
+}  // namespace tapring

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// The doors between threads: each thread that may be handed work is an Executor.
+#pragma once
+
+#include <functional>
+
+namespace tapring {
+
+using Work = std::move_only_function<void()>;
+
+/// Runs work later, on a thread of its own choosing.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+
+  /// Queues `work`. May be called from any thread; returns at once.
+  virtual void post(Work work) = 0;
+};
+
+}  // namespace tapring

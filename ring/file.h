@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// What an image does its I/O through.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "ring/error.h"
+#include "ring/task.h"
+
+namespace tapring {
+
+using Buffers = std::span<const iovec>;
+
+/// An open file or block device on one Loop.
+///
+/// Short transfers, EINTR and EAGAIN end inside. Buffers stay valid until the task is done. Requests
+/// may overlap in time and finish in any order.
+class File {
+ public:
+  virtual ~File() = default;
+
+  /// Fills all of `into`; ends with an error where the file does.
+  virtual Task<Error> read(uint64_t offset, Buffers into) = 0;
+
+  /// Writes all of `from`. Done means readable, not durable.
+  virtual Task<Error> write(uint64_t offset, Buffers from) = 0;
+
+  /// Makes durable every write that was done before the call (fdatasync).
+  virtual Task<Error> sync() = 0;
+
+  /// Gives the descriptor, and with it every lock, back. The last call, after every other task.
+  virtual Task<Error> close() = 0;
+};
+
+}  // namespace tapring

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Guest memory that a guest granted us: the port. xen_grants is the real one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include "ring/error.h"
+
+namespace tapring {
+
+using DomainId = uint16_t;
+using GrantRef = uint32_t;
+
+/// The unit of granting on x86 and arm (XEN_PAGE_SIZE of Linux).
+inline constexpr std::size_t kXenPageBytes = 4096;
+
+/// One copy between a granted page and our memory; `failed` is its result.
+struct GrantCopy {
+  std::byte* local = nullptr;
+  GrantRef ref = 0;
+  DomainId domain = 0;
+  uint16_t offset = 0;  ///< bytes into the granted page; offset + length stay inside it
+  uint16_t length = 0;  ///< bytes
+  bool to_guest = false;
+  bool failed = false;
+};
+
+/// What other domains granted to this one. Each object is for one thread.
+class GrantTable {
+ public:
+  virtual ~GrantTable() = default;
+
+  /// Maps pages of one domain side by side, readable and writable; all of them or none.
+  virtual Result<std::span<std::byte>> map(DomainId domain, std::span<const GrantRef> refs) = 0;
+
+  /// Undoes one map() whole.
+  virtual void unmap(std::span<std::byte> pages) = 0;
+
+  /// Does every copy, in one call to Xen; each says for itself whether it failed. An Error means
+  /// that none can be relied on.
+  virtual Error copy(std::span<GrantCopy> copies) = 0;
+};
+
+/// Granted pages that are mapped for as long as this lives.
+class GrantMapping {
+ public:
+  GrantMapping() = default;
+  GrantMapping(GrantTable& table, std::span<std::byte> pages) noexcept
+      : table_(&table), pages_(pages) {}
+  GrantMapping(GrantMapping&& other) noexcept
+      : table_(std::exchange(other.table_, nullptr)), pages_(std::exchange(other.pages_, {})) {}
+  GrantMapping& operator=(GrantMapping&& other) noexcept {
+    std::swap(table_, other.table_);
+    std::swap(pages_, other.pages_);
+    return *this;
+  }
+  ~GrantMapping() {
+    if (table_ != nullptr) table_->unmap(pages_);
+  }
+
+  std::span<std::byte> pages() const noexcept { return pages_; }
+
+ private:
+  GrantTable* table_ = nullptr;
+  std::span<std::byte> pages_;
+};
+
+}  // namespace tapring

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Opening a file: may block for as long as the storage likes, so never on a loop or on the control
+// thread. The result crosses to the loop that uses it (Loop::file).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "ring/unique_fd.h"
+
+namespace tapring {
+
+enum class Caching : uint8_t {
+  page_cache,
+  direct,  ///< O_DIRECT where the storage takes 512-byte I/O that way, else the page cache
+};
+
+struct FileOptions {
+  std::string path;
+  bool read_only = false;
+  Caching caching = Caching::page_cache;
+};
+
+/// An open regular file or block device, and what is known of it.
+struct OpenFile {
+  UniqueFd fd;
+  std::string path;
+  uint64_t size_bytes = 0;
+  uint32_t physical_block_bytes = 512;  ///< what the storage writes at once, for the guest to know
+  bool direct = false;
+  bool block_device = false;
+  std::string direct_refused;  ///< why `direct` was asked for and not given; else empty
+};
+
+/// Blocks. Throws std::system_error that names the path, and what to do where that is known.
+OpenFile open_file(const FileOptions& options);
+
+}  // namespace tapring

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// A guest's request as a value of ours: decoded from bytes that were copied out of the ring once.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "ring/blkif.h"
+#include "ring/grants.h"
+
+namespace tapring {
+
+/// Part of a granted page, in sectors of 512 bytes, both ends included.
+struct Segment {
+  GrantRef ref;
+  uint8_t first_sector;
+  uint8_t last_sector;
+
+  constexpr uint32_t sectors() const noexcept { return 1U + last_sector - first_sector; }
+};
+
+/// One request. Nothing in it is to be trusted before check() has accepted it.
+struct Request {
+  uint64_t id;
+  uint64_t sector;
+  uint8_t operation;      ///< as the guest wrote it, for an indirect request the inner one; the
+                          ///< response repeats it
+  bool indirect;
+  uint16_t segment_count;
+  std::array<Segment, kDirectSegments> segments;  ///< of a direct request, first segment_count
+  GrantRef indirect_ref;  ///< of an indirect request: the page its segments are listed in
+};
+
+/// Decodes one ring entry; any bytes give some Request. `entry` is a private copy of
+/// layout_of(abi).entry_bytes.
+Request decode_request(Abi abi, std::span<const std::byte> entry) noexcept;
+
+/// Decodes the segment list of an indirect request from a private copy of its page.
+void decode_segments(std::span<const std::byte> list, std::span<Segment> segments) noexcept;
+
+/// What a disk lets a request do.
+struct RequestLimits {
+  uint64_t sectors;  ///< the disk's size
+  bool read_only;
+};
+
+/// Why a request is answered without I/O; nullopt if it may go on. For an indirect request its
+/// segments are still to be checked.
+std::optional<BlkifStatus> check_request(const Request& request,
+                                         const RequestLimits& limits) noexcept;
+
+/// The sectors that `segments` hold together; nullopt if a segment leaves its page or the range
+/// from `sector` on leaves the disk.
+std::optional<uint32_t> check_segments(std::span<const Segment> segments, uint64_t sector,
+                                       const RequestLimits& limits) noexcept;
+
+}  // namespace tapring

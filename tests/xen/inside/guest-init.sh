@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# A PV guest's only program: runs the lines that dom0 types at its console, "TAG command", and
+# answers each with "TAG exit CODE".
+export PATH=/usr/bin:/bb
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/shm
+mount -t tmpfs tmpfs /dev/shm
+exec </dev/hvc0 >/dev/hvc0 2>&1
+stty -echo
+modprobe xen-blkfront
+modprobe crc32c_generic
+echo "guest ready"
+while read -r tag command; do
+    sh -c "$command" </dev/null
+    echo "$tag exit $?"
+done
