@@ -44,12 +44,12 @@ def make_stand_ins(directory):
     """Fills a directory with the stand-ins."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    needed = {name for name, _ in _symbols(PROGRAM, "U")}
+    needed = set(_symbols(PROGRAM, "U"))
     loaded = re.findall(r"(\S+) => (/\S+)", run("ldd", PROGRAM))
     for soname, library in loaded:
         if _UNUSED.match(soname):
-            offered = [pair for pair in _symbols(library, "TWiBDRV") if pair[0] in needed]
-            _write_stand_in(soname, sorted(set(offered)), directory)
+            offered = set(_symbols(library, "TWiBDRV"))
+            _write_stand_in(soname, sorted(needed & offered), directory)
 
 
 def add_to(tree, stand_ins):

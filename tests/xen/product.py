@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""What is under test, as put into dom0 at boot: nothing of it is part of the cached images."""
+
+import pathlib
+import shutil
+
+from image.tree import libraries
+
+_PROGRAMS = ("tapringd", "tapring")
+
+_INSTALL_FILES = """\
+# Into a running root's place before its init starts. The image's own libraries win: they are the
+# same files, from the same host.
+cp -n /host/tapring/lib/* /usr/lib/x86_64-linux-gnu/
+cp /host/tapring/bin/* /usr/bin/
+cp /host/tapring/block-tapring /etc/xen/scripts/
+"""
+
+_INSTALL_PACKAGE = """\
+dpkg --install /host/tapring/*.deb
+"""
+
+
+class Product:
+    """tapring as built in `build`, with what belongs to it in the source tree."""
+
+    def __init__(self, source, build):
+        self.source = pathlib.Path(source)
+        self.build = pathlib.Path(build)
+
+    def missing(self):
+        wanted = [self.build / "bin" / name for name in _PROGRAMS]
+        wanted.append(self.source / "systemd/block-tapring")
+        return [path for path in wanted if not path.exists()]
+
+    def package(self):
+        """The newest .deb of the build, or None."""
+        debs = sorted(self.build.glob("*.deb"), key=lambda path: path.stat().st_mtime)
+        return debs[-1] if debs else None
+
+    def _put_files(self, target):
+        for name in ("bin", "lib"):
+            (target / name).mkdir()
+        for name in _PROGRAMS:
+            program = self.build / "bin" / name
+            shutil.copy2(program, target / "bin" / name)
+            for library in libraries(program):
+                shutil.copy2(library, target / "lib")
+        shutil.copy2(self.source / "systemd/block-tapring", target)
+        (target / "block-tapring").chmod(0o755)
+
+    def put(self, variant, share):
+        """Fills the share and returns the commands that install it before dom0's init."""
+        target = share / "tapring"
+        target.mkdir()
+        if variant == "systemd":
+            shutil.copy2(self.package(), target)
+            return _INSTALL_PACKAGE
+        self._put_files(target)
+        return _INSTALL_FILES
