@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include "ring/uring_file.h"
+
+#include <cerrno>
+#include <cstddef>
+
+namespace tapring {
+namespace {
+
+// A file that never stops saying "again" must not hold its guest for ever.
+constexpr int kMaxRetries = 1000;
+
+bool is_transient(int result) noexcept { return result == -EINTR || result == -EAGAIN; }
+
+}  // namespace
+
+Task<Error> UringFile::read(uint64_t offset, Buffers into) {
+  return transfer(Direction::read, offset, into);
+}
+
+Task<Error> UringFile::write(uint64_t offset, Buffers from) {
+  return transfer(Direction::write, offset, from);
+}
+
+Task<Error> UringFile::transfer(Direction direction, uint64_t offset, Buffers buffers) {
+  int retries = 0;
+  for (iovec rest : buffers) {
+    while (rest.iov_len > 0) {
+      UringLoop::Submission submission(loop_);
+      prepare(submission.sqe(), direction, offset, rest);
+      const int result = co_await submission;
+      if (is_transient(result) && ++retries < kMaxRetries) continue;
+      if (result < 0) co_return system_error_code(result);
+      // The file ends here, although it did not when it was opened.
+      if (result == 0) co_return system_error_code(EIO);
+      const auto done = static_cast<std::size_t>(result);
+      rest.iov_base = static_cast<std::byte*>(rest.iov_base) + done;
+      rest.iov_len -= done;
+      offset += done;
+    }
+  }
+  co_return Error{};
+}
+
+void UringFile::prepare(io_uring_sqe* sqe, Direction direction, uint64_t offset,
+                        const iovec& rest) const {
+  const auto bytes = static_cast<unsigned>(rest.iov_len);
+  const bool registered = loop_.is_registered(rest.iov_base, rest.iov_len);
+  if (direction == Direction::read) {
+    if (registered) {
+      io_uring_prep_read_fixed(sqe, fd_.get(), rest.iov_base, bytes, offset, 0);
+    } else {
+      io_uring_prep_read(sqe, fd_.get(), rest.iov_base, bytes, offset);
+    }
+  } else {
+    if (registered) {
+      io_uring_prep_write_fixed(sqe, fd_.get(), rest.iov_base, bytes, offset, 0);
+    } else {
+      io_uring_prep_write(sqe, fd_.get(), rest.iov_base, bytes, offset);
+    }
+  }
+}
+
+Task<Error> UringFile::sync() {
+  int result = -EINTR;
+  for (int retries = 0; is_transient(result) && retries < kMaxRetries; ++retries) {
+    UringLoop::Submission submission(loop_);
+    io_uring_prep_fsync(submission.sqe(), fd_.get(), IORING_FSYNC_DATASYNC);
+    result = co_await submission;
+  }
+  co_return result < 0 ? system_error_code(result) : Error{};
+}
+
+Task<Error> UringFile::close() {
+  UringLoop::Submission submission(loop_);
+  io_uring_prep_close(submission.sqe(), fd_.release());
+  const int result = co_await submission;
+  co_return result < 0 ? system_error_code(result) : Error{};
+}
+
+}  // namespace tapring

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#include "ring/uring_loop.h"
+
+#include <sys/eventfd.h>
+
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <system_error>
+
+#include "ring/open_file.h"
+#include "ring/uring_file.h"
+
+namespace tapring {
+namespace {
+
+std::string remedy_for(int error) {
+  switch (error) {
+    case ENOSYS: return "this kernel has no io_uring: Linux 5.10 or later is needed";
+    case EPERM: return "io_uring is forbidden: see kernel.io_uring_disabled and the service's "
+                       "SystemCallFilter=";
+    case ENOMEM: return "raise LimitMEMLOCK= of the service";
+    default: return "setting up io_uring";
+  }
+}
+
+}  // namespace
+
+UringLoop::Ring::Ring(unsigned entries) {
+  // From Linux 6.1, 5.19 and before: completions are run when we ask for them, in our own calls.
+  constexpr std::array<unsigned, 3> kFlags{IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+                                           IORING_SETUP_COOP_TASKRUN, 0};
+  int error = -EINVAL;
+  for (std::size_t i = 0; i < kFlags.size() && error == -EINVAL; ++i) {
+    io_uring_params parameters{};
+    parameters.flags = kFlags[i] | IORING_SETUP_CQSIZE;
+    parameters.cq_entries = entries * 4;
+    error = io_uring_queue_init_params(entries, &uring, &parameters);
+  }
+  if (error < 0) throw std::system_error(-error, std::system_category(), remedy_for(-error));
+}
+
+UringLoop::UringLoop(unsigned entries) : ring_(entries), waker_(*this) { waker_.arm(); }
+
+UringLoop::~UringLoop() = default;
+
+io_uring_sqe& UringLoop::next_sqe() {
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring_.uring);
+  while (sqe == nullptr) {
+    const int error = io_uring_submit(&ring_.uring);
+    if (error < 0 && error != -EBUSY && error != -EAGAIN && error != -EINTR) {
+      throw std::system_error(-error, std::system_category(), "submitting to io_uring");
+    }
+    sqe = io_uring_get_sqe(&ring_.uring);
+  }
+  return *sqe;
+}
+
+bool UringLoop::register_memory(std::span<std::byte> memory) {
+  const iovec whole{memory.data(), memory.size()};
+  const int error = io_uring_register_buffers(&ring_.uring, &whole, 1);
+  if (error < 0) {
+    errno = -error;
+    return false;
+  }
+  registered_ = memory;
+  return true;
+}
+
+bool UringLoop::is_registered(const void* data, std::size_t bytes) const noexcept {
+  const auto* begin = static_cast<const std::byte*>(data);
+  return !registered_.empty() && begin >= registered_.data() &&
+         begin + bytes <= registered_.data() + registered_.size();
+}
+
+std::unique_ptr<File> UringLoop::file(OpenFile file) {
+  return std::make_unique<UringFile>(*this, std::move(file));
+}
+
+void UringLoop::submit_and_wait(bool may_block) {
+  const int result = may_block ? io_uring_submit_and_wait(&ring_.uring, 1)
+                               : io_uring_submit_and_get_events(&ring_.uring);
+  // Interrupted or full for now: what is there is collected, the rest is submitted next turn.
+  if (result < 0 && result != -EINTR && result != -EBUSY && result != -EAGAIN) {
+    throw std::system_error(-result, std::system_category(), "waiting on io_uring");
+  }
+}
+
+void UringLoop::wait(bool may_block) {
+  submit_and_wait(may_block);
+  // Collected first, run after: what runs may submit, and the queue is not walked under its feet.
+  completed_.clear();
+  unsigned head;
+  io_uring_cqe* cqe;
+  io_uring_for_each_cqe(&ring_.uring, head, cqe) {
+    completed_.emplace_back(static_cast<Completion*>(io_uring_cqe_get_data(cqe)), cqe->res);
+  }
+  io_uring_cq_advance(&ring_.uring, static_cast<unsigned>(completed_.size()));
+  for (const auto& [completion, result] : completed_) completion->completed(result);
+}
+
+UringLoop::Waker::Waker(UringLoop& loop) : loop_(loop), event_(::eventfd(0, EFD_CLOEXEC)) {
+  if (!event_) throw std::system_error(errno, std::system_category(), "eventfd");
+}
+
+void UringLoop::Waker::arm() {
+  io_uring_sqe& sqe = loop_.next_sqe();
+  io_uring_prep_read(&sqe, event_.get(), &count_, sizeof count_, 0);
+  io_uring_sqe_set_data(&sqe, static_cast<Completion*>(this));
+}
+
+void UringLoop::Waker::wake() noexcept {
+  const uint64_t one = 1;
+  // Fails only when the counter is full, and then the loop is awake.
+  [[maybe_unused]] const ssize_t written = ::write(event_.get(), &one, sizeof one);
+}
+
+void UringLoop::Waker::completed(int) noexcept { arm(); }
+
+}  // namespace tapring

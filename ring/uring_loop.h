@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// The Loop of production: one io_uring, to which everything that a turn queued is submitted at
+// once, together with the wait for the next.
+#pragma once
+
+#include <liburing.h>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "ring/loop.h"
+#include "ring/unique_fd.h"
+
+namespace tapring {
+
+/// Told the result of one submission: a count or a negative errno.
+class Completion {
+ public:
+  virtual void completed(int result) noexcept = 0;
+
+ protected:
+  ~Completion() = default;
+};
+
+/// Built and used on one thread, as the kernel is told that there is a single issuer.
+class UringLoop final : public Loop {
+ public:
+  /// `entries`: what one turn submits in a single call; more takes more calls. Throws
+  /// std::system_error with what to do about it.
+  explicit UringLoop(unsigned entries = 512);
+  ~UringLoop() override;
+
+  /// A submission queue entry to prepare; then set_data() it. Submits to make room.
+  io_uring_sqe& next_sqe();
+
+  /// Registers memory for read_fixed and write_fixed, which saves the kernel pinning its pages for
+  /// each request. Returns false, with errno set, where the kernel refuses: things work without.
+  bool register_memory(std::span<std::byte> memory);
+
+  /// Whether io_uring knows all of `data` as its registered buffer 0.
+  bool is_registered(const void* data, std::size_t bytes) const noexcept;
+
+  std::unique_ptr<File> file(OpenFile file) override;
+
+  /// One awaitable submission. Prepare sqe() first, then co_await it; no other await between.
+  class Submission final : public Completion {
+   public:
+    explicit Submission(UringLoop& loop) : sqe_(loop.next_sqe()) {}
+    io_uring_sqe* sqe() noexcept { return &sqe_; }
+
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> waiter) noexcept {
+      waiter_ = waiter;
+      io_uring_sqe_set_data(&sqe_, static_cast<Completion*>(this));
+    }
+    int await_resume() const noexcept { return result_; }
+
+    void completed(int result) noexcept override {
+      result_ = result;
+      waiter_.resume();
+    }
+
+   private:
+    io_uring_sqe& sqe_;
+    std::coroutine_handle<> waiter_;
+    int result_ = 0;
+  };
+
+ private:
+  /// Keeps a read of the eventfd queued, which post() and stop() write to.
+  class Waker final : public Completion {
+   public:
+    explicit Waker(UringLoop& loop);
+    void arm();
+    void wake() noexcept;
+    void completed(int result) noexcept override;
+
+   private:
+    UringLoop& loop_;
+    UniqueFd event_;
+    uint64_t count_ = 0;
+  };
+
+  void wait(bool may_block) override;
+  void wake() override { waker_.wake(); }
+  void submit_and_wait(bool may_block);
+
+  struct Ring {
+    explicit Ring(unsigned entries);
+    ~Ring() { io_uring_queue_exit(&uring); }
+    Ring(const Ring&) = delete;
+    Ring& operator=(const Ring&) = delete;
+    io_uring uring{};
+  };
+
+  Ring ring_;
+  Waker waker_;
+  std::span<std::byte> registered_;
+  std::vector<std::pair<Completion*, int>> completed_;
+};
+
+}  // namespace tapring

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// The grant table of production: libxengnttab over /dev/xen/gntdev.
+#pragma once
+
+#include <xengnttab.h>
+
+#include <memory>
+#include <vector>
+
+#include "ring/grants.h"
+
+namespace tapring {
+
+class XenGrants final : public GrantTable {
+ public:
+  /// Throws std::system_error when /dev/xen/gntdev cannot be opened.
+  XenGrants();
+
+  Result<std::span<std::byte>> map(DomainId domain, std::span<const GrantRef> refs) override;
+  void unmap(std::span<std::byte> pages) override;
+  Error copy(std::span<GrantCopy> copies) override;
+
+ private:
+  struct Close {
+    void operator()(xengnttab_handle* handle) const noexcept { xengnttab_close(handle); }
+  };
+  std::unique_ptr<xengnttab_handle, Close> handle_;
+  std::vector<xengnttab_grant_copy_segment_t> segments_;  // kept for its capacity
+};
+
+}  // namespace tapring
