@@ -75,6 +75,28 @@ std::string why_not_direct(const OpenFile& file) {
   return {};
 }
 
+void clear_status_flags(const OpenFile& file) {
+  if (::fcntl(file.fd.get(), F_SETFL, 0) != 0) refuse(errno, "fcntl " + file.path);
+}
+
+void go_direct(OpenFile& file) {
+  const std::string refusal = why_not_direct(file);
+  file.direct = refusal.empty();
+  if (file.direct) return;
+  clear_status_flags(file);
+  file.notices.push_back("through the page cache, not O_DIRECT: " + refusal);
+}
+
+void lock(const FileOptions& options, OpenFile& file) {
+  try {
+    if (lock_file(file.fd.get(), options.sharing, options.lock_wait)) return;
+  } catch (const std::system_error& error) {
+    file.notices.push_back(std::string("not locked against other users: ") + error.what());
+    return;
+  }
+  refuse(EBUSY, "lock " + file.path + " (another disk, QEMU or qemu-img uses it: see tapring list)");
+}
+
 }  // namespace
 
 OpenFile open_file(const FileOptions& options) {
@@ -92,14 +114,9 @@ OpenFile open_file(const FileOptions& options) {
   } else {
     refuse(EINVAL, options.path + " is no regular file and no block device");
   }
-  if (::fcntl(file.fd.get(), F_SETFL, 0) != 0) refuse(errno, "fcntl " + options.path);
-  if (options.caching == Caching::direct) {
-    file.direct_refused = why_not_direct(file);
-    file.direct = file.direct_refused.empty();
-    if (!file.direct && ::fcntl(file.fd.get(), F_SETFL, 0) != 0) {
-      refuse(errno, "fcntl " + options.path);
-    }
-  }
+  clear_status_flags(file);
+  lock(options, file);
+  if (options.caching == Caching::direct) go_direct(file);
   return file;
 }
 

@@ -3,9 +3,12 @@
 // thread. The result crosses to the loop that uses it (Loop::file).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "ring/file_lock.h"
 #include "ring/unique_fd.h"
 
 namespace tapring {
@@ -19,6 +22,8 @@ struct FileOptions {
   std::string path;
   bool read_only = false;
   Caching caching = Caching::page_cache;
+  Sharing sharing = Sharing::exclusive;
+  std::chrono::milliseconds lock_wait{0};  ///< how long another user of the file may take to leave
 };
 
 /// An open regular file or block device, and what is known of it.
@@ -29,7 +34,7 @@ struct OpenFile {
   uint32_t physical_block_bytes = 512;  ///< what the storage writes at once, for the guest to know
   bool direct = false;
   bool block_device = false;
-  std::string direct_refused;  ///< why `direct` was asked for and not given; else empty
+  std::vector<std::string> notices;  ///< what was not done as asked, and why
 };
 
 /// Blocks. Throws std::system_error that names the path, and what to do where that is known.

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// The table of drivers. The format of an image is stated by whoever attaches it and never guessed
+// from its bytes: a guest can write any bytes it likes.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "formats/image.h"
+
+namespace tapring {
+
+struct Format {
+  std::string_view name;  ///< as disk lines spell it
+  /// Opens the image and checks its metadata. May block as long as the storage does. Throws
+  /// std::system_error that names the file and what to do.
+  std::unique_ptr<OpenImage> (*open)(const ImageOptions& options);
+};
+
+std::span<const Format> all_formats() noexcept;
+
+/// nullptr if there is no driver of that name.
+const Format* find_format(std::string_view name) noexcept;
+
+}  // namespace tapring

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// The contract between a disk and its format: start here to write a driver.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ring/error.h"
+#include "ring/file.h"
+#include "ring/loop.h"
+#include "ring/task.h"
+
+namespace tapring {
+
+/// What an image is and offers. Fixed while it is open.
+struct Geometry {
+  uint64_t size_bytes = 0;               ///< a multiple of 512, and not 0
+  uint32_t physical_sector_bytes = 512;  ///< what the storage writes at once
+  bool read_only = false;
+};
+
+/// An open disk image on one Loop, for that loop's thread.
+///
+/// The caller keeps every range in multiples of 512 bytes and inside the image, never writes to a
+/// read-only one, keeps buffers valid until the task is done, and writes no more after a flush has
+/// failed. Requests may overlap in time and finish in any order.
+class Image {
+ public:
+  virtual ~Image() = default;
+
+  /// Fills all of `into`, or fails; then its contents are unspecified.
+  virtual Task<Error> read(uint64_t offset, Buffers into) = 0;
+
+  /// Done means readable, not durable: only flush() makes it so.
+  virtual Task<Error> write(uint64_t offset, Buffers from) = 0;
+
+  /// Makes durable every write that was done before the call.
+  virtual Task<Error> flush() = 0;
+
+  /// Releases the files and their locks. The last call, after every other task is done.
+  virtual Task<Error> close() = 0;
+};
+
+/// An image that was opened and checked, on its way to the loop that will serve it. Belongs to one
+/// thread at a time; to destroy it releases the files, which may block.
+class OpenImage {
+ public:
+  virtual ~OpenImage() = default;
+  virtual const Geometry& geometry() const noexcept = 0;
+
+  /// What an administrator may want to know, such as a size that was rounded.
+  virtual const std::vector<std::string>& notices() const noexcept = 0;
+
+  /// Moves the image to its loop. Called once, on the loop's thread; nothing else follows.
+  virtual std::unique_ptr<Image> serve_on(Loop& loop) = 0;
+};
+
+struct ImageOptions {
+  std::string path;
+  bool read_only = false;
+  bool locked = true;
+  std::chrono::milliseconds lock_wait{0};
+};
+
+}  // namespace tapring

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "formats/raw.h"
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "ring/open_file.h"
+
+namespace tapring {
+namespace {
+
+constexpr uint64_t kSector = 512;
+
+class RawImage final : public Image {
+ public:
+  explicit RawImage(std::unique_ptr<File> file) noexcept : file_(std::move(file)) {}
+
+  Task<Error> read(uint64_t offset, Buffers into) override { return file_->read(offset, into); }
+  Task<Error> write(uint64_t offset, Buffers from) override { return file_->write(offset, from); }
+  Task<Error> flush() override { return file_->sync(); }
+  Task<Error> close() override { return file_->close(); }
+
+ private:
+  std::unique_ptr<File> file_;
+};
+
+class OpenRawImage final : public OpenImage {
+ public:
+  OpenRawImage(OpenFile file, bool read_only)
+      : file_(std::move(file)),
+        geometry_{file_.size_bytes / kSector * kSector, file_.physical_block_bytes, read_only},
+        notices_(std::move(file_.notices)) {
+    if (geometry_.size_bytes == 0) {
+      throw std::system_error(EINVAL, std::system_category(),
+                              file_.path + " is empty (give it a size: truncate -s 10G " +
+                                  file_.path + ")");
+    }
+    if (geometry_.size_bytes != file_.size_bytes) {
+      notices_.push_back("its size of " + std::to_string(file_.size_bytes) +
+                         " bytes is no multiple of 512: the last " +
+                         std::to_string(file_.size_bytes - geometry_.size_bytes) +
+                         " are not part of the disk");
+    }
+  }
+
+  const Geometry& geometry() const noexcept override { return geometry_; }
+  const std::vector<std::string>& notices() const noexcept override { return notices_; }
+  std::unique_ptr<Image> serve_on(Loop& loop) override {
+    return std::make_unique<RawImage>(loop.file(std::move(file_)));
+  }
+
+ private:
+  OpenFile file_;
+  Geometry geometry_;
+  std::vector<std::string> notices_;
+};
+
+std::unique_ptr<OpenImage> open(const ImageOptions& options, Caching caching) {
+  FileOptions file;
+  file.path = options.path;
+  file.read_only = options.read_only;
+  file.caching = caching;
+  file.lock_wait = options.lock_wait;
+  if (!options.locked) {
+    file.sharing = Sharing::unlocked;
+  } else if (options.read_only) {
+    file.sharing = Sharing::shared;
+  }
+  return std::make_unique<OpenRawImage>(open_file(file), options.read_only);
+}
+
+}  // namespace
+
+std::unique_ptr<OpenImage> open_raw(const ImageOptions& options) {
+  return open(options, Caching::page_cache);
+}
+
+std::unique_ptr<OpenImage> open_aio(const ImageOptions& options) {
+  return open(options, Caching::direct);
+}
+
+}  // namespace tapring
