@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/option_key.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+#include <type_traits>
+
+#include "ring/blkif.h"
+
+namespace tapring {
+namespace {
+
+constexpr const char* kBehaviour = "Behaviour";
+constexpr const char* kPerformance = "Performance";
+
+constexpr std::array kAllKinds = {"vbd", "vbd3", "qdisk"};
+constexpr uint32_t kMaxWorkers = 64;
+constexpr uint32_t kMaxArenaMebibytes = 4096;
+constexpr uint32_t kMaxQueues = 64;
+constexpr uint32_t kMaxLockWaitSeconds = 60;
+
+const OptionKey kKeys[] = {
+    {"run_dir", kBehaviour, "holds the control socket and the journals of what is in flight",
+     DirectoryKey{&Options::run_dir}},
+    {"kinds", kBehaviour,
+     "backend kinds to serve; qdisk only where no QEMU serves the same disks of a guest",
+     KindsKey{&Options::kinds}},
+    {"image_directories", kBehaviour, "images must lie under one of these; empty: anywhere",
+     DirectoriesKey{&Options::image_directories}},
+    {"log_level", kBehaviour, "least important messages to log", LogLevelKey{&Options::log_level}},
+    {"lock_wait_seconds", kBehaviour, "how long to wait for another holder of an image's lock",
+     NumberKey{&Options::lock_wait_seconds, 0, kMaxLockWaitSeconds}},
+    {"workers", kPerformance, "threads that serve rings; 0: one per online CPU, up to 4",
+     NumberKey{&Options::workers, 0, kMaxWorkers}},
+    {"arena_mebibytes", kPerformance, "bounce memory of each worker",
+     NumberKey{&Options::arena_mebibytes, 1, kMaxArenaMebibytes}},
+    {"max_queues", kPerformance, "rings that a disk may have; 0: one per online CPU, up to 8",
+     NumberKey{&Options::max_queues, 0, kMaxQueues}},
+    {"max_ring_page_order", kPerformance, "a ring may have 2^this pages",
+     NumberKey{&Options::max_ring_page_order, 0, kMaxRingOrder}},
+    {"max_indirect_segments", kPerformance,
+     "pages that a request may have; 0: no indirect requests, so 11 pages",
+     NumberKey{&Options::max_indirect_segments, 0, kIndirectSegments}},
+};
+
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const std::size_t comma = text.find(',');
+    parts.emplace_back(text.substr(0, comma));
+    text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
+  }
+  return parts;
+}
+
+// "a/../b/" and "b" are one directory: images are compared with these by their paths.
+std::optional<std::filesystem::path> absolute_path(const std::string& text) {
+  std::filesystem::path path = std::filesystem::path(text).lexically_normal();
+  if (!path.is_absolute() || text.find('\0') != std::string::npos) return std::nullopt;
+  if (!path.has_filename() && path != path.root_path()) path = path.parent_path();
+  return path;
+}
+
+std::string expected_of(const NumberKey& key) {
+  return fmt::format("a whole number from {} to {}", key.minimum, key.maximum);
+}
+std::string expected_of(const DirectoryKey&) {
+  return "an absolute path";
+}
+std::string expected_of(const DirectoriesKey&) {
+  return "a list of absolute paths";
+}
+std::string expected_of(const KindsKey&) {
+  return fmt::format("a list of at least one of {}, none twice", fmt::join(kAllKinds, ", "));
+}
+std::string expected_of(const LogLevelKey&) {
+  return fmt::format("one of {}", fmt::join(log_level_names(), ", "));
+}
+
+bool assign_to(Options& options, const NumberKey& key, const OptionValue& value) {
+  const auto* number = std::get_if<int64_t>(&value);
+  if (number == nullptr || *number < key.minimum || *number > key.maximum) return false;
+  options.*key.field = static_cast<uint32_t>(*number);
+  return true;
+}
+
+bool assign_to(Options& options, const DirectoryKey& key, const OptionValue& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  const auto path = text == nullptr ? std::nullopt : absolute_path(*text);
+  if (path) options.*key.field = *path;
+  return path.has_value();
+}
+
+bool assign_to(Options& options, const DirectoriesKey& key, const OptionValue& value) {
+  const auto* texts = std::get_if<std::vector<std::string>>(&value);
+  if (texts == nullptr) return false;
+  std::vector<std::filesystem::path> paths;
+  for (const std::string& text : *texts) {
+    const auto path = absolute_path(text);
+    if (!path) return false;
+    paths.push_back(*path);
+  }
+  options.*key.field = std::move(paths);
+  return true;
+}
+
+bool assign_to(Options& options, const KindsKey& key, const OptionValue& value) {
+  const auto* kinds = std::get_if<std::vector<std::string>>(&value);
+  if (kinds == nullptr || kinds->empty()) return false;
+  for (auto kind = kinds->begin(); kind != kinds->end(); ++kind) {
+    if (std::ranges::find(kAllKinds, *kind) == kAllKinds.end()) return false;
+    if (std::find(kinds->begin(), kind, *kind) != kind) return false;
+  }
+  options.*key.field = *kinds;
+  return true;
+}
+
+bool assign_to(Options& options, const LogLevelKey& key, const OptionValue& value) {
+  const auto* name = std::get_if<std::string>(&value);
+  const auto level = name == nullptr ? std::nullopt : parse_log_level(*name);
+  if (level) options.*key.field = *level;
+  return level.has_value();
+}
+
+OptionValue value_of(const Options& options, const NumberKey& key) {
+  return int64_t{options.*key.field};
+}
+OptionValue value_of(const Options& options, const DirectoryKey& key) {
+  return (options.*key.field).string();
+}
+OptionValue value_of(const Options& options, const DirectoriesKey& key) {
+  std::vector<std::string> texts;
+  for (const auto& path : options.*key.field) texts.push_back(path.string());
+  return texts;
+}
+OptionValue value_of(const Options& options, const KindsKey& key) {
+  return options.*key.field;
+}
+OptionValue value_of(const Options& options, const LogLevelKey& key) {
+  return std::string(log_level_name(options.*key.field));
+}
+
+}  // namespace
+
+std::string OptionKey::flag() const {
+  std::string flag = fmt::format("--{}", name);
+  std::ranges::replace(flag, '_', '-');
+  return flag;
+}
+
+std::string OptionKey::expected() const {
+  return std::visit([](const auto& key) { return expected_of(key); }, field);
+}
+
+bool OptionKey::assign(Options& options, const OptionValue& value) const {
+  return std::visit([&](const auto& key) { return assign_to(options, key, value); }, field);
+}
+
+OptionValue OptionKey::value(const Options& options) const {
+  return std::visit([&](const auto& key) { return value_of(options, key); }, field);
+}
+
+OptionValue OptionKey::from_argument(std::string_view text) const {
+  if (std::holds_alternative<KindsKey>(field) || std::holds_alternative<DirectoriesKey>(field)) {
+    return split(text);
+  }
+  int64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (std::holds_alternative<NumberKey>(field) && error == std::errc() && stop == end) {
+    return number;
+  }
+  return std::string(text);
+}
+
+std::span<const OptionKey> option_keys() noexcept {
+  return kKeys;
+}
+
+}  // namespace tapring

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/options.h"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+#include <fmt/ranges.h>
+#include <toml++/toml.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <optional>
+#include <thread>
+
+#include "daemon/build_facts.h"
+#include "daemon/option_key.h"
+#include "daemon/printable.h"
+
+namespace tapring {
+namespace {
+
+constexpr uint32_t kMaxAutomaticWorkers = 4;
+constexpr uint32_t kMaxAutomaticQueues = 8;
+constexpr int kUsageError = 2;
+
+uint32_t online_cpus(uint32_t limit) {
+  return std::clamp(std::thread::hardware_concurrency(), 1U, limit);
+}
+
+using Problems = std::vector<std::string>;
+
+std::optional<OptionValue> value_of(const toml::node& node) {
+  if (const auto* number = node.as_integer()) return number->get();
+  if (const auto* text = node.as_string()) return text->get();
+  const auto* array = node.as_array();
+  if (array == nullptr) return std::nullopt;
+  std::vector<std::string> texts;
+  for (const toml::node& element : *array) {
+    if (!element.is_string()) return std::nullopt;
+    texts.push_back(element.as_string()->get());
+  }
+  return texts;
+}
+
+// As it could have been written in the file.
+std::string source_text(const toml::node& node) {
+  std::ostringstream text;
+  node.visit([&](const auto& typed) { text << typed; });
+  return printable(text.str());
+}
+
+std::string all_names() {
+  std::vector<std::string> names;
+  for (const OptionKey& key : option_keys()) names.emplace_back(key.name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+void read_table(const toml::table& table, const std::string& file, Options& options,
+                Problems& problems) {
+  for (const auto& [name, node] : table) {
+    const auto place = fmt::format("{}:{}", file, node.source().begin.line);
+    const auto key = std::ranges::find(option_keys(), name.str(), &OptionKey::name);
+    if (key == option_keys().end()) {
+      problems.push_back(fmt::format("{}: there is no key {}; the keys are {}", place,
+                                     printable(name.str()), all_names()));
+      continue;
+    }
+    const auto value = value_of(node);
+    if (!value || !key->assign(options, *value)) {
+      problems.push_back(fmt::format("{}: {} = {}: must be {}", place, key->name, source_text(node),
+                                     key->expected()));
+    }
+  }
+}
+
+void read_file(const std::filesystem::path& file, Options& options, Problems& problems) {
+  std::ifstream stream(file);
+  if (!stream) {
+    problems.push_back(fmt::format("{}: cannot be read: {}", file.string(),
+                                   std::generic_category().message(errno)));
+    return;
+  }
+  try {
+    read_table(toml::parse(stream, file.string()), file.string(), options, problems);
+  } catch (const toml::parse_error& error) {
+    problems.push_back(fmt::format("{}:{}: is not TOML: {}", file.string(),
+                                   error.source().begin.line, error.description()));
+  }
+}
+
+std::string shown(const OptionValue& value) {
+  if (const auto* number = std::get_if<int64_t>(&value)) return fmt::format("{}", *number);
+  if (const auto* text = std::get_if<std::string>(&value)) return *text;
+  return fmt::format("{}", fmt::join(std::get<std::vector<std::string>>(value), ","));
+}
+
+toml::array toml_array(const std::vector<std::string>& texts) {
+  toml::array array;
+  for (const std::string& text : texts) array.push_back(text);
+  return array;
+}
+
+void dump(const Options& options, std::ostream& out) {
+  std::string_view group;
+  for (const OptionKey& key : option_keys()) {
+    if (group != key.group) fmt::print(out, "{}# {}\n", group.empty() ? "" : "\n", key.group);
+    group = key.group;
+    toml::table line;
+    const OptionValue value = key.value(options);
+    if (const auto* number = std::get_if<int64_t>(&value)) line.insert(key.name, *number);
+    if (const auto* text = std::get_if<std::string>(&value)) line.insert(key.name, *text);
+    if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) {
+      line.insert(key.name, toml_array(*texts));
+    }
+    fmt::print(out, "\n# {}\n", key.help);
+    out << toml::toml_formatter(line) << "\n";
+  }
+}
+
+/// tapringd's command line, declared once. Texts of keys are kept until the file has been read.
+class CommandLine {
+ public:
+  explicit CommandLine(const std::filesystem::path& default_config) : config_(default_config) {
+    app_.set_help_flag("-h,--help", "Print this help and exit");
+    app_.add_flag("--version", version, "Print the version and what it was built from, and exit");
+    app_.add_flag("--check-config", check, "Exit 0 if the configuration is right, else 2");
+    app_.add_flag("--dump-config", dump_config, "Print the configuration as it is in effect");
+    config_option_ = app_.add_option("--config", config_, "Configuration file")
+                         ->type_name("FILE")
+                         ->capture_default_str();
+    app_.get_formatter()->column_width(34);
+    app_.footer(
+        "Each option below its group's name is also a key of the configuration file, with\n"
+        "_ for -. The command line overrides the file.");
+    texts_.resize(option_keys().size());
+    for (std::size_t i = 0; i < texts_.size(); ++i) {
+      const OptionKey& key = option_keys()[i];
+      key_options_.push_back(app_.add_option(key.flag(), texts_[i], key.help)
+                                 ->group(key.group)
+                                 ->type_name(type_name(key))
+                                 ->default_str(shown(key.value(Options{}))));
+    }
+  }
+
+  /// The exit code if that is all: help was asked for, or the usage is wrong.
+  std::optional<int> parse(std::span<const char* const> arguments, const OptionsWorld& world) {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    try {
+      app_.parse(std::move(reversed));
+    } catch (const CLI::CallForHelp&) {
+      world.out << app_.help();
+      return 0;
+    } catch (const CLI::ParseError& error) {
+      fmt::print(world.err, "tapringd: {}; tapringd --help lists what there is\n",
+                 printable(error.what()));
+      return kUsageError;
+    }
+    return std::nullopt;
+  }
+
+  const std::filesystem::path config() const { return config_; }
+  bool names_config() const { return config_option_->count() > 0; }
+
+  void apply(Options& options, Problems& problems) const {
+    for (std::size_t i = 0; i < texts_.size(); ++i) {
+      const OptionKey& key = option_keys()[i];
+      if (key_options_[i]->count() == 0) continue;
+      if (key.assign(options, key.from_argument(texts_[i]))) continue;
+      problems.push_back(fmt::format("command line: {} {}: must be {}", key.flag(),
+                                     printable(texts_[i]), key.expected()));
+    }
+  }
+
+  bool version = false;
+  bool check = false;
+  bool dump_config = false;
+
+ private:
+  static const char* type_name(const OptionKey& key) {
+    if (std::holds_alternative<NumberKey>(key.field)) return "N";
+    if (std::holds_alternative<DirectoryKey>(key.field)) return "DIR";
+    if (std::holds_alternative<DirectoriesKey>(key.field)) return "DIR,...";
+    if (std::holds_alternative<KindsKey>(key.field)) return "KIND,...";
+    return "LEVEL";
+  }
+
+  CLI::App app_{"Serves the disks of Xen guests from image files", "tapringd"};
+  std::string config_;
+  CLI::Option* config_option_;
+  std::vector<std::string> texts_;
+  std::vector<CLI::Option*> key_options_;
+};
+
+}  // namespace
+
+uint32_t Options::worker_count() const {
+  return workers != 0 ? workers : online_cpus(kMaxAutomaticWorkers);
+}
+
+uint32_t Options::queue_limit() const {
+  return max_queues != 0 ? max_queues : online_cpus(kMaxAutomaticQueues);
+}
+
+std::expected<Options, int> parse_options(std::span<const char* const> arguments,
+                                          const OptionsWorld& world) {
+  CommandLine line(world.default_config);
+  if (const std::optional<int> code = line.parse(arguments, world)) return std::unexpected(*code);
+  if (line.version) {
+    world.out << version_line("tapringd") << "\n";
+    return std::unexpected(0);
+  }
+  Options options;
+  Problems problems;
+  if (line.names_config() || std::filesystem::exists(line.config())) {
+    read_file(line.config(), options, problems);
+  }
+  line.apply(options, problems);
+  for (const std::string& problem : problems) fmt::print(world.err, "tapringd: {}\n", problem);
+  if (!problems.empty()) return std::unexpected(kUsageError);
+  if (line.dump_config) dump(options, world.out);
+  if (line.dump_config || line.check) return std::unexpected(0);
+  return options;
+}
+
+std::expected<Options, int> parse_options(int argc, char** argv) {
+  std::vector<const char*> arguments(argv + std::min(argc, 1), argv + argc);
+  return parse_options(arguments, {kDefaultConfig, std::cout, std::cerr});
+}
+
+}  // namespace tapring

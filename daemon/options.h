@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// What an administrator may set, and where it comes from: the defaults below, then the
+// configuration file, then the command line. option_key.cc lists the same keys for all three.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <iosfwd>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "daemon/log.h"
+
+namespace tapring {
+
+/// Each field is a key of the same name in the configuration file, and a long option with dashes
+/// for its underscores.
+struct Options {
+  // Behaviour.
+
+  /// Holds the control socket and the journals of what is in flight. Must survive a restart of the
+  /// daemon, need not survive one of the machine.
+  std::filesystem::path run_dir = "/run/tapring";
+
+  /// Directories of xenstore's backend/ whose disks are served. "qdisk" is left out because a QEMU
+  /// that libxl started for the guest serves the same nodes: add it only where the guests' device
+  /// model is tapring's stand-in, or both would answer one ring.
+  std::vector<std::string> kinds = {"vbd", "vbd3"};
+
+  /// Images must lie under one of these, after symbolic links are resolved. Empty: anywhere.
+  std::vector<std::filesystem::path> image_directories = {};
+
+  LogLevel log_level = LogLevel::info;
+
+  /// Seconds that a disk waits for another holder of its image's lock, such as the QEMU of a guest
+  /// that is just leaving, before the attach fails.
+  uint32_t lock_wait_seconds = 5;
+
+  // Performance.
+
+  /// Threads that serve rings; 0: see worker_count().
+  uint32_t workers = 0;
+
+  /// Bounce memory of each worker, allocated when it starts. Bounds the data that is in flight.
+  uint32_t arena_mebibytes = 16;
+
+  /// Rings that one disk may have; 0: see queue_limit().
+  uint32_t max_queues = 0;
+
+  /// One ring may have 2^this pages. More pages let a guest have more requests in flight.
+  uint32_t max_ring_page_order = 4;
+
+  /// Pages that one request may have; 0 offers no indirect requests, so 11 pages.
+  uint32_t max_indirect_segments = 256;
+
+  /// `workers`, or the number of online CPUs up to 4.
+  uint32_t worker_count() const;
+
+  /// `max_queues`, or the number of online CPUs up to 8.
+  uint32_t queue_limit() const;
+
+  bool operator==(const Options&) const = default;
+};
+
+inline constexpr const char* kDefaultConfig = "/etc/tapring/tapringd.toml";
+
+/// Where parse_options() reads and writes, other than the arguments.
+struct OptionsWorld {
+  std::filesystem::path default_config = kDefaultConfig;  ///< may be missing
+  std::ostream& out;
+  std::ostream& err;
+};
+
+/// The options of the daemon's command line `arguments` (without the program's name). Instead the
+/// exit code if there is nothing to run: what was asked for, or what is wrong, is printed by then.
+std::expected<Options, int> parse_options(std::span<const char* const> arguments,
+                                          const OptionsWorld& world);
+
+/// The same from main()'s arguments to standard output and standard error.
+std::expected<Options, int> parse_options(int argc, char** argv);
+
+}  // namespace tapring
