@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/options.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 #include <fmt/ranges.h>
 #include <toml++/toml.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <iostream>
 #include <optional>
+#include <sstream>
 #include <thread>
 
 #include "daemon/build_facts.h"
 #include "daemon/option_key.h"
 #include "daemon/printable.h"
+#include "ring/error.h"
+#include "ring/unique_fd.h"
 
 namespace tapring {
 namespace {
@@ -73,15 +80,28 @@ void read_table(const toml::table& table, const std::string& file, Options& opti
   }
 }
 
+Result<std::string> contents_of(const std::filesystem::path& file) {
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return std::unexpected(system_error_code(errno));
+  std::string contents;
+  std::array<char, 4096> part{};
+  for (;;) {
+    const ssize_t length = ::read(fd.get(), part.data(), part.size());
+    if (length < 0) return std::unexpected(system_error_code(errno));
+    if (length == 0) return contents;
+    contents.append(part.data(), static_cast<std::size_t>(length));
+  }
+}
+
 void read_file(const std::filesystem::path& file, Options& options, Problems& problems) {
-  std::ifstream stream(file);
-  if (!stream) {
-    problems.push_back(fmt::format("{}: cannot be read: {}", file.string(),
-                                   std::generic_category().message(errno)));
+  const Result<std::string> contents = contents_of(file);
+  if (!contents) {
+    problems.push_back(
+        fmt::format("{}: cannot be read: {}", file.string(), contents.error().message()));
     return;
   }
   try {
-    read_table(toml::parse(stream, file.string()), file.string(), options, problems);
+    read_table(toml::parse(*contents), file.string(), options, problems);
   } catch (const toml::parse_error& error) {
     problems.push_back(fmt::format("{}:{}: is not TOML: {}", file.string(),
                                    error.source().begin.line, error.description()));
@@ -121,24 +141,28 @@ void dump(const Options& options, std::ostream& out) {
 class CommandLine {
  public:
   explicit CommandLine(const std::filesystem::path& default_config) : config_(default_config) {
-    app_.set_help_flag("-h,--help", "Print this help and exit");
-    app_.add_flag("--version", version, "Print the version and what it was built from, and exit");
-    app_.add_flag("--check-config", check, "Exit 0 if the configuration is right, else 2");
-    app_.add_flag("--dump-config", dump_config, "Print the configuration as it is in effect");
-    config_option_ = app_.add_option("--config", config_, "Configuration file")
-                         ->type_name("FILE")
-                         ->capture_default_str();
-    app_.get_formatter()->column_width(34);
+    app_.set_help_flag("-h,--help", "print this help and exit");
+    app_.add_flag("--version", version, "print the version and what it was built from, and exit");
+    app_.add_flag("--check-config", check,
+                  "exit 0 if the configuration is right, else 2 and say why");
+    app_.add_flag("--dump-config", dump_config,
+                  "print the configuration in effect, as a file, and exit");
+    config_option_ =
+        app_.add_option("--config", config_, "configuration file; the default one may be missing")
+            ->type_name("FILE")
+            ->capture_default_str();
+    app_.get_formatter()->column_width(36);
     app_.footer(
-        "Each option below its group's name is also a key of the configuration file, with\n"
-        "_ for -. The command line overrides the file.");
+        "The options under Behaviour and Performance are also keys of the configuration file,\n"
+        "with _ for -. The command line overrides the file.");
     texts_.resize(option_keys().size());
     for (std::size_t i = 0; i < texts_.size(); ++i) {
       const OptionKey& key = option_keys()[i];
-      key_options_.push_back(app_.add_option(key.flag(), texts_[i], key.help)
-                                 ->group(key.group)
-                                 ->type_name(type_name(key))
-                                 ->default_str(shown(key.value(Options{}))));
+      CLI::Option* option = app_.add_option(key.flag(), texts_[i], key.help);
+      option->group(key.group)->type_name(type_name(key));
+      option->default_str(shown(key.value(Options{})));
+      if (std::holds_alternative<DirectoriesKey>(key.field)) option->expected(0, 1);
+      key_options_.push_back(option);
     }
   }
 
@@ -158,7 +182,7 @@ class CommandLine {
     return std::nullopt;
   }
 
-  const std::filesystem::path config() const { return config_; }
+  std::filesystem::path config() const { return config_; }
   bool names_config() const { return config_option_->count() > 0; }
 
   void apply(Options& options, Problems& problems) const {
