@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The rules of the source tree that a program can check; prints what breaks them.
+
+A rule is a function from a Tree to findings. tests/tidy_test.py shows each rule fail on a small
+tree of its own, and holds this tree to all of them."""
+
+import ast
+import dataclasses
+import functools
+import pathlib
+import re
+import subprocess
+import sys
+
+MAX_COLUMNS = 100
+MAX_FUNCTION_LINES = 70
+MAX_FILE_LINES = 450
+FOLDERS = {"ring", "formats", "daemon", "tests", "systemd", "docs", ".ci"}
+MAY_INCLUDE = {
+    "ring": {"ring"},
+    "formats": {"formats", "ring"},
+    "daemon": {"daemon", "formats", "ring"},
+    "tests": {"daemon", "formats", "ring", "tests"},
+}
+NAMES_OF_NOTHING = {"common", "helper", "helpers", "misc", "stuff", "types", "util", "utils"}
+# In two parts each, or this file would break its own rules.
+LEFT_OVER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b")
+OUTSIDE = re.compile(r"\.\./sh" r"ared|/wo" r"rk/")
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Finding:
+    path: str
+    line: int
+    text: str
+
+    def __str__(self):
+        return f"{self.path}:{self.line}: {self.text}"
+
+
+class Tree:
+    """The files of a directory: those that git knows if it is a checkout, else all."""
+
+    def __init__(self, root):
+        self.root = pathlib.Path(root)
+        self.paths = sorted(path for path in self._list() if (self.root / path).is_file())
+
+    def _list(self):
+        listed = subprocess.run(["git", "-C", self.root, "ls-files", "-z"], capture_output=True,
+                                text=True, check=False)
+        if listed.returncode == 0:
+            return [path for path in listed.stdout.split("\0") if path]
+        found = (path.relative_to(self.root).as_posix() for path in self.root.rglob("*"))
+        return [path for path in found if not re.match(r"(build|\.git)/", path)]
+
+    @functools.cache
+    def text(self, path):
+        return (self.root / path).read_text(encoding="utf-8", errors="replace")
+
+    def lines(self, path):
+        """Pairs of line number and line."""
+        return enumerate(self.text(path).splitlines(), 1)
+
+    def kind(self, path):
+        """"cc" (sources and headers), "py", "sh", "cmake", "conf", "doc", or "" for the rest."""
+        name = path.rsplit("/", 1)[-1]
+        suffix = pathlib.PurePosixPath(path).suffix
+        if name == "CMakeLists.txt":
+            return "cmake"
+        known = {".cc": "cc", ".h": "cc", ".py": "py", ".sh": "sh", ".cmake": "cmake",
+                 ".md": "doc", ".8": "man", ".service": "conf", ".conf": "conf", ".toml": "conf"}
+        if suffix in known:
+            return known[suffix]
+        first = self.text(path).split("\n", 1)[0]
+        if first.startswith("#!"):
+            return "py" if "python" in first else "sh"
+        return ""
+
+    def of_kind(self, *kinds):
+        return [path for path in self.paths if self.kind(path) in kinds]
+
+    def headers(self):
+        return [path for path in self.paths if path.endswith(".h")]
+
+    @functools.cache
+    def code(self, path):
+        """C++ text with comments and literals blanked out, lines kept."""
+        def blank(match):
+            return re.sub(r"[^\n]", " ", match.group())
+        # A quote between digits separates them.
+        literals = (r'R"(\w*)\((?:.|\n)*?\)\1"|"(?:\\.|[^"\\\n])*"|(?<!\d)\'(?:\\.|[^\'\\\n])+\''
+                    r"|//[^\n]*|/\*(?:.|\n)*?\*/")
+        return re.sub(literals, blank, self.text(path))
+
+
+def line_of(text, position):
+    return text.count("\n", 0, position) + 1
+
+
+def folders(tree):
+    """Only the agreed folders, and no file names that say nothing."""
+    for path in tree.paths:
+        if "/" in path and path.split("/")[0] not in FOLDERS:
+            yield Finding(path, 1, f"the folders are {', '.join(sorted(FOLDERS))}")
+        if pathlib.PurePosixPath(path).stem in NAMES_OF_NOTHING:
+            yield Finding(path, 1, "the name of a file says what is in it")
+
+
+def license_line(tree):
+    for path in tree.of_kind("cc", "py", "sh", "cmake", "conf", "man"):
+        if "SPDX-License-Identifier: MIT" not in "\n".join(tree.text(path).split("\n")[:3]):
+            yield Finding(path, 1, "the SPDX line is missing from the first three lines")
+
+
+def line_length(tree):
+    for path in tree.of_kind("cc", "py", "sh", "cmake", "conf", "doc", "man"):
+        for number, line in tree.lines(path):
+            if len(line) > MAX_COLUMNS and not (path.endswith(".md") and line.startswith("|")):
+                yield Finding(path, number, f"{len(line)} columns, at most {MAX_COLUMNS}")
+
+
+def white_space(tree):
+    for path in tree.paths:
+        for number, line in tree.lines(path):
+            if line != line.rstrip():
+                yield Finding(path, number, "white space at the end")
+            elif "\t" in line:
+                yield Finding(path, number, "a tab")
+
+
+def file_length(tree):
+    for path in tree.of_kind("cc", "py", "sh", "cmake"):
+        count = len(tree.text(path).splitlines())
+        if count > MAX_FILE_LINES:
+            yield Finding(path, 1, f"{count} lines, at most {MAX_FILE_LINES}")
+
+
+def cc_functions(code):
+    """First and last line of each outermost function body of blanked-out C++ text."""
+    stack, start, depth_of_body = [], 0, None
+    for match in re.finditer(r"[{};]", code):
+        if match.group() == "{":
+            head = code[start:match.start()]
+            is_body = (depth_of_body is None and "(" in head
+                       and not re.search(r"\b(namespace|class|struct|enum|union)\b[^()]*$", head)
+                       and not re.search(r"=\s*$", head))
+            if is_body:
+                depth_of_body = len(stack)
+                first = line_of(code, match.start() - len(head) + len(head) - len(head.lstrip()))
+            stack.append(match.start())
+        elif match.group() == "}" and stack:
+            stack.pop()
+            if depth_of_body == len(stack):
+                depth_of_body = None
+                yield first, line_of(code, match.start())
+        start = match.end()
+
+
+def py_functions(text):
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node.lineno, node.end_lineno
+
+
+def sh_functions(text):
+    for match in re.finditer(r"^[\w-]+\(\) \{.*?^\}", text, re.MULTILINE | re.DOTALL):
+        yield line_of(text, match.start()), line_of(text, match.end())
+
+
+def function_length(tree):
+    for path in tree.of_kind("cc", "py", "sh"):
+        kind = tree.kind(path)
+        found = {"cc": lambda path: cc_functions(tree.code(path)),
+                 "py": lambda path: py_functions(tree.text(path)),
+                 "sh": lambda path: sh_functions(tree.text(path))}[kind](path)
+        for first, last in found:
+            if last - first >= MAX_FUNCTION_LINES:
+                yield Finding(path, first, f"a function of {last - first + 1} lines, "
+                              f"at most {MAX_FUNCTION_LINES}")
+
+
+def include_direction(tree):
+    for path in tree.of_kind("cc"):
+        allowed = MAY_INCLUDE.get(path.split("/")[0], set())
+        for number, line in tree.lines(path):
+            match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+            if match and match.group(1).split("/")[0] not in allowed:
+                yield Finding(path, number, f'may include only {", ".join(sorted(allowed))}, '
+                              f"not {match.group(1)}")
+
+
+def own_header_first(tree):
+    """So compiling x.cc shows that x.h needs no include before it."""
+    for path in tree.paths:
+        header = path.removesuffix(".cc") + ".h"
+        if not path.endswith(".cc") or header not in tree.paths:
+            continue
+        first = re.search(r'#\s*include\s+[<"]([^>"]+)[>"]', tree.text(path))
+        if first is None or first.group(1) != header:
+            yield Finding(path, 1, f"{header} is to be its first include")
+
+
+def pragma_once(tree):
+    for path in tree.headers():
+        if not re.search(r"^#pragma once$", tree.text(path), re.MULTILINE):
+            yield Finding(path, 1, "#pragma once is missing")
+
+
+def listed_in_cmake(tree):
+    """A source that is not built is not tested. tests/CMakeLists.txt names tests without .cc."""
+    for path in tree.paths:
+        if not path.endswith(".cc"):
+            continue
+        parts = path.split("/")
+        for depth in range(len(parts)):
+            lists = "/".join([*parts[:depth], "CMakeLists.txt"])
+            name = re.escape("/".join(parts[depth:]).removesuffix(".cc"))
+            if lists in tree.paths and re.search(rf"(?<![\w/]){name}(\.cc)?(?![\w/.])",
+                                                 tree.text(lists)):
+                break
+        else:
+            yield Finding(path, 1, "is in no CMakeLists.txt")
+
+
+def matching_parenthesis(code, opening):
+    depth = 0
+    for position in range(opening, len(code)):
+        depth += {"(": 1, ")": -1}.get(code[position], 0)
+        if depth == 0:
+            return position
+    return len(code)
+
+
+def await_in_macro(tree):
+    """g++ 12 runs such an await twice."""
+    for path in tree.of_kind("cc"):
+        code = tree.code(path)
+        for match in re.finditer(r"\b(EXPECT_\w+|ASSERT_\w+|assert|static_assert)\s*\(", code):
+            if "co_await" in code[match.start():matching_parenthesis(code, match.end() - 1)]:
+                yield Finding(path, line_of(code, match.start()),
+                              f"co_await inside {match.group(1)}: await into a variable before")
+
+
+def capture_all(tree):
+    for path in tree.of_kind("cc"):
+        for match in re.finditer(r"\[\s*=\s*[\],]", tree.code(path)):
+            yield Finding(path, line_of(tree.code(path), match.start()),
+                          "a lambda names what it copies")
+
+
+def left_over(tree):
+    for path in tree.paths:
+        for number, line in tree.lines(path):
+            if LEFT_OVER.search(line):
+                yield Finding(path, number, "what is left to do is an issue, not a comment")
+
+
+def stands_alone(tree):
+    for path in tree.paths:
+        for number, line in tree.lines(path):
+            if OUTSIDE.search(line):
+                yield Finding(path, number, "names something outside of this repository")
+
+
+def links(tree):
+    """Links between documents lead somewhere."""
+    for path in tree.of_kind("doc"):
+        for number, line in tree.lines(path):
+            for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", line):
+                if not re.match(r"[a-z]+:", target) and not (
+                        tree.root / pathlib.PurePosixPath(path).parent / target).exists():
+                    yield Finding(path, number, f"{target} does not exist")
+
+
+def compiler_findings(command, tree):
+    done = subprocess.run(command, cwd=tree.root, capture_output=True, text=True, check=False)
+    for match in re.finditer(r"^([^:\n]+):(\d+):\d+: (?:fatal )?(?:error|warning): (.*)$",
+                             done.stdout + done.stderr, re.MULTILINE):
+        yield Finding(match.group(1), int(match.group(2)), match.group(3))
+
+
+def headers_compile_alone(tree):
+    """Those without a source of their own; for the others see own_header_first."""
+    alone = [path for path in tree.headers() if path.removesuffix(".h") + ".cc" not in tree.paths]
+    if alone:
+        yield from compiler_findings(
+            ["clang++-19", "-std=c++23", "-fsyntax-only", "-Wno-pragma-once-outside-header", "-I.",
+             "-x", "c++", *alone], tree)
+
+
+def shell_scripts(tree):
+    scripts = tree.of_kind("sh")
+    if scripts:
+        yield from compiler_findings(
+            ["shellcheck", "--format=gcc", "--severity=warning", "--exclude=SC2187", *scripts], tree)
+
+
+RULES = [folders, license_line, line_length, white_space, file_length, function_length,
+         include_direction, own_header_first, pragma_once, listed_in_cmake, await_in_macro,
+         capture_all, left_over, stands_alone, links, headers_compile_alone, shell_scripts]
+
+
+def main():
+    tree = Tree(pathlib.Path(__file__).resolve().parents[1])
+    findings = sorted(finding for rule in RULES for finding in rule(tree))
+    for finding in findings:
+        print(finding)
+    sys.exit(1 if findings else 0)
+
+
+if __name__ == "__main__":
+    main()

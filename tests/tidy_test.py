@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Each rule of tests/tidy.py fails where it must and not where it must not; and this source tree
+keeps to all of them."""
+
+import pathlib
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import tidy  # noqa: E402
+
+SPDX = "// SPDX-License-Identifier: MIT\n"
+BODY = "int {}() {{\n" + "  step();\n" * 68 + "}}\n"
+
+
+class Rule(unittest.TestCase):
+    def check(self, rule, files):
+        """The findings of one rule, as "path:line", in a tree of these files."""
+        with tempfile.TemporaryDirectory() as root:
+            for path, text in files.items():
+                file = pathlib.Path(root, path)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text)
+            return [f"{found.path}:{found.line}" for found in rule(tidy.Tree(root))]
+
+    def test_folders(self):
+        files = {"lib/a.cc": "", "ring/a.cc": "", "README.md": "", "ring/utils.h": ""}
+        self.assertEqual(self.check(tidy.folders, files), ["lib/a.cc:1", "ring/utils.h:1"])
+
+    def test_license_line(self):
+        files = {"ring/a.cc": "", "ring/b.cc": SPDX, "run": "#!/bin/sh\n",
+                 "a.sh": "#!/bin/sh\n# SPDX-License-Identifier: MIT\n", "README.md": ""}
+        self.assertEqual(self.check(tidy.license_line, files), ["ring/a.cc:1", "run:1"])
+
+    def test_line_length(self):
+        files = {"ring/a.cc": "x" * 100 + "\n" + "x" * 101, "docs/a.md": "|" + "x" * 101}
+        self.assertEqual(self.check(tidy.line_length, files), ["ring/a.cc:2"])
+
+    def test_white_space(self):
+        files = {"ring/a.cc": "a\nb \n\tc\n"}
+        self.assertEqual(self.check(tidy.white_space, files), ["ring/a.cc:2", "ring/a.cc:3"])
+
+    def test_file_length(self):
+        files = {"ring/a.cc": "\n" * 451, "ring/b.cc": "\n" * 450, "docs/a.md": "\n" * 999}
+        self.assertEqual(self.check(tidy.file_length, files), ["ring/a.cc:1"])
+
+    def test_function_length_of_cc(self):
+        short, long = BODY.format("f"), BODY.format("g").replace("{\n", "{\n\n", 1)
+        inside = "namespace n {\nstruct S {\n" + short + long + "};\n}\n"
+        self.assertEqual(self.check(tidy.function_length, {"ring/a.cc": inside}),
+                         ["ring/a.cc:73"])
+        table = "const int kTable[] = {\n" + "  f(1),\n" * 99 + "};\n"
+        self.assertEqual(self.check(tidy.function_length, {"ring/a.cc": table}), [])
+
+    def test_function_length_sees_through_comments_and_literals(self):
+        text = BODY.format("f").replace("step();", "step('{', \"{\");  // {", 1)
+        self.assertEqual(self.check(tidy.function_length, {"ring/a.cc": text + text}), [])
+
+    def test_function_length_of_scripts(self):
+        files = {"a.py": "def f():\n" + "    g()\n" * 70,
+                 "a.sh": "f() {\n" + "  g\n" * 70 + "}\n"}
+        self.assertEqual(self.check(tidy.function_length, files), ["a.py:1", "a.sh:1"])
+
+    def test_include_direction(self):
+        files = {"ring/a.cc": '#include "formats/image.h"\n#include "ring/a.h"\n',
+                 "formats/a.cc": '#include "daemon/disk.h"\n#include "ring/a.h"\n',
+                 "daemon/a.cc": '#include "formats/image.h"\n#include "tests/sim/world.h"\n',
+                 "tests/a.cc": '#include "daemon/disk.h"\n#include "disk.h"\n'}
+        self.assertEqual(self.check(tidy.include_direction, files),
+                         ["daemon/a.cc:2", "formats/a.cc:1", "ring/a.cc:1", "tests/a.cc:2"])
+
+    def test_own_header_first(self):
+        files = {"ring/a.h": "", "ring/a.cc": '#include <vector>\n#include "ring/a.h"\n',
+                 "ring/b.h": "", "ring/b.cc": '#include "ring/b.h"\n#include <vector>\n'}
+        self.assertEqual(self.check(tidy.own_header_first, files), ["ring/a.cc:1"])
+
+    def test_pragma_once(self):
+        files = {"ring/a.h": "", "ring/b.h": SPDX + "#pragma once\n"}
+        self.assertEqual(self.check(tidy.pragma_once, files), ["ring/a.h:1"])
+
+    def test_listed_in_cmake(self):
+        files = {"ring/CMakeLists.txt": "add_library(ring a.cc old_b.cc)",
+                 "ring/a.cc": "", "ring/b.cc": "",
+                 "tests/CMakeLists.txt": "tapring_test(ring/a_test ring)",
+                 "tests/ring/a_test.cc": "", "tests/ring/a_test_more.cc": ""}
+        self.assertEqual(self.check(tidy.listed_in_cmake, files),
+                         ["ring/b.cc:1", "tests/ring/a_test_more.cc:1"])
+
+    def test_await_in_macro(self):
+        text = "EXPECT_EQ(f(),\n  co_await g());\nEXPECT_EQ(1, 1); co_await g();\n"
+        self.assertEqual(self.check(tidy.await_in_macro, {"tests/a.cc": text}), ["tests/a.cc:1"])
+
+    def test_capture_all(self):
+        text = "a = [=] {};\nb = [=, &c] {};\n// [=]\nd[i] = [&] {};\n"
+        self.assertEqual(self.check(tidy.capture_all, {"ring/a.cc": text}),
+                         ["ring/a.cc:1", "ring/a.cc:2"])
+
+    def test_left_over(self):
+        text = "// TO" "DO: more\nmktemp XX" "XXXX\n"
+        self.assertEqual(self.check(tidy.left_over, {"ring/a.cc": text}), ["ring/a.cc:1"])
+
+    def test_stands_alone(self):
+        text = "ring/shared\n../sh" "ared/design.md\n"
+        self.assertEqual(self.check(tidy.stands_alone, {"docs/a.md": text}), ["docs/a.md:2"])
+
+    def test_links(self):
+        text = "[a](a.md) [b](b.md#part)\n[c](https://example.org/) [r](../README.md)\n"
+        self.assertEqual(self.check(tidy.links, {"docs/a.md": text, "README.md": ""}),
+                         ["docs/a.md:1"])
+
+    def test_headers_compile_alone(self):
+        files = {"ring/a.h": "#pragma once\ninline std::string f() { return {}; }\n",
+                 "ring/b.h": "#pragma once\ninline int f() { return 0; }\n",
+                 "ring/c.h": "#pragma once\nstd::string f();\n", "ring/c.cc": ""}
+        self.assertEqual(self.check(tidy.headers_compile_alone, files), ["ring/a.h:2"])
+
+    def test_shell_scripts(self):
+        files = {"a.sh": "#!/bin/sh\ncd \"$1\"\n", "b.sh": "#!/bin/sh\ncd \"$1\" || exit\n"}
+        self.assertEqual(self.check(tidy.shell_scripts, files), ["a.sh:2"])
+
+    def test_every_rule_is_tested_here(self):
+        own = pathlib.Path(__file__).read_text()
+        self.assertEqual([rule.__name__ for rule in tidy.RULES
+                          if f"tidy.{rule.__name__}, " not in own], [])
+
+
+class SourceTree(unittest.TestCase):
+    """One test a rule, so that a failure names it."""
+
+
+def add_tree_test(rule):
+    def test(self):
+        findings = "".join(f"\n{found}" for found in sorted(rule(self.tree)))
+        self.assertEqual(findings, "")
+    setattr(SourceTree, f"test_{rule.__name__}", test)
+
+
+SourceTree.tree = tidy.Tree(HERE.parent)
+for tidy_rule in tidy.RULES:
+    add_tree_test(tidy_rule)
+
+if __name__ == "__main__":
+    unittest.main()
