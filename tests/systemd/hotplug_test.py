@@ -104,6 +104,11 @@ class Hotplug(unittest.TestCase):
         self.set("tapring-status", "refused: a.img: in use by another program")
         self.assert_refused("tapringd refused it: a.img: in use by another program")
 
+    def test_a_refusal_counts_more_than_the_state_after_it(self):
+        self.set("tapring-status", "refused: a.img: is empty")
+        self.set("state", "6")
+        self.assert_refused("tapringd refused it: a.img: is empty")
+
     def test_a_silent_tapringd_ends_in_an_error(self):
         self.assert_refused("systemctl status tapringd")
 
