@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#include "ring/loop.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/sim/loop.h"
+
+namespace tapring {
+namespace {
+
+/// Notes when it is flushed; has work so many times.
+class NotedBatch final : public Batch {
+ public:
+  NotedBatch(std::string& notes, char name, int work) : notes_(notes), name_(name), work_(work) {}
+
+  bool flush() override {
+    if (work_ == 0) return false;
+    --work_;
+    notes_ += name_;
+    return true;
+  }
+
+ private:
+  std::string& notes_;
+  char name_;
+  int work_;
+};
+
+class LoopTest : public testing::Test {
+ protected:
+  sim::SimWorld world_{1};
+  sim::SimStorage storage_{world_};
+  sim::SimLoop loop_{world_, storage_};
+  std::string notes_;
+};
+
+TEST_F(LoopTest, PostedWorkRunsInOrder) {
+  for (const char c : {'a', 'b', 'c'}) loop_.post([this, c] { notes_ += c; });
+  EXPECT_EQ(notes_, "");
+  world_.run_until_idle();
+  EXPECT_EQ(notes_, "abc");
+}
+
+TEST_F(LoopTest, WorkPostedTogetherTakesOneTurn) {
+  for (int i = 0; i < 10; ++i) loop_.post([] {});
+  world_.run_until_idle();
+  EXPECT_EQ(loop_.turns(), 1U);
+}
+
+TEST_F(LoopTest, WorkPostedByWorkRunsInALaterTurn) {
+  loop_.post([this] {
+    loop_.post([this] { notes_ += 'b'; });
+    notes_ += 'a';
+  });
+  world_.run_until_idle();
+  EXPECT_EQ(notes_, "ab");
+  EXPECT_EQ(loop_.turns(), 2U);
+}
+
+TEST_F(LoopTest, BatchesAreFlushedInOrderUntilNoneHasWork) {
+  NotedBatch first(notes_, 'x', 2);
+  NotedBatch second(notes_, 'y', 1);
+  loop_.add_batch(first);
+  loop_.add_batch(second);
+  loop_.post([this] { notes_ += 'w'; });
+  world_.run_until_idle();
+  EXPECT_EQ(notes_, "wxyx");
+}
+
+TEST_F(LoopTest, ARemovedBatchIsNotFlushed) {
+  NotedBatch batch(notes_, 'x', 1);
+  loop_.add_batch(batch);
+  loop_.remove_batch(batch);
+  loop_.post([] {});
+  world_.run_until_idle();
+  EXPECT_EQ(notes_, "");
+}
+
+TEST_F(LoopTest, TurnTimeIsTheTurnsOwn) {
+  Loop::Clock::time_point seen;
+  loop_.post([&] { seen = loop_.turn_time(); });
+  world_.run_until_idle();
+  EXPECT_EQ(seen.time_since_epoch(), world_.now());
+}
+
+}  // namespace
+}  // namespace tapring

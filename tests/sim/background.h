@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "daemon/background.h"
+#include "tests/sim/world.h"
+
+namespace tapring::sim {
+
+/// Work that takes a while of simulated time, or for ever: an image on a mount whose server is gone.
+class SimBackground final : public Background {
+ public:
+  explicit SimBackground(SimWorld& world) noexcept : world_(world) {}
+
+  void run(Work work) override;
+
+  /// Work given from now on is held.
+  void hold() noexcept { holding_ = true; }
+
+  /// Work given from now on runs; what is held stays held.
+  void stop_holding() noexcept { holding_ = false; }
+
+  /// Lets what is held run.
+  void release();
+
+  std::size_t held() const noexcept { return held_.size(); }
+
+  /// Refuses work beyond so much at once, as a real one may.
+  void limit(std::size_t most) noexcept { most_ = most; }
+
+ private:
+  void start(Work work);
+
+  SimWorld& world_;
+  bool holding_ = false;
+  std::vector<Work> held_;
+  std::size_t running_ = 0;
+  std::size_t most_ = static_cast<std::size_t>(-1);
+};
+
+}  // namespace tapring::sim

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/disk_model.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "tests/sim/random.h"
+
+namespace tapring::sim {
+namespace {
+
+constexpr std::size_t kSector = 512;
+using SectorWords = std::array<uint64_t, kSector / sizeof(uint64_t)>;
+
+/// Begins with its write and its place, so that a wrong one says where it is from.
+SectorWords content_of(DiskModel::Ticket write, uint64_t sector) {
+  SectorWords words{};
+  if (write == 0) return words;
+  words[0] = write;
+  words[1] = sector;
+  Random random(write * 0x100000001b3U + sector);
+  std::generate(words.begin() + 2, words.end(), [&] { return random.next(); });
+  return words;
+}
+
+std::string describe(uint64_t sector, const SectorWords& found) {
+  const std::string what = "sector " + std::to_string(sector) + " holds ";
+  if (content_of(found[0], found[1]) != found) return what + "bytes nobody wrote as a whole";
+  if (found[0] == 0) return what + "zeros, but was written";
+  return what + "sector " + std::to_string(found[1]) + " of write " + std::to_string(found[0]);
+}
+
+}  // namespace
+
+DiskModel::Ticket DiskModel::begin_write(uint64_t sector, uint64_t sectors) {
+  const Ticket write = ++clock_;
+  writes_[write] = {.sector = sector, .sectors = sectors};
+  for (uint64_t i = sector; i < sector + sectors; ++i) {
+    std::vector<Candidate>& candidates = sectors_[i];
+    if (candidates.empty()) candidates.push_back({.write = 0, .answered = 0, .done = true});
+    candidates.push_back({.write = write, .answered = kNever, .done = false});
+  }
+  return write;
+}
+
+void DiskModel::fill(Ticket write, uint64_t sector, std::span<std::byte> data) {
+  for (; !data.empty(); data = data.subspan(kSector), ++sector) {
+    const SectorWords words = content_of(write, sector);
+    std::memcpy(data.data(), words.data(), kSector);
+  }
+}
+
+void DiskModel::end_write(Ticket write, bool done) {
+  const uint64_t answered = ++clock_;
+  const Write ended = writes_.at(write);
+  writes_.erase(write);
+  for (uint64_t i = ended.sector; i < ended.sector + ended.sectors; ++i) {
+    for (Candidate& candidate : sectors_[i]) {
+      if (candidate.write == write) candidate = {write, answered, done};
+    }
+    prune(i);
+  }
+}
+
+DiskModel::Ticket DiskModel::begin_read() {
+  reads_.insert(++clock_);
+  return clock_;
+}
+
+std::optional<std::string> DiskModel::end_read(Ticket read, uint64_t sector,
+                                               std::span<const std::byte> data) {
+  reads_.erase(read);
+  for (; !data.empty(); data = data.subspan(kSector), ++sector) {
+    SectorWords found{};
+    std::memcpy(found.data(), data.data(), kSector);
+    const auto known = sectors_.find(sector);
+    const std::vector<Candidate> untouched{{.write = 0, .answered = 0, .done = true}};
+    const auto& candidates = known == sectors_.end() ? untouched : known->second;
+    const bool allowed = std::ranges::any_of(candidates, [&](const Candidate& candidate) {
+      return candidate.write == found[0] && content_of(candidate.write, sector) == found &&
+             !is_overwritten(candidates, candidate, read);
+    });
+    if (!allowed) return describe(sector, found);
+  }
+  return std::nullopt;
+}
+
+bool DiskModel::is_overwritten(const std::vector<Candidate>& candidates,
+                               const Candidate& candidate, uint64_t before) noexcept {
+  return std::ranges::any_of(candidates, [&](const Candidate& other) {
+    return other.done && other.write > candidate.answered && other.answered < before;
+  });
+}
+
+void DiskModel::prune(uint64_t sector) {
+  // A read that is under way may still have met what was there when it began.
+  const uint64_t oldest_read = reads_.empty() ? clock_ + 1 : *reads_.begin();
+  std::vector<Candidate>& candidates = sectors_[sector];
+  std::vector<Candidate> left;
+  for (const Candidate& candidate : candidates) {
+    if (!is_overwritten(candidates, candidate, oldest_read)) left.push_back(candidate);
+  }
+  candidates = std::move(left);
+}
+
+}  // namespace tapring::sim

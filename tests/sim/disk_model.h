@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// What a disk may contain, seen from the guest: each sector of a read must hold what some allowed
+// order of the writes leaves there.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tapring::sim {
+
+/// Begins as a disk of zeros. Every write has a content of its own, so that a sector tells which
+/// write it is from.
+class DiskModel {
+ public:
+  using Ticket = uint64_t;
+
+  Ticket begin_write(uint64_t sector, uint64_t sectors);
+
+  /// What the write puts there, for `sector` and those after it.
+  static void fill(Ticket write, uint64_t sector, std::span<std::byte> data);
+
+  /// Not `done`: any sectors of it may or may not have been written by now. A write that is never
+  /// ended may happen at any time.
+  void end_write(Ticket write, bool done);
+
+  Ticket begin_read();
+
+  /// What is wrong with the data that was read; nullopt if nothing is.
+  std::optional<std::string> end_read(Ticket read, uint64_t sector,
+                                      std::span<const std::byte> data);
+
+  /// A read that got no data.
+  void forget_read(Ticket read) { reads_.erase(read); }
+
+ private:
+  static constexpr uint64_t kNever = UINT64_MAX;
+
+  struct Write {
+    uint64_t sector;
+    uint64_t sectors;
+    uint64_t answered = kNever;
+    bool done = false;
+  };
+  struct Candidate {
+    Ticket write;
+    uint64_t answered;
+    bool done;
+  };
+
+  static bool is_overwritten(const std::vector<Candidate>& candidates, const Candidate& candidate,
+                             uint64_t before) noexcept;
+  void prune(uint64_t sector);
+
+  uint64_t clock_ = 0;
+  std::map<Ticket, Write> writes_;  ///< not yet answered
+  std::set<Ticket> reads_;
+  /// By sector; a sector that is not there has never been written.
+  std::map<uint64_t, std::vector<Candidate>> sectors_;
+};
+
+}  // namespace tapring::sim

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/executor.h"
+
+#include <utility>
+
+namespace tapring::sim {
+namespace {
+
+using std::chrono_literals::operator""us;
+constexpr Latency kToNextWork{1us, 20us};
+
+}  // namespace
+
+void SimExecutor::post(Work work) {
+  queue_.push_back(std::move(work));
+  if (!scheduled_) schedule();
+}
+
+void SimExecutor::schedule() {
+  scheduled_ = true;
+  world_.after(kToNextWork, [this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    scheduled_ = false;
+    Work work = std::move(queue_.front());
+    queue_.pop_front();
+    if (!queue_.empty()) schedule();
+    work();
+  });
+}
+
+}  // namespace tapring::sim

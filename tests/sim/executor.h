@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "ring/executor.h"
+#include "tests/sim/world.h"
+
+namespace tapring::sim {
+
+/// A thread that does nothing but what it is handed, one piece of work at a time, in order: the
+/// daemon's control thread, a guest's kernel. Work it still has when destroyed is dropped.
+class SimExecutor final : public Executor {
+ public:
+  explicit SimExecutor(SimWorld& world) noexcept : world_(world) {}
+  SimExecutor(const SimExecutor&) = delete;
+  SimExecutor& operator=(const SimExecutor&) = delete;
+
+  void post(Work work) override;
+
+ private:
+  void schedule();
+
+  SimWorld& world_;
+  std::deque<Work> queue_;
+  bool scheduled_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace tapring::sim

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/file.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <coroutine>
+#include <utility>
+
+#include "tests/sim/loop.h"
+
+namespace tapring::sim {
+namespace {
+
+constexpr uint64_t kTornAt = 512;  ///< storage tears writes between sectors, never inside one
+
+uint64_t bytes_of(Buffers buffers) noexcept {
+  uint64_t bytes = 0;
+  for (const iovec& buffer : buffers) bytes += buffer.iov_len;
+  return bytes;
+}
+
+/// Moves all of `buffers`; `move` is pread or pwrite of one piece.
+template <typename Move>
+Error transfer(uint64_t offset, Buffers buffers, Move move) {
+  for (const iovec& buffer : buffers) {
+    auto* data = static_cast<std::byte*>(buffer.iov_base);
+    std::size_t left = buffer.iov_len;
+    while (left > 0) {
+      const ssize_t moved = move(data, left, static_cast<off_t>(offset));
+      if (moved < 0) return system_error_code(errno);
+      if (moved == 0) return system_error_code(EIO);
+      data += moved;
+      offset += static_cast<uint64_t>(moved);
+      left -= static_cast<std::size_t>(moved);
+    }
+  }
+  return Error{};
+}
+
+}  // namespace
+
+/// Suspends an operation until the storage completes it, on the file's loop.
+class SimFile::Completion {
+ public:
+  Completion(SimFile& file, const FileOperation& operation) : file_(file), operation_(operation) {}
+
+  bool await_ready() const noexcept { return false; }
+
+  void await_suspend(std::coroutine_handle<> waiter) {
+    ++file_.in_flight_;
+    ++file_.storage_.files_[file_.file_.path].in_flight;
+    file_.storage_.begin(file_.file_.path, [this, waiter] {
+      file_.loop_.complete([this, waiter] {
+        --file_.in_flight_;
+        --file_.storage_.files_[file_.file_.path].in_flight;
+        waiter.resume();
+      });
+    });
+  }
+
+  Error await_resume() const { return file_.storage_.outcome(file_.file_.path, operation_); }
+
+ private:
+  SimFile& file_;
+  FileOperation operation_;
+};
+
+SimFile::SimFile(SimLoop& loop, SimStorage& storage, OpenFile file)
+    : loop_(loop), storage_(storage), file_(std::move(file)) {
+  ++storage_.open_files_;
+}
+
+SimFile::~SimFile() {
+  --storage_.open_files_;
+  assert(in_flight_ == 0);
+}
+
+Task<Error> SimFile::read(uint64_t offset, Buffers into) {
+  const FileOperation operation{FileOperation::Kind::read, offset, bytes_of(into)};
+  const Error fault = co_await Completion(*this, operation);
+  if (fault) co_return fault;
+  const int fd = file_.fd.get();
+  co_return transfer(offset, into, [fd](std::byte* data, std::size_t bytes, off_t at) {
+    return ::pread(fd, data, bytes, at);
+  });
+}
+
+Task<Error> SimFile::write(uint64_t offset, Buffers from) {
+  const FileOperation operation{FileOperation::Kind::write, offset, bytes_of(from)};
+  const Error fault = co_await Completion(*this, operation);
+  if (fault) {
+    write_part(offset, from);
+    co_return fault;
+  }
+  const int fd = file_.fd.get();
+  const Error error = transfer(offset, from, [fd](std::byte* data, std::size_t bytes, off_t at) {
+    return ::pwrite(fd, data, bytes, at);
+  });
+  ++storage_.files_[file_.path].writes_done;
+  co_return error;
+}
+
+Task<Error> SimFile::sync() {
+  const uint64_t covered = storage_.files_[file_.path].writes_done;
+  const FileOperation operation{FileOperation::Kind::sync, 0, 0};
+  const Error fault = co_await Completion(*this, operation);
+  if (fault) co_return fault;
+  if (::fdatasync(file_.fd.get()) != 0) co_return system_error_code(errno);
+  uint64_t& durable = storage_.files_[file_.path].writes_durable;
+  durable = std::max(durable, covered);
+  co_return Error{};
+}
+
+Task<Error> SimFile::close() {
+  const int fd = file_.fd.release();
+  co_return system_error_code(::close(fd) == 0 ? 0 : errno);
+}
+
+Error SimFile::write_part(uint64_t offset, Buffers from) {
+  uint64_t left = loop_.world().random().below(bytes_of(from) / kTornAt + 1) * kTornAt;
+  for (const iovec& buffer : from) {
+    const std::size_t bytes = std::min<std::size_t>(left, buffer.iov_len);
+    if (::pwrite(file_.fd.get(), buffer.iov_base, bytes, static_cast<off_t>(offset)) < 0) {
+      return system_error_code(errno);
+    }
+    offset += bytes;
+    left -= bytes;
+  }
+  return Error{};
+}
+
+}  // namespace tapring::sim

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+
+#include "ring/file.h"
+#include "ring/open_file.h"
+#include "tests/sim/storage.h"
+
+namespace tapring::sim {
+
+class SimLoop;
+
+/// A real file, read and written for real at the simulated moment when an operation completes: a
+/// buffer that is touched too early spoils the data. A write that fails may have been done in part.
+class SimFile final : public File {
+ public:
+  SimFile(SimLoop& loop, SimStorage& storage, OpenFile file);
+  ~SimFile() override;
+
+  Task<Error> read(uint64_t offset, Buffers into) override;
+  Task<Error> write(uint64_t offset, Buffers from) override;
+  Task<Error> sync() override;
+  Task<Error> close() override;
+
+ private:
+  class Completion;
+
+  Error write_part(uint64_t offset, Buffers from);
+
+  SimLoop& loop_;
+  SimStorage& storage_;
+  OpenFile file_;
+  std::size_t in_flight_ = 0;
+};
+
+}  // namespace tapring::sim

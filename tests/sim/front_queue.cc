@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/front_queue.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+namespace tapring::sim {
+namespace {
+
+constexpr std::size_t kSector = 512;
+constexpr uint32_t kSectorsInPage = 8;
+constexpr double kOddlyCut = 0.25;   ///< requests whose data does not begin at a page
+constexpr double kNeedlessly = 0.1;  ///< requests that are indirect though they need not be
+
+}  // namespace
+
+FrontQueue::FrontQueue(SimWorld& world, SimMachine& machine, DomainId domain, DomainId backend,
+                       Options options)
+    : world_(world), machine_(machine), domain_(machine.share(domain)), backend_(backend),
+      ring_pages_(std::size_t{1} << options.ring_order), ring_frame_(domain_->allocate(ring_pages_)),
+      event_(machine.events().allocate_unbound(domain, backend, [this] { event(); })) {
+  ring_.emplace(domain_->memory(ring_frame_, ring_pages_), options.abi);
+  for (Frame frame = ring_frame_; frame < ring_frame_ + ring_pages_; ++frame) {
+    ring_refs_.push_back(domain_->grant(backend, frame, Access::read_write));
+  }
+  shadows_.resize(ring_->size());
+  for (std::size_t id = 0; id < shadows_.size(); ++id) free_.push_back(id);
+}
+
+FrontQueue::~FrontQueue() { machine_.events().close(event_); }
+
+std::size_t FrontQueue::most_sectors() const noexcept {
+  return std::max(most_indirect_, kGuestSegments) * kSectorsInPage;
+}
+
+void FrontQueue::submit(FrontIo io) {
+  assert(io.sectors <= most_sectors());
+  waiting_.push_back(std::move(io));
+  issue_waiting();
+}
+
+bool FrontQueue::release() {
+  machine_.events().close(event_);
+  bool released = true;
+  for (const GrantRef ref : std::exchange(ring_refs_, {})) {
+    released = domain_->end_access(ref) && released;
+  }
+  if (released) domain_->free(ring_frame_, ring_pages_);
+  return released;
+}
+
+void FrontQueue::issue_waiting() {
+  const bool any = !waiting_.empty() && !free_.empty();
+  while (!waiting_.empty() && !free_.empty()) {
+    issue(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+  if (any && ring_->push()) notify();
+}
+
+void FrontQueue::issue(FrontIo io) {
+  std::swap(free_[world_.random().below(free_.size())], free_.back());
+  const std::size_t id = free_.back();
+  free_.pop_back();
+  Shadow& shadow = shadows_[id].emplace();
+  shadow.io = std::move(io);
+  add_segments(shadow);
+  FrontRequest request{.operation = shadow.io.operation,
+                       .segment_count = static_cast<uint16_t>(shadow.segments.size()),
+                       .id = id,
+                       .sector = shadow.io.sector};
+  const bool moves_data = shadow.io.sectors > 0;
+  const bool indirect = shadow.segments.size() > kGuestSegments ||
+                        (moves_data && shadow.segments.size() <= most_indirect_ &&
+                         world_.random().chance(kNeedlessly));
+  if (indirect) {
+    add_indirect_page(shadow, request);
+  } else {
+    std::ranges::copy(shadow.segments, request.segments.begin());
+  }
+  ring_->put(request);
+}
+
+void FrontQueue::add_segments(Shadow& shadow) {
+  uint32_t left = shadow.io.sectors;
+  uint32_t first = 0;
+  if (world_.random().chance(kOddlyCut) && left + kSectorsInPage <= most_sectors()) {
+    first = static_cast<uint32_t>(world_.random().below(kSectorsInPage));
+  }
+  const bool is_write = shadow.io.operation == kGuestWrite;
+  while (left > 0) {
+    const uint32_t sectors = std::min(left, kSectorsInPage - first);
+    const Frame frame = domain_->allocate(1);
+    const GrantRef ref =
+        domain_->grant(backend_, frame, is_write ? Access::read_only : Access::read_write);
+    shadow.frames.push_back(frame);
+    shadow.segments.push_back({ref, static_cast<uint8_t>(first),
+                               static_cast<uint8_t>(first + sectors - 1), 0});
+    left -= sectors;
+    first = 0;
+  }
+  if (is_write) scatter(shadow);
+}
+
+void FrontQueue::add_indirect_page(Shadow& shadow, FrontRequest& request) {
+  static_assert(256 * sizeof(GuestSegment) <= kXenPageBytes);
+  shadow.indirect_frame = domain_->allocate(1);
+  shadow.indirect_ref = domain_->grant(backend_, *shadow.indirect_frame, Access::read_only);
+  std::memcpy(domain_->memory(*shadow.indirect_frame, 1).data(), shadow.segments.data(),
+              shadow.segments.size() * sizeof(GuestSegment));
+  request.inner_operation = std::exchange(request.operation, kGuestIndirect);
+  request.indirect_refs[0] = shadow.indirect_ref;
+}
+
+void FrontQueue::event() {
+  do {
+    while (const auto response = ring_->take()) answer(*response);
+    if (ring_->overflowed()) violation("more responses than requests");
+  } while (violations_.empty() && ring_->arm());
+  issue_waiting();
+}
+
+void FrontQueue::answer(const GuestResponse& response) {
+  if (!violations_.empty()) return;
+  if (response.id >= shadows_.size()) return violation("response with an id that never was");
+  if (!shadows_[response.id]) return violation("response to an id that does not wait");
+  const Shadow shadow = *std::exchange(shadows_[response.id], std::nullopt);
+  if (response.operation != shadow.io.operation) {
+    return violation("response has operation " + std::to_string(response.operation) +
+                     " instead of " + std::to_string(shadow.io.operation));
+  }
+  const bool has_data = response.status == kGuestOkay && shadow.io.operation == kGuestRead;
+  const std::vector<std::byte> data = has_data ? gather(shadow) : std::vector<std::byte>{};
+  if (!take_back(shadow)) return violation("the response came before the grants were unmapped");
+  free_.push_back(response.id);
+  if (shadow.io.done) shadow.io.done(response.status, data);
+}
+
+std::vector<std::byte> FrontQueue::gather(const Shadow& shadow) const {
+  std::vector<std::byte> data;
+  for (std::size_t i = 0; i < shadow.segments.size(); ++i) {
+    const GuestSegment& segment = shadow.segments[i];
+    const auto page = domain_->memory(shadow.frames[i], 1);
+    data.insert(data.end(), page.begin() + segment.first_sect * kSector,
+                page.begin() + (segment.last_sect + 1) * kSector);
+  }
+  return data;
+}
+
+void FrontQueue::scatter(const Shadow& shadow) {
+  const std::byte* from = shadow.io.data.data();
+  for (std::size_t i = 0; i < shadow.segments.size(); ++i) {
+    const GuestSegment& segment = shadow.segments[i];
+    const auto page = domain_->memory(shadow.frames[i], 1);
+    const std::size_t bytes = (segment.last_sect - segment.first_sect + 1U) * kSector;
+    std::memcpy(page.subspan(segment.first_sect * kSector).data(), from, bytes);
+    from += bytes;
+  }
+}
+
+bool FrontQueue::take_back(const Shadow& shadow) {
+  bool ended = true;
+  for (const GuestSegment& segment : shadow.segments) {
+    ended = domain_->end_access(segment.gref) && ended;
+  }
+  if (shadow.indirect_frame) ended = domain_->end_access(shadow.indirect_ref) && ended;
+  if (!ended) return false;
+  for (const Frame frame : shadow.frames) domain_->free(frame, 1);
+  if (shadow.indirect_frame) domain_->free(*shadow.indirect_frame, 1);
+  return true;
+}
+
+}  // namespace tapring::sim

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// One ring of a guest's disk with its requests: what Linux's blkfront checks of each response, as
+// far as it distrusts its backend, is checked here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tests/sim/front_ring.h"
+#include "tests/sim/machine.h"
+#include "tests/sim/world.h"
+
+namespace tapring::sim {
+
+/// A request of the guest's block layer.
+struct FrontIo {
+  /// For a read that succeeded, what was read; else empty.
+  using Done = std::function<void(int16_t status, std::span<const std::byte> data)>;
+
+  uint8_t operation = kGuestRead;
+  uint64_t sector = 0;
+  uint32_t sectors = 0;
+  std::vector<std::byte> data;  ///< of a write
+  Done done;
+};
+
+class FrontQueue {
+ public:
+  struct Options {
+    Abi abi = Abi::x86_64;
+    unsigned ring_order = 0;
+  };
+
+  /// `domain` is there and `backend` will bind.
+  FrontQueue(SimWorld& world, SimMachine& machine, DomainId domain, DomainId backend,
+             Options options);
+  FrontQueue(const FrontQueue&) = delete;
+  FrontQueue& operator=(const FrontQueue&) = delete;
+  ~FrontQueue();
+
+  const std::vector<GrantRef>& ring_refs() const noexcept { return ring_refs_; }
+  Port port() const noexcept { return event_.port; }
+
+  /// As the backend announced; 0: none.
+  void allow_indirect(std::size_t segments) noexcept { most_indirect_ = segments; }
+  std::size_t most_sectors() const noexcept;
+
+  /// At most most_sectors() of data. Waits for room on the ring.
+  void submit(FrontIo io);
+
+  /// Given to submit() and not yet done.
+  std::size_t in_flight() const noexcept { return waiting_.size() + (shadows_.size() - free_.size()); }
+
+  /// What the backend did that a hardened guest kills the disk for. Nothing is answered after.
+  const std::vector<std::string>& violations() const noexcept { return violations_; }
+
+  /// Takes ring and port back. False if the backend still maps the ring.
+  bool release();
+
+  FrontRing& ring() noexcept { return *ring_; }
+  void notify() { machine_.events().send(event_); }
+
+ private:
+  /// What is known of a request on the ring; its index is the request's id.
+  struct Shadow {
+    FrontIo io;
+    std::vector<GuestSegment> segments;
+    std::vector<Frame> frames;  ///< one a segment
+    std::optional<Frame> indirect_frame;
+    GrantRef indirect_ref = 0;
+  };
+
+  void issue_waiting();
+  void issue(FrontIo io);
+  void add_segments(Shadow& shadow);
+  void add_indirect_page(Shadow& shadow, FrontRequest& request);
+  void event();
+  void answer(const GuestResponse& response);
+  std::vector<std::byte> gather(const Shadow& shadow) const;
+  void scatter(const Shadow& shadow);
+  bool take_back(const Shadow& shadow);
+  void violation(std::string what) { violations_.push_back(std::move(what)); }
+
+  SimWorld& world_;
+  SimMachine& machine_;
+  std::shared_ptr<SimDomain> domain_;
+  DomainId backend_;
+  std::size_t ring_pages_;
+  Frame ring_frame_;
+  std::vector<GrantRef> ring_refs_;
+  EventEnd event_;
+  std::optional<FrontRing> ring_;
+  std::size_t most_indirect_ = 0;
+  std::vector<std::optional<Shadow>> shadows_;
+  std::vector<std::size_t> free_;  ///< ids
+  std::deque<FrontIo> waiting_;
+  std::vector<std::string> violations_;
+};
+
+}  // namespace tapring::sim

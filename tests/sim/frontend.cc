@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/frontend.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+namespace tapring::sim {
+namespace {
+
+constexpr std::size_t kSector = 512;
+constexpr uint64_t kInfoReadOnly = 4;
+
+}  // namespace
+
+SimFrontend::SimFrontend(SimWorld& world, SimMachine& machine, SimStore& store, VbdName name,
+                         DiskModel& model, FrontendOptions options)
+    : world_(world), machine_(machine), name_(name), model_(model), options_(std::move(options)),
+      thread_(world), xenstore_(world, machine, store, thread_, name.domain),
+      directory_(frontend_directory(name)) {
+  xenstore_.deliver_to([this](const WatchEvent&) { advance(); });
+  xenstore_.watch(directory_, "own");
+}
+
+void SimFrontend::read(uint64_t sector, uint32_t sectors, Done done) {
+  const DiskModel::Ticket ticket = model_.begin_read();
+  any_queue().submit({.operation = kGuestRead,
+                      .sector = sector,
+                      .sectors = sectors,
+                      .data = {},
+                      .done = [this, ticket, sector, done = std::move(done)](
+                                  int16_t status, std::span<const std::byte> data) {
+                        if (status != kGuestOkay) {
+                          model_.forget_read(ticket);
+                        } else if (auto wrong = model_.end_read(ticket, sector, data)) {
+                          violations_.push_back(*wrong);
+                        }
+                        if (done) done(status);
+                      }});
+}
+
+void SimFrontend::write(uint64_t sector, uint32_t sectors, Done done) {
+  const DiskModel::Ticket ticket = model_.begin_write(sector, sectors);
+  std::vector<std::byte> data(sectors * kSector);
+  DiskModel::fill(ticket, sector, data);
+  any_queue().submit({.operation = kGuestWrite,
+                      .sector = sector,
+                      .sectors = sectors,
+                      .data = std::move(data),
+                      .done = [this, ticket, done = std::move(done)](int16_t status, auto) {
+                        model_.end_write(ticket, status == kGuestOkay);
+                        if (done) done(status);
+                      }});
+}
+
+void SimFrontend::flush(Done done) {
+  any_queue().submit({.operation = kGuestFlush,
+                      .data = {},
+                      .done = [done = std::move(done)](int16_t status, auto) {
+                        if (done) done(status);
+                      }});
+}
+
+std::size_t SimFrontend::in_flight() const noexcept {
+  std::size_t sum = 0;
+  for (const auto& queue : queues_) sum += queue->in_flight();
+  return sum;
+}
+
+void SimFrontend::close() {
+  if (state_ == kConnected || state_ == kInitialised) set_state(kClosing);
+  finish_closing();
+}
+
+void SimFrontend::reload() {
+  reloading_ = true;
+  advance();
+}
+
+void SimFrontend::die() {
+  state_ = kUnknown;
+  xenstore_.unwatch(directory_, "own");
+  xenstore_.unwatch(backend_ + "/state", "backend");
+  backend_.clear();
+}
+
+std::vector<std::string> SimFrontend::violations() const {
+  std::vector<std::string> all = violations_;
+  for (const auto& queue : queues_) {
+    all.insert(all.end(), queue->violations().begin(), queue->violations().end());
+  }
+  return all;
+}
+
+void SimFrontend::advance() {
+  if (!machine_.alive(name_.domain) || !find_backend()) return;
+  const uint64_t backend = xenstore_.read_number(backend_ + "/state");
+  const bool own_directory = xenstore_.read(directory_ + "/state").has_value();
+  if (state_ == kUnknown && own_directory) state_ = kInitialising;
+  if (state_ == kInitialising && backend == kInitWait) negotiate();
+  if (state_ == kInitialised && backend == kConnected) connect();
+  if (state_ == kConnected && backend == kClosing && options_.closes_when_asked) close();
+  if (state_ == kConnected && backend == kClosed) close();
+  if (state_ == kClosing) finish_closing();
+  if (!queues_.empty() && (backend == kClosed || backend == kUnknown)) release();
+  if (state_ == kClosed && backend == kClosed && std::exchange(reloading_, false)) {
+    set_state(kInitialising);
+  }
+  // The toolstack took the disk away: the next one begins anew.
+  if (!own_directory && queues_.empty()) {
+    xenstore_.unwatch(backend_ + "/state", "backend");
+    backend_.clear();
+    state_ = kUnknown;
+  }
+}
+
+bool SimFrontend::find_backend() {
+  if (!backend_.empty()) return true;
+  backend_ = xenstore_.read(directory_ + "/backend").value_or("");
+  if (backend_.empty()) return false;
+  backend_domain_ = static_cast<DomainId>(xenstore_.read_number(directory_ + "/backend-id"));
+  xenstore_.watch(backend_ + "/state", "backend");
+  return true;
+}
+
+void SimFrontend::negotiate() {
+  const uint64_t most_queues =
+      std::max<uint64_t>(1, xenstore_.read_number(backend_ + "/multi-queue-max-queues"));
+  const uint64_t most_order = xenstore_.read_number(backend_ + "/max-ring-page-order");
+  const FrontQueue::Options options{
+      .abi = options_.abi,
+      .ring_order = static_cast<unsigned>(std::min<uint64_t>(options_.ring_order, most_order))};
+  queues_.clear();
+  for (uint64_t i = 0; i < std::min<uint64_t>(options_.queues, most_queues); ++i) {
+    queues_.push_back(std::make_unique<FrontQueue>(world_, machine_, name_.domain,
+                                                   backend_domain_, options));
+  }
+  set_state(kInitialised, ring_keys());
+}
+
+XenstoreKeys SimFrontend::ring_keys() const {
+  XenstoreKeys keys{{"feature-persistent", "0"}};
+  if (!options_.protocol.empty()) keys["protocol"] = options_.protocol;
+  if (queues_.size() > 1) keys["multi-queue-num-queues"] = std::to_string(queues_.size());
+  for (std::size_t i = 0; i < queues_.size(); ++i) {
+    const std::string place = queues_.size() > 1 ? "queue-" + std::to_string(i) + "/" : "";
+    const std::vector<GrantRef>& refs = queues_[i]->ring_refs();
+    keys[place + "event-channel"] = std::to_string(queues_[i]->port());
+    if (refs.size() == 1) {
+      keys[place + "ring-ref"] = std::to_string(refs[0]);
+      continue;
+    }
+    keys["ring-page-order"] = std::to_string(std::countr_zero(refs.size()));
+    for (std::size_t page = 0; page < refs.size(); ++page) {
+      keys[place + "ring-ref" + std::to_string(page)] = std::to_string(refs[page]);
+    }
+  }
+  return keys;
+}
+
+void SimFrontend::connect() {
+  for (const char* key : {"sectors", "info", "sector-size"}) {
+    if (!xenstore_.read(backend_ + '/' + key)) {
+      violations_.push_back(std::string("connected without the key ") + key);
+    }
+  }
+  sectors_ = xenstore_.read_number(backend_ + "/sectors");
+  read_only_ = (xenstore_.read_number(backend_ + "/info") & kInfoReadOnly) != 0;
+  const uint64_t offered = xenstore_.read_number(backend_ + "/feature-max-indirect-segments");
+  for (const auto& queue : queues_) {
+    queue->allow_indirect(std::min<std::size_t>(options_.indirect_segments, offered));
+  }
+  set_state(kConnected);
+}
+
+void SimFrontend::finish_closing() {
+  if (state_ == kClosing && in_flight() == 0) {
+    set_state(kClosed);
+  } else if (state_ == kClosing) {
+    world_.after(std::chrono::milliseconds(1), [this] { finish_closing(); });
+  }
+}
+
+void SimFrontend::release() {
+  for (const std::string& violation : violations()) violations_.push_back(violation);
+  for (const auto& queue : queues_) {
+    if (machine_.events().is_bound({name_.domain, queue->port()})) {
+      violations_.push_back("closed, but the event channel is still bound");
+    }
+    if (!queue->release()) violations_.push_back("closed, but the ring is still mapped");
+  }
+  queues_.clear();
+}
+
+void SimFrontend::set_state(State state, XenstoreKeys keys) {
+  state_ = state;
+  keys["state"] = std::to_string(state);
+  xenstore_.update(directory_, {.key = "state"}, keys);
+}
+
+FrontQueue& SimFrontend::any_queue() {
+  return *queues_[world_.random().below(queues_.size())];
+}
+
+}  // namespace tapring::sim

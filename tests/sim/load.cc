@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/load.h"
+
+#include <algorithm>
+
+namespace tapring::sim {
+
+SimLoad::SimLoad(SimWorld& world, SimFrontend& frontend, LoadOptions options)
+    : world_(world), frontend_(frontend), options_(options) {
+  for (unsigned i = 0; i < options_.depth; ++i) issue();
+}
+
+void SimLoad::issue() {
+  if (issued_ == options_.requests || !frontend_.connected()) return;
+  ++issued_;
+  Random& random = world_.random();
+  const auto done = [this](int16_t status) { answered(status); };
+  if (random.chance(options_.flushes)) return frontend_.flush(done);
+  const uint64_t region = std::min(frontend_.sectors(), options_.region_sectors);
+  uint64_t most = std::min<uint64_t>({options_.most_sectors, frontend_.most_sectors(), region});
+  // Most requests of a guest are small.
+  if (random.chance(0.5)) most = std::min<uint64_t>(most, 8);
+  const auto sectors = static_cast<uint32_t>(random.between(1, most));
+  const uint64_t sector = random.below(region - sectors + 1);
+  if (random.chance(options_.writes) && !frontend_.read_only()) {
+    frontend_.write(sector, sectors, done);
+  } else {
+    frontend_.read(sector, sectors, done);
+  }
+}
+
+void SimLoad::answered(int16_t status) {
+  ++answered_;
+  if (status != kGuestOkay) ++failed_;
+  issue();
+}
+
+}  // namespace tapring::sim

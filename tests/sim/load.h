@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// What a guest's programs do to a disk: requests of chance, so many at a time.
+#pragma once
+
+#include <cstdint>
+
+#include "tests/sim/frontend.h"
+#include "tests/sim/world.h"
+
+namespace tapring::sim {
+
+struct LoadOptions {
+  uint64_t requests = 400;
+  unsigned depth = 24;
+  double writes = 0.5;  ///< the rest are reads
+  double flushes = 0.03;
+  uint32_t most_sectors = 2048;  ///< of a request; less if the disk takes less
+  uint64_t region_sectors = 4096;  ///< small, so that requests meet
+};
+
+/// Outlives the requests it has under way.
+class SimLoad {
+ public:
+  /// Begins at once; the disk is connected.
+  SimLoad(SimWorld& world, SimFrontend& frontend, LoadOptions options = {});
+
+  bool done() const noexcept { return answered_ == options_.requests; }
+  uint64_t answered() const noexcept { return answered_; }
+  uint64_t failed() const noexcept { return failed_; }
+
+ private:
+  void issue();
+  void answered(int16_t status);
+
+  SimWorld& world_;
+  SimFrontend& frontend_;
+  LoadOptions options_;
+  uint64_t issued_ = 0;
+  uint64_t answered_ = 0;
+  uint64_t failed_ = 0;
+};
+
+}  // namespace tapring::sim

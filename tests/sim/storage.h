@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// How the files of a simulated world behave: what a test sets for a path holds for each file that
+// is open on it, at once.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ring/error.h"
+#include "ring/executor.h"
+#include "tests/sim/world.h"
+
+namespace tapring::sim {
+
+struct FileOperation {
+  enum class Kind : uint8_t { read, write, sync } kind;
+  uint64_t offset;
+  uint64_t bytes;
+};
+
+/// Operations of one file pass each other whenever their latencies say so.
+struct FileBehaviour {
+  Latency latency{std::chrono::microseconds(20), std::chrono::microseconds(800)};
+  double error_probability = 0;  ///< an operation fails with EIO
+  /// Asked for each operation when it would complete; an Error is its result.
+  std::function<Error(const FileOperation&)> fault;
+};
+
+class SimStorage {
+ public:
+  explicit SimStorage(SimWorld& world) noexcept : world_(world) {}
+  SimStorage(const SimStorage&) = delete;
+  SimStorage& operator=(const SimStorage&) = delete;
+
+  FileBehaviour& behaviour(const std::string& path) { return files_[path].behaviour; }
+
+  /// From now on no operation of the file completes, until release().
+  void hang(const std::string& path) { files_[path].hangs = true; }
+  void release(const std::string& path);
+
+  /// Operations that were begun and have not completed.
+  std::size_t in_flight(const std::string& path) const;
+  std::size_t open_files() const noexcept { return open_files_; }
+
+  /// Writes that are done and that no sync which began afterwards has made durable.
+  uint64_t unsynced_writes(const std::string& path) const;
+
+ private:
+  friend class SimFile;
+
+  struct File {
+    FileBehaviour behaviour;
+    bool hangs = false;
+    std::vector<Work> hanging;
+    std::size_t in_flight = 0;
+    uint64_t writes_done = 0;
+    uint64_t writes_durable = 0;
+  };
+
+  /// Calls `complete` when it is time.
+  void begin(const std::string& path, Work complete);
+  Error outcome(const std::string& path, const FileOperation& operation);
+
+  SimWorld& world_;
+  std::map<std::string, File> files_;
+  std::size_t open_files_ = 0;
+};
+
+}  // namespace tapring::sim

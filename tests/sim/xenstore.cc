@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/xenstore.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace tapring::sim {
+namespace {
+
+using std::chrono_literals::operator""us;
+constexpr Latency kToDelivery{10us, 900us};
+constexpr double kMerged = 0.5;
+
+}  // namespace
+
+SimXenstore::SimXenstore(SimWorld& world, SimMachine& machine, SimStore& store,
+                         SimExecutor& thread, DomainId own_domain)
+    : world_(world), machine_(machine), store_(store), thread_(thread),
+      home_("/local/domain/" + std::to_string(own_domain) + "/") {}
+
+std::optional<std::string> SimXenstore::read(const std::string& path) {
+  return store_.read(absolute(path));
+}
+
+std::vector<std::string> SimXenstore::list(const std::string& path) {
+  return store_.list(absolute(path));
+}
+
+bool SimXenstore::update(const std::string& directory, const XenstoreGuard& guard,
+                         const XenstoreKeys& keys) {
+  const std::string prefix = absolute(directory) + '/';
+  const std::optional<std::string> found = store_.read(prefix + guard.key);
+  if (!found || (guard.value && found != guard.value)) return false;
+  StoreKeys written;
+  for (const auto& [key, value] : keys) written[prefix + key] = value;
+  store_.write(written);
+  return true;
+}
+
+void SimXenstore::watch(const std::string& path, const std::string& token) {
+  if (absolute(path) != path) relative_.emplace(absolute(path), token);
+  store_.watch(absolute(path), token, *this);
+}
+
+void SimXenstore::unwatch(const std::string& path, const std::string& token) {
+  store_.unwatch(absolute(path), token, *this);
+  relative_.erase({absolute(path), token});
+}
+
+void SimXenstore::deliver_to(std::function<void(const WatchEvent&)> sink) {
+  sink_ = std::move(sink);
+}
+
+bool SimXenstore::domain_alive(DomainId domain) { return machine_.alive(domain); }
+
+uint64_t SimXenstore::read_number(const std::string& path) {
+  const std::string text = read(path).value_or("");
+  uint64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+void SimXenstore::changed(const std::string& watched, const std::string& token,
+                          const std::string& path) {
+  const bool relative = relative_.contains({watched, token});
+  WatchEvent event{relative ? path.substr(home_.size()) : path, token};
+  const bool waiting = std::ranges::any_of(events_, [&](const WatchEvent& other) {
+    return other.path == event.path && other.token == event.token;
+  });
+  if (waiting && world_.random().chance(kMerged)) return;
+  events_.push_back(std::move(event));
+  world_.after(kToDelivery, [this, alive = std::weak_ptr(alive_)] {
+    if (!alive.expired()) deliver_one();
+  });
+}
+
+std::string SimXenstore::absolute(const std::string& path) const {
+  return path.starts_with('/') || path.starts_with('@') ? path : home_ + path;
+}
+
+void SimXenstore::deliver_one() {
+  thread_.post([this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    const WatchEvent event = std::move(events_.front());
+    events_.pop_front();
+    if (sink_) sink_(event);
+  });
+}
+
+}  // namespace tapring::sim

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/xenstore.h"
+#include "tests/sim/executor.h"
+#include "tests/sim/machine.h"
+#include "tests/sim/store.h"
+
+namespace tapring::sim {
+
+/// One connection to the store, of a domain: the daemon's, the toolstack's, a guest's. Relative
+/// paths are below the domain's own directory. Events come some time later, in order, on `thread`,
+/// and some still after unwatch(); two of the same path may come as one.
+class SimXenstore final : public Xenstore, private StoreWatcher {
+ public:
+  SimXenstore(SimWorld& world, SimMachine& machine, SimStore& store, SimExecutor& thread,
+              DomainId own_domain);
+  SimXenstore(const SimXenstore&) = delete;
+  SimXenstore& operator=(const SimXenstore&) = delete;
+  ~SimXenstore() override { store_.unwatch_all(*this); }
+
+  std::optional<std::string> read(const std::string& path) override;
+  std::vector<std::string> list(const std::string& path) override;
+  bool update(const std::string& directory, const XenstoreGuard& guard,
+              const XenstoreKeys& keys) override;
+  void watch(const std::string& path, const std::string& token) override;
+  void unwatch(const std::string& path, const std::string& token) override;
+  void deliver_to(std::function<void(const WatchEvent&)> sink) override;
+  bool domain_alive(DomainId domain) override;
+
+  /// Reads a decimal number; 0 if there is none.
+  uint64_t read_number(const std::string& path);
+
+ private:
+  void changed(const std::string& watched, const std::string& token,
+               const std::string& path) override;
+  std::string absolute(const std::string& path) const;
+  void deliver_one();
+
+  SimWorld& world_;
+  SimMachine& machine_;
+  SimStore& store_;
+  SimExecutor& thread_;
+  std::string home_;  ///< with a slash at its end
+  /// Watches (path, token) whose events carry paths relative to home_, as xenstored does.
+  std::set<std::pair<std::string, std::string>> relative_;
+  std::function<void(const WatchEvent&)> sink_;
+  std::deque<WatchEvent> events_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace tapring::sim
