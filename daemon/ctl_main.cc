@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <vector>
+
+#include "daemon/ctl.h"
+
+int main(int argc, char** argv) {
+  const std::vector<const char*> arguments(argv + std::min(argc, 1), argv + argc);
+  // https://no-color.org
+  const bool colours = ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+  return tapring::run_ctl(arguments, {std::cout, std::cerr, colours});
+}

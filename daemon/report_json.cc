@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/report_json.h"
+
+#include <boost/describe.hpp>
+#include <boost/json.hpp>
+#include <boost/mp11/algorithm.hpp>
+#include <type_traits>
+
+namespace tapring {
+
+BOOST_DESCRIBE_STRUCT(DiskCounters, (),
+                      (reads, writes, flushes, read_bytes, written_bytes, errors, unsupported,
+                       read_ns, write_ns, flush_ns, wakeups, notifications, in_flight))
+
+BOOST_DESCRIBE_STRUCT(DiskReport, (),
+                      (disk, domain, device, kind, vdev, mode, format, path, state, reason,
+                       backend_state, frontend_state, size_bytes, queues, ring_pages, protocol,
+                       worker, notices, counters))
+
+namespace {
+
+namespace json = boost::json;
+
+template <typename T>
+using Fields = boost::describe::describe_members<T, boost::describe::mod_public>;
+
+template <typename T>
+json::object object_of(const T& value) {
+  json::object object;
+  boost::mp11::mp_for_each<Fields<T>>([&](auto field) {
+    const auto& member = value.*field.pointer;
+    if constexpr (std::is_same_v<decltype(member), const DiskCounters&>) {
+      object[field.name] = object_of(member);
+    } else {
+      object[field.name] = json::value_from(member);
+    }
+  });
+  return object;
+}
+
+template <typename T>
+void fill(T& value, const json::object& object) {
+  boost::mp11::mp_for_each<Fields<T>>([&](auto field) {
+    const json::value* found = object.if_contains(field.name);
+    if (found == nullptr) return;
+    auto& member = value.*field.pointer;
+    using Member = std::remove_cvref_t<decltype(member)>;
+    if constexpr (std::is_same_v<Member, DiskCounters>) {
+      fill(member, json::value_to<json::object>(*found));
+    } else {
+      member = json::value_to<Member>(*found);
+    }
+  });
+}
+
+}  // namespace
+
+json::object to_json(const DiskReport& report) {
+  return object_of(report);
+}
+json::object to_json(const DiskCounters& counters) {
+  return object_of(counters);
+}
+
+DiskReport report_from_json(const json::value& value) {
+  DiskReport report;
+  fill(report, json::value_to<json::object>(value));
+  return report;
+}
+
+}  // namespace tapring
