@@ -181,6 +181,7 @@ std::string level_help() {
 void declare(CLI::App& app, Request& request) {
   app.set_version_flag("--version", version_line("tapring"),
                        "print the version and what it was built from, and exit");
+  app.set_help_flag("-h,--help", "print this help and exit");
   app.add_option("--run-dir", request.run_dir, "the daemon's run_dir")
       ->type_name("DIR")
       ->capture_default_str();
@@ -194,14 +195,17 @@ void declare(CLI::App& app, Request& request) {
     sub->add_flag("--json", request.json, "print JSON, on one line");
   }
   const char* disk_help = "DOMAIN/VDEV or DOMAIN/DEVICE: 0/xvda, 0/51712";
-  app.get_subcommand("show")->add_option("DISK", request.disk, disk_help)->required();
+  app.get_subcommand("show")
+      ->add_option("DISK", request.disk, disk_help)
+      ->type_name("")
+      ->required();
   CLI::App* stats = app.get_subcommand("stats");
-  stats->add_option("DISK", request.disk, disk_help);
+  stats->add_option("DISK", request.disk, disk_help)->type_name("");
   stats->add_option("--interval", request.interval_s, "how long to look")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.01, 3600.0))
+      ->check(CLI::Range(0.01, 3600.0).description(""))
       ->capture_default_str();
-  app.get_subcommand("log")->add_option("LEVEL", request.level, level_help());
+  app.get_subcommand("log")->add_option("LEVEL", request.level, level_help())->type_name("");
 }
 
 int fail(const Request& request, const CtlWorld& world, ExitCode code, const char* reason) {

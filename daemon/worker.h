@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "daemon/answers.h"
 #include "ring/buffers.h"
 #include "ring/event_channel.h"
 #include "ring/grant_batch.h"
@@ -19,13 +20,14 @@ class Worker {
   /// outlive the worker.
   Worker(Loop& loop, GrantTable& grants, EventChannel& events, std::size_t arena_bytes)
       : loop_(loop), grants_(grants), events_(events), buffers_(loop, arena_bytes),
-        copies_(loop, grants) {}
+        copies_(loop, grants), answers_(loop) {}
 
   Loop& loop() noexcept { return loop_; }
   GrantTable& grants() noexcept { return grants_; }
   EventChannel& events() noexcept { return events_; }
   BufferPool& buffers() noexcept { return buffers_; }
   GrantBatch& copies() noexcept { return copies_; }
+  Answers& answers() noexcept { return answers_; }
 
  private:
   Loop& loop_;
@@ -33,6 +35,7 @@ class Worker {
   EventChannel& events_;
   BufferPool buffers_;
   GrantBatch copies_;
+  Answers answers_;
 };
 
 }  // namespace tapring

@@ -22,6 +22,12 @@ struct WatchEvent {
   std::string token;
 };
 
+/// What must hold for an update: `key` exists, and has `value` where one is given.
+struct XenstoreGuard {
+  std::string key;
+  std::optional<std::string> value = std::nullopt;
+};
+
 /// For the control thread only. Throws std::system_error when the connection itself fails.
 class Xenstore {
  public:
@@ -33,9 +39,9 @@ class Xenstore {
   /// Names of the children; empty if there are none or no such directory.
   virtual std::vector<std::string> list(const std::string& path) = 0;
 
-  /// Writes `keys` under `directory` in one transaction, provided that `directory`/`guard` exists
-  /// then: a directory that the toolstack removed must not come back. False if it did not exist.
-  virtual bool update(const std::string& directory, const std::string& guard,
+  /// Writes `keys` under `directory` in one transaction, provided that `guard` holds for it then:
+  /// a directory that the toolstack removed must not come back. False if it did not hold.
+  virtual bool update(const std::string& directory, const XenstoreGuard& guard,
                       const XenstoreKeys& keys) = 0;
 
   virtual void watch(const std::string& path, const std::string& token) = 0;

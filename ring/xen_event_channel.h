@@ -2,7 +2,9 @@
 // The event channels of production: libxenevtchn over /dev/xen/evtchn, polled by the loop.
 #pragma once
 
+extern "C" {  // the header does not say so itself
 #include <xenevtchn.h>
+}
 
 #include <memory>
 #include <unordered_map>

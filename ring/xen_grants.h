@@ -2,7 +2,9 @@
 // The grant table of production: libxengnttab over /dev/xen/gntdev.
 #pragma once
 
+extern "C" {  // the header does not say so itself
 #include <xengnttab.h>
+}
 
 #include <memory>
 #include <vector>

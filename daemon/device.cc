@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/device.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace tapring {
+namespace {
+
+// As long as libxl waits for a backend's state (LIBXL_INIT_TIMEOUT).
+constexpr std::chrono::seconds kBlkbackPatience(10);
+
+bool is_block_device(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISBLK(status.st_mode);
+}
+
+bool has_rings(XenbusState frontend) {
+  return frontend == XenbusState::initialised || frontend == XenbusState::connected;
+}
+
+/// The frontend is between its first step and its last one, and will say when it is done.
+bool is_active(XenbusState frontend) {
+  return frontend >= XenbusState::init_wait && frontend <= XenbusState::closing;
+}
+
+}  // namespace
+
+Device::Device(DeviceContext& context, const VbdName& name)
+    : context_(context), name_(name), node_(context.store, context.backend_domain, name) {}
+
+Device::~Device() {
+  if (spec_known_) context_.store.unwatch(spec_.frontend + "/state", node_.path());
+}
+
+void Device::advance() {
+  if (gone_ || shutting_down_) return;
+  if (!spec_known_ && !read_spec()) return;
+  last_ = node_.read_state(spec_);
+  if (last_.backend == XenbusState::missing || is_another_life(last_)) return vanish();
+  if (link_ == Link::connecting || link_ == Link::ending) return;
+  if (image_stage_ == ImageStage::releasing) return;
+  switch (claim_) {
+    case Claim::unknown: return claim(last_);
+    case Claim::refused: return stay_refused(last_);
+    case Claim::ours: return step(last_);
+    case Claim::examining:
+    case Claim::kernels:
+    case Claim::others: return;
+  }
+}
+
+/// The toolstack removed the node and made it again, for another disk, before we looked: only it
+/// writes state 1, and nobody moves a node on from our state 6 but us.
+bool Device::is_another_life(const VbdState& now) const {
+  if (node_.written() == XenbusState::closed) return now.backend != XenbusState::closed;
+  return node_.written() != XenbusState::missing && now.backend == XenbusState::initialising;
+}
+
+void Device::vanish() {
+  gone_ = true;
+  ++open_attempt_;
+  if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
+  if (image_stage_ != ImageStage::none) return release_image();
+  if (finished()) context_.finished(name_);
+}
+
+bool Device::read_spec() {
+  const auto spec = node_.read_spec();
+  if (!spec) return false;
+  if (!*spec) {
+    gone_ = true;  // no frontend to watch, nothing to answer
+    spdlog::error("{}: {}", node_.path(), spec->error());
+    return false;
+  }
+  spec_ = **spec;
+  spec_known_ = true;
+  context_.store.watch(spec_.frontend + "/state", node_.path());
+  return true;
+}
+
+void Device::claim(const VbdState& now) {
+  const Ownership owner = ownership(name_.kind, spec_.script, spec_.params);
+  if (owner == Ownership::not_ours) {
+    claim_ = Claim::others;
+    reason_ = fmt::format("params '{}' are for the hotplug script {}", spec_.params, spec_.script);
+    return;
+  }
+  const bool kernel_serves = name_.kind == "vbd" && context_.blkback.serves(name_.sysfs_name());
+  if (kernel_serves && now.backend >= XenbusState::connected) {
+    return leave_to_kernel("xen-blkback had connected it before tapringd saw it: detach it and "
+                           "attach it again to have tapringd serve it");
+  }
+  examine(now, owner == Ownership::unless_block_device);
+}
+
+void Device::examine(const VbdState& now, bool leave_block_devices) {
+  const bool from_blkback = name_.kind == "vbd" && context_.blkback.loaded();
+  // The driver takes every new node and then writes state 2; until that is over there is nothing
+  // to take back.
+  const bool coming = now.backend == XenbusState::initialising;
+  context_.background.run([self = shared_from_this(), leave_block_devices, from_blkback, coming,
+                           &context = context_, path = spec_.params,
+                           name = name_.sysfs_name()]() mutable {
+    Examination result;
+    result.block_device = leave_block_devices && is_block_device(path);
+    if (!result.block_device && from_blkback) {
+      result.unbinding = context.blkback.unbind(name, coming, kBlkbackPatience);
+    }
+    context.control.post([self = std::move(self), result] { self->examined(result); });
+  });
+  claim_ = Claim::examining;
+}
+
+void Device::examined(const Examination& result) {
+  if (result.block_device) return leave_to_kernel("a block device is the kernel's to serve");
+  claim_ = Claim::ours;
+  if (result.unbinding) {
+    return refuse(fmt::format("taking {} from xen-blkback: {} (let the service write there: "
+                              "ReadWritePaths=/sys/bus/xen-backend)",
+                              name_.sysfs_name(), result.unbinding.message()));
+  }
+  const VbdState now = node_.read_state(spec_);
+  if (now.backend == XenbusState::connected && last_.backend < XenbusState::connected) {
+    context_.background.run([name = name_.sysfs_name(), &blkback = context_.blkback] {
+      const Error error = blkback.bind(name);
+      if (error) spdlog::error("{}: giving it back to xen-blkback: {}", name, error.message());
+    });
+    return leave_to_kernel("xen-blkback connected it first");
+  }
+  const auto parsed = parse_disk_spec(spec_.params);
+  if (!parsed) return refuse(parsed.error());
+  disk_spec_ = *parsed;
+  advance();
+}
+
+void Device::leave_to_kernel(std::string reason) {
+  claim_ = Claim::kernels;
+  reason_ = std::move(reason);
+  spdlog::info("{}: left to xen-blkback: {}: {}", label(), spec_.params, reason_);
+}
+
+/// What follows from the two states, for a node that is ours and with nothing under way.
+void Device::step(const VbdState& now) {
+  if (must_close(now)) return close(now);
+  if (now.frontend == XenbusState::closing && now.backend < XenbusState::closing) {
+    // Served on: a frontend may say 5 with a mounted filesystem and writes to come.
+    node_.write_state(now.backend, XenbusState::closing);
+    return;
+  }
+  switch (now.backend) {
+    case XenbusState::initialising: return begin(now);
+    case XenbusState::init_wait:
+    case XenbusState::initialised:
+      open_image();
+      return connect(now);
+    case XenbusState::connected:
+      if (link_ == Link::connected) return;
+      open_image();  // left by a tapringd that was here before
+      return connect(now);
+    case XenbusState::closed:
+      if (now.frontend == XenbusState::initialising && now.online) begin(now);
+      return;
+    default: return;
+  }
+}
+
+bool Device::must_close(const VbdState& now) const {
+  if (frontend_dead_ || now.frontend == XenbusState::missing) return true;
+  if (now.frontend == XenbusState::closed) return true;
+  const bool being_removed = now.backend == XenbusState::closing && !now.online;
+  return being_removed && !is_active(now.frontend);
+}
+
+void Device::close(const VbdState& now) {
+  ++open_attempt_;
+  if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
+  if (image_stage_ != ImageStage::none) return release_image();
+  if (now.backend == XenbusState::closed) return;
+  if (node_.write_state(now.backend, XenbusState::closed)) spdlog::info("{}: closed", label());
+}
+
+/// Nothing is held; the toolstack and the frontend still get their answers.
+void Device::stay_refused(const VbdState& now) {
+  if (now.frontend != XenbusState::initialising) frontend_moved_ = true;
+  if (now.backend == XenbusState::closed) {
+    const bool again = now.frontend == XenbusState::initialising && frontend_moved_ && now.online;
+    return again ? claim(now) : void();
+  }
+  // A guest that was connected by somebody before us may still be helped by an administrator.
+  if (now.backend == XenbusState::connected && !must_close(now)) return;
+  node_.write_state(now.backend, XenbusState::closed);
+}
+
+void Device::begin(const VbdState& now) {
+  reason_.clear();
+  frontend_moved_ = false;
+  if (node_.offer(now.backend, context_.offer)) open_image();
+}
+
+void Device::open_image() {
+  if (image_stage_ != ImageStage::none) return;
+  context_.background.run([self = shared_from_this(), &control = context_.control,
+                           &policy = context_.open_policy, attempt = ++open_attempt_,
+                           spec = disk_spec_, mode = spec_.mode]() mutable {
+    std::unique_ptr<OpenImage> image;
+    std::string error;
+    try {
+      image = open_disk(spec, mode, policy);
+    } catch (const std::exception& failure) {
+      error = failure.what();
+    }
+    control.post([self = std::move(self), attempt, image = std::move(image), error]() mutable {
+      self->image_opened(attempt, std::move(image), error);
+    });
+  });
+  image_stage_ = ImageStage::opening;
+}
+
+void Device::image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image,
+                          const std::string& error) {
+  if (attempt != open_attempt_) {
+    // The disk was detached while its storage hung. Closing may hang as well.
+    if (image) context_.background.run([late = std::move(image)] {});
+    return;
+  }
+  if (!error.empty()) {
+    image_stage_ = ImageStage::none;
+    return refuse(error);
+  }
+  image_stage_ = ImageStage::open;
+  image_ = std::move(image);
+  geometry_ = image_->geometry();
+  notices_ = image_->notices();
+  for (const std::string& notice : notices_) {
+    spdlog::warn("{}: {}: {}", label(), disk_spec_.path, notice);
+  }
+  node_.write_verdict("ready");
+  advance();
+}
+
+/// Comes back to advance() when the files are closed: state 6 promises that they are.
+void Device::release_image() {
+  if (image_stage_ == ImageStage::opening) {
+    image_stage_ = ImageStage::none;
+    return gone_ ? vanish() : advance();
+  }
+  image_stage_ = ImageStage::releasing;
+  context_.background.run([self = shared_from_this(), &control = context_.control,
+                           image = std::move(image_)]() mutable {
+    image.reset();
+    control.post([self = std::move(self)] {
+      self->image_stage_ = ImageStage::none;
+      return self->gone_ ? self->vanish() : self->advance();
+    });
+  });
+}
+
+bool Device::hotplug_done(const VbdState& now) {
+  if (spec_.script.empty() || name_.kind == "qdisk") return true;
+  if (now.hotplug_status == "error") {
+    refuse(fmt::format("the hotplug script {} failed: {}", spec_.script, node_.hotplug_error()));
+  }
+  return now.hotplug_status == "connected";
+}
+
+void Device::connect(const VbdState& now) {
+  if (image_stage_ != ImageStage::open || !has_rings(now.frontend)) return;
+  // Before the script is done, state 4 makes the stock script take its vbd for removed.
+  if (!hotplug_done(now)) return;
+  if (name_.kind == "vbd" && context_.blkback.serves(name_.sysfs_name())) {
+    return refuse("xen-blkback took the device back: load it before tapringd starts, not after");
+  }
+  auto rings = negotiate(node_.frontend_keys(spec_), node_.read_offer());
+  if (!rings) return refuse(rings.error());
+  rings_ = std::move(*rings);
+  DiskOptions options{label(), name_.domain, rings_, RingHistory::fresh};
+  if (now.backend == XenbusState::connected) {
+    options.history = node_.drained() ? RingHistory::drained : RingHistory::unknown;
+  }
+  attach(options);
+}
+
+void Device::attach(const DiskOptions& options) {
+  link_ = Link::connecting;
+  image_stage_ = ImageStage::none;
+  worker_ = context_.workers.assign();
+  stats_ = std::make_shared<DiskStats>();
+  Worker& worker = context_.workers[worker_];
+  worker.loop().post([self = shared_from_this(), &worker, &control = context_.control, options,
+                      image = std::move(image_), stats = stats_]() mutable {
+    std::shared_ptr<Disk> disk;
+    std::string error;
+    try {
+      disk = std::make_shared<Disk>(worker, std::move(image), options, std::move(stats));
+    } catch (const std::exception& failure) {
+      error = failure.what();
+    }
+    control.post([self = std::move(self), disk = std::move(disk), error]() mutable {
+      self->attached(std::move(disk), error);
+    });
+  });
+}
+
+void Device::attached(std::shared_ptr<Disk> disk, const std::string& error) {
+  if (!disk) {
+    link_ = Link::none;
+    context_.workers.release(worker_);
+    return gone_ ? vanish() : refuse(error);
+  }
+  link_ = Link::connected;
+  disk_ = std::move(disk);
+  if (shutting_down_) return end_disk(Disk::Ending::drain);
+  if (gone_) return end_disk(Disk::Ending::abandon);
+  const VbdState now = node_.read_state(spec_);
+  const bool wanted = now.backend != XenbusState::missing && now.backend < XenbusState::closing;
+  if (wanted && node_.connect(now.backend, spec_, geometry_, context_.offer.max_indirect_segments)) {
+    reason_.clear();
+    spdlog::info("{}: connected: {}:{}, {} MiB, {}, {} queue(s) of {} page(s), {}", label(),
+                 disk_spec_.format, disk_spec_.path, geometry_.size_bytes >> 20,
+                 geometry_.read_only ? "read-only" : "writable", rings_.queues.size(),
+                 rings_.queues.front().ring_refs.size(), rings_.protocol);
+  }
+  advance();
+}
+
+void Device::end_disk(Disk::Ending ending) {
+  link_ = Link::ending;
+  context_.workers[worker_].loop().post([self = shared_from_this(), &control = context_.control,
+                                         disk = std::move(disk_), ending]() mutable {
+    Disk& ended = *disk;
+    ended.end(ending, [self = std::move(self), &control]() mutable {
+      control.post([self = std::move(self)] { self->disk_ended(); });
+    });
+  });
+}
+
+void Device::disk_ended() {
+  link_ = Link::none;
+  context_.workers.release(worker_);
+  if (shutting_down_) {
+    node_.mark_drained();
+    return;
+  }
+  return gone_ ? vanish() : advance();
+}
+
+void Device::frontend_died() {
+  frontend_dead_ = true;
+  advance();
+}
+
+void Device::shut_down() {
+  shutting_down_ = true;
+  ++open_attempt_;
+  if (link_ == Link::connected) return end_disk(Disk::Ending::drain);
+  image_stage_ = ImageStage::none;
+  image_.reset();
+}
+
+void Device::refuse(const std::string& reason) {
+  claim_ = Claim::refused;
+  frontend_moved_ = false;
+  reason_ = reason;
+  context_.log_limit.log(spdlog::level::err, label(), "refused: {} (params '{}')", reason,
+                         spec_.params);
+  node_.write_verdict("refused: " + reason);
+  if (image_stage_ == ImageStage::open) return release_image();
+  advance();
+}
+
+std::string Device::label() const { return fmt::format("{}/{}", name_.domain, spec_.vdev); }
+
+}  // namespace tapring

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// One vbd's state machine (xen/include/public/io/blkif.h, "STARTUP"; docs/architecture.md draws
+// it). Everything here runs on the control thread; what may block is done in the background, what
+// touches a ring on the disk's worker, and both come back by Executor::post.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/background.h"
+#include "daemon/blkback.h"
+#include "daemon/disk.h"
+#include "daemon/disk_spec.h"
+#include "daemon/log.h"
+#include "daemon/open_disk.h"
+#include "daemon/report.h"
+#include "daemon/vbd_name.h"
+#include "daemon/vbd_node.h"
+#include "daemon/workers.h"
+
+namespace tapring {
+
+/// What all devices work with. Outlives them.
+struct DeviceContext {
+  Xenstore& store;
+  Executor& control;
+  Background& background;
+  const Blkback& blkback;
+  Workers& workers;
+  LogLimit& log_limit;
+  DomainId backend_domain = 0;
+  TransportOffer offer;
+  OpenPolicy open_policy;
+  std::function<void(const VbdName&)> finished;  ///< called once finished(); may not destroy it
+};
+
+class Device : public std::enable_shared_from_this<Device> {
+ public:
+  Device(DeviceContext& context, const VbdName& name);
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+  ~Device();
+
+  /// Reads what is in xenstore and does what follows from it. Right at any time, any number of
+  /// times; does nothing while something it began is under way, which comes back here.
+  void advance();
+
+  /// Nothing will be heard of the frontend again, whatever its keys say.
+  void frontend_died();
+
+  /// Answers what is in flight and lets go of the disk, leaving the guest waiting for the next
+  /// tapringd.
+  void shut_down();
+
+  /// Nothing is held: no ring, no image.
+  bool idle() const noexcept { return link_ == Link::none && image_stage_ == ImageStage::none; }
+
+  /// The node is gone and nothing is held: forget the device.
+  bool finished() const noexcept { return gone_ && idle(); }
+
+  const VbdName& name() const noexcept { return name_; }
+  DiskReport report() const;
+
+ private:
+  /// Whose the node is.
+  enum class Claim : uint8_t { unknown, examining, ours, kernels, others, refused };
+  enum class ImageStage : uint8_t { none, opening, open, releasing };
+  /// The disk on its worker.
+  enum class Link : uint8_t { none, connecting, connected, ending };
+
+  struct Examination {
+    bool block_device = false;
+    Error unbinding;
+  };
+
+  bool read_spec();
+  bool is_another_life(const VbdState& now) const;
+  void vanish();
+  void claim(const VbdState& now);
+  void examine(const VbdState& now, bool leave_block_devices);
+  void examined(const Examination& result);
+  void leave_to_kernel(std::string reason);
+
+  void step(const VbdState& now);
+  bool must_close(const VbdState& now) const;
+  void close(const VbdState& now);
+  void stay_refused(const VbdState& now);
+  void begin(const VbdState& now);
+
+  void open_image();
+  void image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image, const std::string& error);
+  void release_image();
+  bool hotplug_done(const VbdState& now);
+  void connect(const VbdState& now);
+  void attach(const DiskOptions& options);
+  void attached(std::shared_ptr<Disk> disk, const std::string& error);
+  void end_disk(Disk::Ending ending);
+  void disk_ended();
+
+  void refuse(const std::string& reason);
+  std::string label() const;
+  std::string state_name() const;
+  std::string reason() const;
+
+  DeviceContext& context_;
+  const VbdName name_;
+  VbdNode node_;
+  VbdSpec spec_;
+  bool spec_known_ = false;
+  DiskSpec disk_spec_;
+
+  Claim claim_ = Claim::unknown;
+  ImageStage image_stage_ = ImageStage::none;
+  Link link_ = Link::none;
+  bool gone_ = false;
+  bool frontend_dead_ = false;
+  bool shutting_down_ = false;
+  /// A refused disk is tried again when its frontend has been elsewhere and starts anew.
+  bool frontend_moved_ = false;
+  std::string reason_;
+  VbdState last_;
+
+  uint64_t open_attempt_ = 0;  ///< results of an earlier one are dropped
+  std::unique_ptr<OpenImage> image_;
+  Geometry geometry_;
+  std::vector<std::string> notices_;
+
+  RingSetup rings_;
+  uint32_t worker_ = 0;
+  std::shared_ptr<Disk> disk_;  ///< to be used and let go of on its worker
+  std::shared_ptr<DiskStats> stats_;
+};
+
+}  // namespace tapring

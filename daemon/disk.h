@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// A connected disk on its worker: the volume and the queues that serve it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/disk_stats.h"
+#include "daemon/negotiation.h"
+#include "daemon/queue.h"
+#include "daemon/volume.h"
+#include "daemon/worker.h"
+#include "formats/image.h"
+#include "ring/gate.h"
+
+namespace tapring {
+
+/// What to expect in the rings when a disk is connected.
+enum class RingHistory {
+  fresh,    ///< the frontend has just made them
+  drained,  ///< somebody served them and answered everything that was taken out
+  unknown,  ///< somebody served them: only a ring with nothing unanswered can be taken up
+};
+
+struct DiskOptions {
+  std::string name;  ///< for log lines
+  DomainId domain = 0;
+  RingSetup rings;
+  RingHistory history = RingHistory::fresh;
+};
+
+/// Made, used and destroyed on the worker's thread.
+class Disk : public std::enable_shared_from_this<Disk> {
+ public:
+  /// Maps, binds and starts. Throws std::system_error; then nothing stays mapped or bound.
+  Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& options,
+       std::shared_ptr<DiskStats> stats);
+  Disk(const Disk&) = delete;
+  Disk& operator=(const Disk&) = delete;
+
+  enum class Ending {
+    abandon,  ///< the guest listens no more: rings go at once, requests end unanswered
+    drain,    ///< every request taken is answered first; the guest will go on elsewhere
+  };
+
+  /// Ends everything, releases the image, then runs `done` on this thread. The last call.
+  void end(Ending ending, Work done);
+
+ private:
+  static Detached end_all(std::shared_ptr<Disk> disk, Ending ending, Work done);
+
+  std::shared_ptr<DiskStats> stats_;
+  Gate gate_;
+  Volume volume_;
+  QueueContext context_;
+  std::vector<std::unique_ptr<Queue>> queues_;
+};
+
+}  // namespace tapring

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/disk_spec.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "formats/format.h"
+
+namespace tapring {
+namespace {
+
+// Past the page cache: who wrote `tap:aio:` means it, and a guest has a cache of its own.
+constexpr std::string_view kDefaultFormat = "aio";
+
+constexpr std::string_view kOurScript = "block-tapring";
+constexpr std::string_view kStockScript = "block";
+
+std::string known_formats() {
+  std::string names;
+  for (const Format& format : all_formats()) {
+    names += names.empty() ? "" : ", ";
+    names += format.name;
+  }
+  return names;
+}
+
+/// Takes "driver:" off the front of `params`, if the driver is one of ours.
+std::optional<std::string_view> peel_format(std::string_view& params) {
+  const std::size_t colon = params.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const std::string_view name = params.substr(0, colon);
+  if (find_format(name) == nullptr) return std::nullopt;
+  params.remove_prefix(colon + 1);
+  return name;
+}
+
+std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+}  // namespace
+
+std::expected<DiskSpec, std::string> parse_disk_spec(std::string_view params) {
+  std::string_view rest = params;
+  std::string_view format = kDefaultFormat;
+  if (const auto outer = peel_format(rest)) format = *outer;
+  if (format == kDefaultFormat) {
+    if (const auto inner = peel_format(rest)) format = *inner;
+  }
+  if (rest.empty()) return std::unexpected("params is empty: no image is named");
+  if (rest.front() == '/') return DiskSpec{std::string(format), std::string(rest)};
+  const std::size_t colon = rest.find(':');
+  if (colon != std::string_view::npos && rest.find('/') > colon) {
+    return std::unexpected(fmt::format("unknown driver '{}' in params '{}' (known: {})",
+                                       rest.substr(0, colon), params, known_formats()));
+  }
+  return std::unexpected(fmt::format("'{}' is no absolute path (params '{}')", rest, params));
+}
+
+Ownership ownership(std::string_view kind, std::string_view script, std::string_view params) {
+  if (kind != "vbd") return Ownership::ours;
+  if (file_name(script) == kOurScript) return Ownership::ours;
+  const bool stock = script.empty() || file_name(script) == kStockScript;
+  return stock && params.starts_with('/') ? Ownership::unless_block_device : Ownership::not_ours;
+}
+
+}  // namespace tapring

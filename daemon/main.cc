@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// tapringd: builds the parts, hands each what it needs, and runs until it is told to stop.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "daemon/blkback.h"
+#include "daemon/control.h"
+#include "daemon/log.h"
+#include "daemon/notify.h"
+#include "daemon/options.h"
+#include "daemon/server.h"
+#include "daemon/thread_background.h"
+#include "daemon/worker_thread.h"
+#include "daemon/xen_xenstore.h"
+
+namespace tapring {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Storage that hangs must not hold up the end of the service for ever.
+constexpr auto kDrainLimit = 20s;
+
+class AsioExecutor final : public Executor {
+ public:
+  explicit AsioExecutor(boost::asio::io_context& context) : context_(context) {}
+  void post(Work work) override {
+    // Asio wants handlers that it can copy, in this version.
+    auto shared = std::make_shared<Work>(std::move(work));
+    boost::asio::post(context_, [shared] { (*shared)(); });
+  }
+
+ private:
+  boost::asio::io_context& context_;
+};
+
+ServerSettings settings_of(const Options& options) {
+  ServerSettings settings;
+  settings.kinds = options.kinds;
+  settings.offer = {options.queue_limit(), options.max_ring_page_order,
+                    options.max_indirect_segments};
+  for (const auto& directory : options.image_directories) {
+    settings.open_policy.image_directories.push_back(directory.string());
+  }
+  settings.open_policy.lock_wait = std::chrono::seconds(options.lock_wait_seconds);
+  return settings;
+}
+
+std::vector<std::unique_ptr<WorkerThread>> start_workers(const Options& options) {
+  std::vector<std::unique_ptr<WorkerThread>> threads;
+  for (uint32_t i = 0; i < options.worker_count(); ++i) {
+    threads.push_back(
+        std::make_unique<WorkerThread>(i, std::size_t{options.arena_mebibytes} << 20));
+  }
+  return threads;
+}
+
+/// Does something again and again on the control thread.
+class Repeat {
+ public:
+  Repeat(boost::asio::io_context& context, std::chrono::microseconds interval,
+         std::function<void()> work)
+      : timer_(context), interval_(interval), work_(std::move(work)) {
+    again();
+  }
+
+ private:
+  void again() {
+    timer_.expires_after(interval_);
+    timer_.async_wait([this](const boost::system::error_code& error) {
+      if (error) return;
+      work_();
+      again();
+    });
+  }
+
+  boost::asio::steady_timer timer_;
+  std::chrono::microseconds interval_;
+  std::function<void()> work_;
+};
+
+int serve(const Options& options) {
+  boost::asio::io_context context;
+  // Blocked before there are other threads: they inherit it, and only Asio sees the signals.
+  boost::asio::signal_set signals(context, SIGTERM, SIGINT);
+  Notify notify;
+  AsioExecutor control(context);
+  ThreadBackground background;
+  const Blkback blkback;
+  XenXenstore store(context);
+  const auto threads = start_workers(options);
+  std::vector<Worker*> workers;
+  for (const auto& thread : threads) workers.push_back(&thread->worker());
+  Server server({store, control, background, blkback, workers}, settings_of(options));
+  std::filesystem::create_directories(options.run_dir);
+  const Control socket(context, options.run_dir, server);
+
+  std::unique_ptr<Repeat> watchdog;
+  if (const auto interval = notify.watchdog_interval()) {
+    watchdog = std::make_unique<Repeat>(context, *interval, [&notify] { notify.beat(); });
+  }
+  std::unique_ptr<Repeat> draining;
+  signals.async_wait([&](const boost::system::error_code& error, int) {
+    if (error) return;
+    spdlog::info("stopping: answering what is in flight");
+    notify.stopping();
+    server.shut_down();
+    draining = std::make_unique<Repeat>(
+        context, 10ms,
+        [&server, &context, deadline = std::chrono::steady_clock::now() + kDrainLimit] {
+          const bool late = std::chrono::steady_clock::now() > deadline;
+          if (late) spdlog::error("stopping with requests unanswered: their storage hangs");
+          if (late || server.idle()) context.stop();
+        });
+  });
+  server.start();
+  notify.ready("serving");
+  spdlog::info("serving");
+  context.run();
+  spdlog::info("stopped");
+  spdlog::shutdown();
+  // Not by way of destructors: a thread that hangs in its storage may still use anything here.
+  std::_Exit(EXIT_SUCCESS);
+}
+
+}  // namespace
+}  // namespace tapring
+
+int main(int argc, char** argv) {
+  const auto options = tapring::parse_options(argc, argv);
+  if (!options) return options.error();
+  tapring::start_logging(*options);
+  try {
+    return tapring::serve(*options);
+  } catch (const std::exception& error) {
+    spdlog::critical("{}", error.what());
+    return EXIT_FAILURE;
+  }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// What a frontend asks for with the keys it writes: pure, from keys to values.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ring/blkif.h"
+#include "ring/event_channel.h"
+#include "ring/grants.h"
+
+namespace tapring {
+
+struct QueueSetup {
+  std::vector<GrantRef> ring_refs;  ///< a power of two of pages
+  Port event_channel = 0;           ///< the frontend's end
+};
+
+struct RingSetup {
+  Abi abi = Abi::x86_64;
+  std::string protocol;
+  std::vector<QueueSetup> queues;
+};
+
+/// What the backend's keys offered.
+struct RingOffer {
+  uint32_t max_queues = 1;
+  uint32_t max_ring_order = 0;
+};
+
+/// The value of a key of the frontend's directory, "ring-ref" or "queue-0/event-channel".
+using FrontendKeys = std::function<std::optional<std::string>(const std::string&)>;
+
+/// Reads only the keys that the number of queues and pages implies: others may be left from the
+/// guest's previous kernel. The error names the key, its value and what would be right.
+std::expected<RingSetup, std::string> negotiate(const FrontendKeys& read, const RingOffer& offer);
+
+}  // namespace tapring

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/queue.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <chrono>
+#include <system_error>
+
+namespace tapring {
+namespace {
+
+GrantMapping map_ring(const QueueContext& context, const QueueSetup& setup) {
+  const auto pages = context.worker.grants().map(context.domain, setup.ring_refs);
+  if (!pages) {
+    throw std::system_error(pages.error(), fmt::format("mapping the ring, ring-ref {} of domain {}",
+                                                       fmt::join(setup.ring_refs, ", "),
+                                                       context.domain));
+  }
+  return {context.worker.grants(), *pages};
+}
+
+uint32_t bytes_in(std::span<const Segment> segments) noexcept {
+  uint32_t sectors = 0;
+  for (const Segment& segment : segments) sectors += segment.sectors();
+  return sectors * kSectorBytes;
+}
+
+bool is(const Request& request, BlkifOp operation) noexcept {
+  return request.operation == static_cast<uint8_t>(operation);
+}
+
+BlkifStatus status_of(Error error) noexcept {
+  return error ? BlkifStatus::error : BlkifStatus::okay;
+}
+
+}  // namespace
+
+Queue::Queue(const QueueContext& context, const QueueSetup& setup, Abi abi)
+    : context_(context), mapping_(map_ring(context, setup)), ring_(mapping_.pages(), abi) {
+  const auto port = context.worker.events().bind(context.domain, setup.event_channel, *this);
+  if (!port) {
+    throw std::system_error(port.error(), fmt::format("binding event channel {} of domain {}",
+                                                      setup.event_channel, context.domain));
+  }
+  port_ = *port;
+  attached_ = true;
+}
+
+Queue::~Queue() { detach(); }
+
+void Queue::start() {
+  taking_ = true;
+  take_all();
+  // A kick sent while nobody was bound is lost, in either direction.
+  context_.worker.events().notify(port_);
+}
+
+void Queue::detach() {
+  if (!attached_) return;
+  attached_ = false;
+  taking_ = false;
+  context_.worker.answers().withdraw(*this);
+  context_.worker.events().unbind(port_);
+  mapping_ = GrantMapping();
+}
+
+void Queue::event() {
+  context_.stats.wakeups.add(1);
+  take_all();
+  context_.worker.events().unmask(port_);
+}
+
+void Queue::take_all() {
+  if (!taking_) return;
+  // A guest can go on adding requests that are refused at once; it gets one ringful a turn.
+  for (uint32_t taken = 0; taken < ring_.size();) {
+    if (const auto request = ring_.take()) {
+      ++taken;
+      serve(*request);
+    } else if (ring_.broken()) {
+      halt();
+      return;
+    } else if (!ring_.arm()) {
+      return;
+    }
+  }
+  context_.worker.loop().post([this, pass = context_.gate.enter()] { take_all(); });
+}
+
+/// The life of a request. It suspends where the comment says so; then other requests run, and the
+/// ring may be gone when it goes on.
+Detached Queue::serve(Request request) {
+  const Gate::Pass pass(context_.gate);
+  const Loop::Clock::time_point taken = context_.worker.loop().turn_time();
+  context_.stats.in_flight.add(1);
+  BlkifStatus status;
+  if (const auto refusal = check_request(request, context_.volume.limits())) {
+    status = *refusal;
+  } else if (request.indirect) {
+    status = co_await serve_indirect(request);  // grant copies, bounce memory, the image
+  } else {
+    const auto segments = std::span(request.segments).first(request.segment_count);
+    status = co_await execute(request, segments);  // the same
+  }
+  context_.stats.in_flight.subtract(1);
+  count(request, status, taken);
+  answer(request, status);
+}
+
+Task<BlkifStatus> Queue::serve_indirect(const Request& request) {
+  std::array<Segment, kIndirectSegments> memory;
+  const auto segments = std::span(memory).first(request.segment_count);
+  {
+    // Given back before the data's buffer is asked for: who holds one never waits for another.
+    const Buffer list = co_await context_.worker.buffers().acquire(segments.size() * kSegmentBytes);
+    const auto bytes = static_cast<uint16_t>(segments.size() * kSegmentBytes);
+    GrantBatch::Transfer transfer(context_.worker.copies());
+    transfer.add({.local = list.data(), .ref = request.indirect_ref, .domain = context_.domain,
+                  .offset = 0, .length = bytes, .to_guest = false, .failed = false});
+    const Error error = co_await transfer;
+    if (error) co_return BlkifStatus::error;
+    decode_segments({list.data(), bytes}, segments);
+  }
+  if (!check_segments(segments, request.sector, context_.volume.limits())) {
+    co_return BlkifStatus::error;
+  }
+  co_return co_await execute(request, segments);
+}
+
+Task<BlkifStatus> Queue::execute(const Request& request, std::span<const Segment> segments) {
+  Error error;
+  switch (static_cast<BlkifOp>(request.operation)) {
+    case BlkifOp::read: error = co_await read(request.sector, segments); break;
+    case BlkifOp::write: error = co_await write(request.sector, segments); break;
+    case BlkifOp::flush_diskcache: error = co_await flush(request.sector, segments); break;
+    default: co_return BlkifStatus::not_supported;
+  }
+  if (!error) {
+    DiskStats& stats = context_.stats;
+    (is(request, BlkifOp::read) ? stats.reads : stats.writes).bytes.add(bytes_in(segments));
+  }
+  co_return status_of(error);
+}
+
+Task<Error> Queue::read(uint64_t sector, std::span<const Segment> segments) {
+  const uint32_t bytes = bytes_in(segments);
+  const Buffer buffer = co_await context_.worker.buffers().acquire(bytes);
+  const iovec whole{buffer.data(), bytes};
+  const Error error = co_await context_.volume.read(sector, {&whole, 1});
+  if (error) co_return error;
+  if (!attached_) co_return std::make_error_code(std::errc::operation_canceled);
+  GrantBatch::Transfer transfer(context_.worker.copies());
+  std::byte* from = buffer.data();
+  for (const Segment& segment : segments) {
+    GrantCopy copy = copy_of(segment, from);
+    copy.to_guest = true;
+    transfer.add(copy);
+    from += copy.length;
+  }
+  co_return co_await transfer;
+}
+
+Task<Error> Queue::write(uint64_t sector, std::span<const Segment> segments) {
+  const uint32_t bytes = bytes_in(segments);
+  const Buffer buffer = co_await context_.worker.buffers().acquire(bytes);
+  if (!attached_) co_return std::make_error_code(std::errc::operation_canceled);
+  GrantBatch::Transfer transfer(context_.worker.copies());
+  std::byte* to = buffer.data();
+  for (const Segment& segment : segments) {
+    const GrantCopy copy = copy_of(segment, to);
+    transfer.add(copy);
+    to += copy.length;
+  }
+  const Error error = co_await transfer;
+  if (error) co_return error;
+  const iovec whole{buffer.data(), bytes};
+  co_return co_await context_.volume.write(sector, {&whole, 1});
+}
+
+/// With data it is a write between two flushes: what was written before it is durable before it,
+/// and it is durable itself.
+Task<Error> Queue::flush(uint64_t sector, std::span<const Segment> segments) {
+  const Error error = co_await context_.volume.flush();
+  if (error || segments.empty()) co_return error;
+  const Error write_error = co_await write(sector, segments);
+  if (write_error) co_return write_error;
+  co_return co_await context_.volume.flush();
+}
+
+GrantCopy Queue::copy_of(const Segment& segment, std::byte* local) const noexcept {
+  return {.local = local,
+          .ref = segment.ref,
+          .domain = context_.domain,
+          .offset = static_cast<uint16_t>(segment.first_sector * kSectorBytes),
+          .length = static_cast<uint16_t>(segment.sectors() * kSectorBytes),
+          .to_guest = false,
+          .failed = false};
+}
+
+void Queue::answer(const Request& request, BlkifStatus status) {
+  if (!attached_) return;
+  ring_.respond(request.id, request.operation, status);
+  if (to_publish_) return;
+  to_publish_ = true;
+  context_.worker.answers().add(*this);
+}
+
+void Queue::publish_now() {
+  if (!to_publish_) return;
+  context_.worker.answers().withdraw(*this);
+  publish();
+}
+
+void Queue::publish() {
+  to_publish_ = false;
+  if (!ring_.push()) return;
+  context_.stats.notifications.add(1);
+  context_.worker.events().notify(port_);
+}
+
+void Queue::count(const Request& request, BlkifStatus status, Loop::Clock::time_point taken) {
+  DiskStats& stats = context_.stats;
+  if (status == BlkifStatus::error) stats.errors.add(1);
+  if (status == BlkifStatus::not_supported) stats.unsupported.add(1);
+  if (status != BlkifStatus::okay) return;
+  const auto elapsed = std::chrono::nanoseconds(context_.worker.loop().turn_time() - taken);
+  DiskStats::PerOperation& operation = is(request, BlkifOp::read)    ? stats.reads
+                                       : is(request, BlkifOp::write) ? stats.writes
+                                                                     : stats.flushes;
+  operation.requests.add(1);
+  operation.nanoseconds.add(static_cast<uint64_t>(elapsed.count()));
+}
+
+void Queue::halt() {
+  taking_ = false;
+  context_.stats.ring_broken = true;
+  spdlog::error("{}: the guest's ring indices are impossible: this ring is stopped until the guest "
+                "reconnects",
+                context_.disk);
+}
+
+}  // namespace tapring

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// One ring of a disk: takes its requests, does them, answers them. The way of a request is
+// Queue::serve; read it first.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "daemon/answers.h"
+#include "daemon/disk_stats.h"
+#include "daemon/negotiation.h"
+#include "daemon/volume.h"
+#include "daemon/worker.h"
+#include "ring/back_ring.h"
+#include "ring/gate.h"
+
+namespace tapring {
+
+/// What the queues of a disk have in common. Outlives them.
+struct QueueContext {
+  Worker& worker;
+  Volume& volume;
+  Gate& gate;  ///< holds a pass for each request in flight
+  DiskStats& stats;
+  DomainId domain;
+  std::string disk;  ///< for log lines
+};
+
+/// Lives on the worker's thread, until every request has left the gate.
+class Queue final : private EventSink, private Answering {
+ public:
+  /// Maps the ring and binds its event channel; serving starts with start(). Throws
+  /// std::system_error that names the grant or port.
+  Queue(const QueueContext& context, const QueueSetup& setup, Abi abi);
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+  ~Queue();
+
+  /// Requests in the ring that nobody answered, as the guest's indices say.
+  uint32_t unanswered() const noexcept { return ring_.unanswered(); }
+
+  /// Takes what is there, from then on with every event.
+  void start();
+
+  /// Takes nothing more; what was taken is still answered.
+  void stop_taking() noexcept { taking_ = false; }
+
+  /// Shows the guest the responses of this turn before its end.
+  void publish_now();
+
+  /// Lets go of the ring and the event channel at once: what is in flight goes unanswered.
+  void detach();
+
+ private:
+  void event() override;
+  void publish() override;
+
+  void take_all();
+  Detached serve(Request request);
+  Task<BlkifStatus> serve_indirect(const Request& request);
+  Task<BlkifStatus> execute(const Request& request, std::span<const Segment> segments);
+  Task<Error> read(uint64_t sector, std::span<const Segment> segments);
+  Task<Error> write(uint64_t sector, std::span<const Segment> segments);
+  Task<Error> flush(uint64_t sector, std::span<const Segment> segments);
+  GrantCopy copy_of(const Segment& segment, std::byte* local) const noexcept;
+  void answer(const Request& request, BlkifStatus status);
+  void count(const Request& request, BlkifStatus status, Loop::Clock::time_point taken);
+  void halt();
+
+  const QueueContext& context_;
+  GrantMapping mapping_;
+  BackRing ring_;
+  Port port_ = 0;
+  bool attached_ = false;
+  bool taking_ = false;
+  bool to_publish_ = false;
+};
+
+}  // namespace tapring

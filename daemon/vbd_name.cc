@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/vbd_name.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <limits>
+
+namespace tapring {
+namespace {
+
+/// Takes the part before the next '/' off the front of `path`.
+std::string_view next_part(std::string_view& path) {
+  const std::string_view part = path.substr(0, path.find('/'));
+  path.remove_prefix(part.size() == path.size() ? part.size() : part.size() + 1);
+  return part;
+}
+
+}  // namespace
+
+std::string VbdName::backend_path(DomainId backend) const {
+  return fmt::format("{}/{}/{}/{}", backend_root(backend), kind, domain, device);
+}
+
+std::string VbdName::sysfs_name() const { return fmt::format("{}-{}-{}", kind, domain, device); }
+
+std::string backend_root(DomainId backend) {
+  return fmt::format("/local/domain/{}/backend", backend);
+}
+
+std::optional<uint32_t> parse_decimal(std::string_view text) {
+  uint32_t number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc() || stop != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+std::optional<VbdName> parse_vbd_path(std::string_view path, DomainId backend) {
+  const std::string root = backend_root(backend) + "/";
+  if (!path.starts_with(root)) return std::nullopt;
+  path.remove_prefix(root.size());
+  VbdName name;
+  name.kind = next_part(path);
+  const auto domain = parse_decimal(next_part(path));
+  const auto device = parse_decimal(next_part(path));
+  if (!domain || !device || *domain > std::numeric_limits<DomainId>::max()) return std::nullopt;
+  name.domain = static_cast<DomainId>(*domain);
+  name.device = *device;
+  return name;
+}
+
+}  // namespace tapring

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/vbd_node.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tapring {
+namespace {
+
+constexpr uint32_t kInfoCdrom = 1;
+constexpr uint32_t kInfoRemovable = 2;
+constexpr uint32_t kInfoReadOnly = 4;
+
+constexpr const char* kDrainedKey = "tapring-drained";
+constexpr const char* kVerdictKey = "tapring-status";
+
+std::string decimal(XenbusState state) { return std::to_string(static_cast<uint32_t>(state)); }
+
+XenstoreGuard state_is(XenbusState state) { return {"state", decimal(state)}; }
+
+std::string info_bits(const VbdSpec& spec, const Geometry& geometry) {
+  const uint32_t bits = (spec.cdrom ? kInfoCdrom : 0) | (spec.removable ? kInfoRemovable : 0) |
+                        (geometry.read_only ? kInfoReadOnly : 0);
+  return std::to_string(bits);
+}
+
+}  // namespace
+
+VbdNode::VbdNode(Xenstore& store, DomainId backend_domain, const VbdName& name)
+    : store_(store), name_(name), path_(name.backend_path(backend_domain)) {}
+
+std::optional<std::expected<VbdSpec, std::string>> VbdNode::read_spec() const {
+  const auto frontend = read("frontend");
+  if (!frontend) return std::nullopt;
+  const std::string home = fmt::format("/local/domain/{}/", name_.domain);
+  if (!frontend->starts_with(home) ||
+      read("frontend-id") != std::to_string(name_.domain)) {
+    return std::unexpected(fmt::format("its frontend '{}' is not in {}", *frontend, home));
+  }
+  VbdSpec spec;
+  spec.frontend = *frontend;
+  spec.vdev = read("dev").value_or(std::to_string(name_.device));
+  spec.params = read("params").value_or("");
+  spec.mode = read("mode").value_or("r");
+  spec.script = read("script").value_or("");
+  spec.cdrom = read("device-type") == "cdrom";
+  spec.removable = read("removable") == "1";
+  return spec;
+}
+
+VbdState VbdNode::read_state(const VbdSpec& spec) const {
+  VbdState state;
+  state.backend = read_xenbus_state(path_);
+  state.frontend = read_xenbus_state(spec.frontend);
+  state.online = read("online") == "1";
+  state.hotplug_status = read("hotplug-status").value_or("");
+  return state;
+}
+
+RingOffer VbdNode::read_offer() const {
+  RingOffer offer;
+  offer.max_queues = parse_decimal(read("multi-queue-max-queues").value_or("")).value_or(1);
+  offer.max_ring_order = parse_decimal(read("max-ring-page-order").value_or("")).value_or(0);
+  offer.max_ring_order = std::min(offer.max_ring_order, kMaxRingOrder);
+  return offer;
+}
+
+FrontendKeys VbdNode::frontend_keys(const VbdSpec& spec) const {
+  return [this, directory = spec.frontend + "/"](const std::string& key) {
+    return store_.read(directory + key);
+  };
+}
+
+bool VbdNode::drained() const { return read(kDrainedKey) == "1"; }
+
+std::string VbdNode::hotplug_error() const {
+  return read("hotplug-error").value_or("it gave no reason");
+}
+
+bool VbdNode::offer(XenbusState from, const TransportOffer& offer) {
+  return move(from, XenbusState::init_wait,
+              {{"max-ring-page-order", std::to_string(offer.max_ring_order)},
+               {"multi-queue-max-queues", std::to_string(offer.max_queues)},
+               {"feature-max-indirect-segments", std::to_string(offer.max_indirect_segments)}});
+}
+
+bool VbdNode::connect(XenbusState from, const VbdSpec& spec, const Geometry& geometry,
+                      uint32_t max_indirect_segments) {
+  // Every feature is written, also those we have not: a node taken from xen-blkback, or one used
+  // before, may hold other values.
+  return move(from, XenbusState::connected,
+              {{"feature-flush-cache", "1"},
+               {"feature-barrier", "0"},
+               {"feature-discard", "0"},
+               {"feature-persistent", "0"},
+               {"feature-max-indirect-segments", std::to_string(max_indirect_segments)},
+               {"sectors", std::to_string(geometry.size_bytes / kSectorBytes)},
+               {"sector-size", std::to_string(kSectorBytes)},
+               {"physical-sector-size", std::to_string(geometry.physical_sector_bytes)},
+               {"info", info_bits(spec, geometry)},
+               {kDrainedKey, "0"}});
+}
+
+bool VbdNode::write_state(XenbusState from, XenbusState to) { return move(from, to); }
+
+bool VbdNode::move(XenbusState from, XenbusState to, XenstoreKeys keys) {
+  keys["state"] = decimal(to);
+  if (!store_.update(path_, state_is(from), keys)) return false;
+  written_ = to;
+  return true;
+}
+
+bool VbdNode::mark_drained() {
+  return store_.update(path_, state_is(XenbusState::connected), {{kDrainedKey, "1"}});
+}
+
+void VbdNode::write_verdict(const std::string& verdict) {
+  store_.update(path_, {"frontend"}, {{kVerdictKey, verdict}});
+}
+
+std::optional<std::string> VbdNode::read(std::string_view key) const {
+  return store_.read(fmt::format("{}/{}", path_, key));
+}
+
+XenbusState VbdNode::read_xenbus_state(const std::string& directory) const {
+  const auto number = parse_decimal(store_.read(directory + "/state").value_or(""));
+  const bool known = number && *number >= 1 && *number <= 8;
+  return known ? static_cast<XenbusState>(*number) : XenbusState::missing;
+}
+
+}  // namespace tapring

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// A vbd's two directories in xenstore, the backend's, which is ours to write, and the frontend's.
+// The keys are those of xen/include/public/io/blkif.h and of libxl.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "daemon/negotiation.h"
+#include "daemon/vbd_name.h"
+#include "daemon/xenstore.h"
+#include "formats/image.h"
+
+namespace tapring {
+
+/// enum xenbus_state of xen/include/public/io/xenbus.h; `missing` is ours.
+enum class XenbusState : uint32_t {
+  missing = 0,
+  initialising = 1,
+  init_wait = 2,
+  initialised = 3,
+  connected = 4,
+  closing = 5,
+  closed = 6,
+  reconfiguring = 7,
+  reconfigured = 8,
+};
+
+/// What the toolstack wrote when it made the vbd. Never from keys that a guest can write.
+struct VbdSpec {
+  std::string frontend;  ///< directory
+  std::string vdev;      ///< "xvda"
+  std::string params;
+  std::string mode;
+  std::string script;  ///< empty if there is none
+  bool cdrom = false;
+  bool removable = false;
+};
+
+/// What changes while a vbd lives.
+struct VbdState {
+  XenbusState backend = XenbusState::missing;
+  XenbusState frontend = XenbusState::missing;
+  bool online = false;
+  std::string hotplug_status;  ///< empty if the script said nothing yet
+};
+
+/// What we offer before the frontend makes its rings.
+struct TransportOffer {
+  uint32_t max_queues = 1;
+  uint32_t max_ring_order = 0;
+  uint32_t max_indirect_segments = 0;
+};
+
+class VbdNode {
+ public:
+  VbdNode(Xenstore& store, DomainId backend_domain, const VbdName& name);
+
+  const std::string& path() const noexcept { return path_; }
+
+  /// nullopt while the toolstack has not written the node, and once it is gone. The error says what
+  /// is wrong with a node that nobody should serve.
+  std::optional<std::expected<VbdSpec, std::string>> read_spec() const;
+
+  VbdState read_state(const VbdSpec& spec) const;
+
+  /// The offer that the frontend saw: ours or xen-blkback's.
+  RingOffer read_offer() const;
+
+  FrontendKeys frontend_keys(const VbdSpec& spec) const;
+
+  /// Whether a tapringd said goodbye to the rings with every request it took answered.
+  bool drained() const;
+
+  /// What the hotplug script says went wrong.
+  std::string hotplug_error() const;
+
+  // Each of these writes in one transaction, and only if our state is still `from`; else someone
+  // changed it meanwhile, and a watch event will tell. False if nothing was written.
+
+  bool offer(XenbusState from, const TransportOffer& offer);
+  bool connect(XenbusState from, const VbdSpec& spec, const Geometry& geometry,
+               uint32_t max_indirect_segments);
+  bool write_state(XenbusState from, XenbusState to);
+  bool mark_drained();
+
+  /// The last state that one of these wrote; missing if none did.
+  XenbusState written() const noexcept { return written_; }
+
+  /// For our hotplug script, which waits for it: "ready" or "refused: REASON".
+  void write_verdict(const std::string& verdict);
+
+ private:
+  std::optional<std::string> read(std::string_view key) const;
+  XenbusState read_xenbus_state(const std::string& directory) const;
+  bool move(XenbusState from, XenbusState to, XenstoreKeys keys = {});
+
+  Xenstore& store_;
+  VbdName name_;
+  std::string path_;
+  XenbusState written_ = XenbusState::missing;
+};
+
+}  // namespace tapring

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// An image as a guest may use it: what is the same for every format stands here once.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "formats/image.h"
+#include "ring/request.h"
+
+namespace tapring {
+
+/// Serves checked requests: in range, in whole sectors, no write to a read-only image.
+class Volume {
+ public:
+  Volume(std::unique_ptr<Image> image, const Geometry& geometry) noexcept
+      : image_(std::move(image)), limits_{geometry.size_bytes / kSectorBytes, geometry.read_only} {}
+
+  const RequestLimits& limits() const noexcept { return limits_; }
+
+  Task<Error> read(uint64_t sector, Buffers into) {
+    return image_->read(sector * kSectorBytes, into);
+  }
+  Task<Error> write(uint64_t sector, Buffers from) {
+    if (flush_failed_) return refused();
+    return image_->write(sector * kSectorBytes, from);
+  }
+  Task<Error> flush();
+
+  /// The last call, after every other task is done.
+  Task<Error> close() { return image_->close(); }
+
+ private:
+  static Task<Error> refused();
+
+  std::unique_ptr<Image> image_;
+  RequestLimits limits_;
+  /// The kernel reports a lost write once and forgets it: after that nothing may be acknowledged
+  /// as durable until the image is opened anew.
+  bool flush_failed_ = false;
+};
+
+}  // namespace tapring

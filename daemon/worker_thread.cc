@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/worker_thread.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <exception>
+#include <system_error>
+#include <utility>
+
+#include "ring/uring_loop.h"
+#include "ring/xen_event_channel.h"
+#include "ring/xen_grants.h"
+
+namespace tapring {
+
+WorkerThread::WorkerThread(uint32_t number, std::size_t arena_bytes) {
+  std::promise<Worker*> ready;
+  std::future<Worker*> worker = ready.get_future();
+  thread_ = std::thread([this, number, arena_bytes, ready = std::move(ready)]() mutable {
+    run(number, arena_bytes, std::move(ready));
+  });
+  try {
+    worker_ = worker.get();
+  } catch (...) {
+    thread_.join();
+    throw;
+  }
+}
+
+WorkerThread::~WorkerThread() {
+  worker_->loop().stop();
+  thread_.join();
+}
+
+void WorkerThread::run(uint32_t number, std::size_t arena_bytes, std::promise<Worker*> ready) {
+  ::pthread_setname_np(::pthread_self(), fmt::format("worker-{}", number).c_str());
+  bool told = false;
+  try {
+    UringLoop loop;
+    XenGrants grants;
+    XenEventChannel events(loop);
+    Worker worker(loop, grants, events, arena_bytes);
+    if (!loop.register_memory(worker.buffers().arena())) {
+      spdlog::warn("worker {}: {} MiB of bounce memory cannot be registered with io_uring: {}; each "
+                   "request costs a little more (raise LimitMEMLOCK= of the service)",
+                   number, arena_bytes >> 20, std::system_category().message(errno));
+    }
+    ready.set_value(&worker);
+    told = true;
+    loop.run();
+  } catch (...) {
+    if (told) throw;  // a loop that cannot go on: the service manager starts us anew
+    ready.set_exception(std::current_exception());
+  }
+}
+
+}  // namespace tapring
