@@ -3,9 +3,8 @@
 # Runs what the host puts into the share: /host/commands/N.sh; output in N.out, exit code in N.rc.
 export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:/bb HOME=/root
 
-run() {
-    local name=${1%.sh}
-    mv "$name.sh" "$name.running"
+run() { # NAME
+    local name=$1
     setsid bash "$name.running" </dev/null >"$name.out" 2>&1
     echo $? >"$name.rc.new"
     mv "$name.rc.new" "$name.rc"
@@ -17,7 +16,10 @@ exec {idle}<>/run/lab-agent.fifo
 touch /host/ready
 while :; do
     for command in /host/commands/*.sh; do
-        [[ -e $command ]] && { run "$command" {idle}<&- & }
+        [[ -e $command ]] || continue
+        # Renamed before the next look, so that nothing runs twice.
+        mv "$command" "${command%.sh}.running"
+        run "${command%.sh}" {idle}<&- &
     done
     read -r -t 0.2 -u "$idle"
 done

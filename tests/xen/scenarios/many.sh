@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# An image on a file system that does not answer holds up its own disk only.
+#
+# The file system lies on a suspended device-mapper device: whoever opens the image sleeps in the
+# kernel, unkillable, as on a dead NFS server.
+#
+# control: no
+
+# shellcheck source=tests/xen/dom0.sh
+source "${0%/*}/../dom0.sh"
+
+store=$(image store 64)
+quick=$(image quick 16)
+random_file /tmp/reference 2
+export DM_DISABLE_UDEV=1
+
+make_dead_file_system() {
+    loop=$(losetup --find --show "$store")
+    dmsetup create dead --table "0 $(blockdev --getsz "$loop") linear $loop 0"
+    mkfs.ext4 -q -F /dev/mapper/dead
+    mkdir -p /mnt/dead
+    mount /dev/mapper/dead /mnt/dead
+    truncate -s 16M /mnt/dead/slow.img
+    # Nothing of it may be cached when it dies.
+    umount /mnt/dead
+    mount /dev/mapper/dead /mnt/dead
+    dmsetup suspend --noflush --nolockfs dead
+}
+
+bury_dead_file_system() {
+    umount /mnt/dead
+    dmsetup remove dead
+    losetup --detach "$loop"
+}
+
+daemon_start
+make_dead_file_system
+
+step "an image that does not answer"
+xl block-attach 0 "script=block-tapring,vdev=xvda,access=rw,target=aio:/mnt/dead/slow.img" \
+    >/tmp/slow.log 2>&1 &
+slow=$!
+nap 5
+
+step "another disk meanwhile"
+started=$EPOCHREALTIME
+attach_dom0 "script=block-tapring,vdev=xvdb,access=rw,target=aio:$quick" xvdb
+took=$(((${EPOCHREALTIME/./} - ${started/./}) / 1000))
+step "attached after $took ms"
+((took < 10000)) || die "it took as long as the dead file system"
+dd if=/tmp/reference of=/dev/xvdb bs=256k oflag=direct conv=fsync status=none
+expect "the quick disk is listed" is_listed 0/xvdb connected "$quick"
+! is_listed 0/xvda connected /mnt/dead/slow.img || die "the dead image cannot be connected"
+detach xvdb
+expect_released "$quick"
+expect_same /tmp/reference "$quick"
+
+step "the file system answers again"
+dmsetup resume dead
+wait "$slow" || true
+wait_for 20 "the slow disk" has_size /dev/xvda
+expect "the slow disk is listed" is_listed 0/xvda connected /mnt/dead/slow.img
+detach xvda
+expect_released /mnt/dead/slow.img
+bury_dead_file_system
+expect_idle
+daemon_stop
