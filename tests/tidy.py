@@ -293,7 +293,8 @@ def shell_scripts(tree):
     scripts = tree.of_kind("sh")
     if scripts:
         yield from compiler_findings(
-            ["shellcheck", "--format=gcc", "--severity=warning", "--exclude=SC2187", *scripts], tree)
+            ["shellcheck", "--format=gcc", "--severity=warning", "--exclude=SC2187", *scripts],
+            tree)
 
 
 RULES = [folders, license_line, line_length, white_space, file_length, function_length,
