@@ -24,7 +24,9 @@ class BackRingTest : public testing::Test {
       : memory_(std::span(storage_).first(pages * kXenPageBytes)), front_(memory_, abi),
         back_(memory_, abi) {}
 
-  void put(uint64_t id) { front_.put({.operation = sim::kGuestRead, .segment_count = 1, .id = id}); }
+  void put(uint64_t id) {
+    front_.put({.operation = sim::kGuestRead, .segment_count = 1, .id = id});
+  }
 
   void put_and_push(uint64_t count) {
     for (uint64_t id = 0; id < count; ++id) put(id);
@@ -256,7 +258,7 @@ TEST_P(EveryRing, EveryEntryHasAPlaceOfItsOwn) {
 
 INSTANTIATE_TEST_SUITE_P(
     Abis, EveryRing,
-    testing::Combine(testing::Values(Abi::x86_64, Abi::x86_32), testing::Values(0U, 1U, 2U, 3U, 4U)),
+    testing::Combine(testing::Values(Abi::x86_64, Abi::x86_32), testing::Range(0U, 5U)),
     [](const auto& parameters) {
       return std::string(std::get<0>(parameters.param) == Abi::x86_32 ? "x86_32" : "x86_64") +
              "_order" + std::to_string(std::get<1>(parameters.param));

@@ -9,7 +9,7 @@
 
 namespace tapring::sim {
 
-/// Work that takes a while of simulated time, or for ever: an image on a mount whose server is gone.
+/// Work that takes a while of simulated time, or for ever: an image on a mount that hangs.
 class SimBackground final : public Background {
  public:
   explicit SimBackground(SimWorld& world) noexcept : world_(world) {}

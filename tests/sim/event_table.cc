@@ -78,8 +78,7 @@ bool SimEventTable::is_bound(EventEnd end) const noexcept {
 }
 
 EventEnd SimEventTable::add(DomainId owner, DomainId remote, Handler handler) {
-  Port& next = next_port_.try_emplace(owner, 1).first->second;
-  const EventEnd end{owner, next++};
+  const EventEnd end{owner, next_port_.at(owner)++};
   channels_.emplace(
       end, Channel{.number = channels_made_++, .remote = remote, .handler = std::move(handler)});
   return end;

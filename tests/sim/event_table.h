@@ -31,6 +31,9 @@ class SimEventTable {
   SimEventTable(const SimEventTable&) = delete;
   SimEventTable& operator=(const SimEventTable&) = delete;
 
+  /// Ports of other domains are not there, not even to be refused.
+  void add_domain(DomainId domain) { next_port_.try_emplace(domain, 1); }
+
   /// A port of `owner` that `remote` may bind to.
   EventEnd allocate_unbound(DomainId owner, DomainId remote, Handler handler);
 

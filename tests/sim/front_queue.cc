@@ -19,7 +19,8 @@ constexpr double kNeedlessly = 0.1;  ///< requests that are indirect though they
 FrontQueue::FrontQueue(SimWorld& world, SimMachine& machine, DomainId domain, DomainId backend,
                        Options options)
     : world_(world), machine_(machine), domain_(machine.share(domain)), backend_(backend),
-      ring_pages_(std::size_t{1} << options.ring_order), ring_frame_(domain_->allocate(ring_pages_)),
+      ring_pages_(std::size_t{1} << options.ring_order),
+      ring_frame_(domain_->allocate(ring_pages_)),
       event_(machine.events().allocate_unbound(domain, backend, [this] { event(); })) {
   ring_.emplace(domain_->memory(ring_frame_, ring_pages_), options.abi);
   for (Frame frame = ring_frame_; frame < ring_frame_ + ring_pages_; ++frame) {

@@ -56,7 +56,9 @@ class FrontQueue {
   void submit(FrontIo io);
 
   /// Given to submit() and not yet done.
-  std::size_t in_flight() const noexcept { return waiting_.size() + (shadows_.size() - free_.size()); }
+  std::size_t in_flight() const noexcept {
+    return waiting_.size() + shadows_.size() - free_.size();
+  }
 
   /// What the backend did that a hardened guest kills the disk for. Nothing is answered after.
   const std::vector<std::string>& violations() const noexcept { return violations_; }

@@ -177,13 +177,15 @@ void SimFrontend::finish_closing() {
   if (state_ == kClosing && in_flight() == 0) {
     set_state(kClosed);
   } else if (state_ == kClosing) {
-    world_.after(std::chrono::milliseconds(1), [this] { finish_closing(); });
+    world_.after(std::chrono::milliseconds(1), [this, alive = std::weak_ptr(alive_)] {
+      if (!alive.expired()) finish_closing();
+    });
   }
 }
 
 void SimFrontend::release() {
-  for (const std::string& violation : violations()) violations_.push_back(violation);
   for (const auto& queue : queues_) {
+    violations_.insert(violations_.end(), queue->violations().begin(), queue->violations().end());
     if (machine_.events().is_bound({name_.domain, queue->port()})) {
       violations_.push_back("closed, but the event channel is still bound");
     }

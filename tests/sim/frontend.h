@@ -105,6 +105,7 @@ class SimFrontend {
   uint64_t sectors_ = 0;
   bool read_only_ = false;
   std::vector<std::string> violations_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace tapring::sim

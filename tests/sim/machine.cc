@@ -8,6 +8,7 @@ namespace tapring::sim {
 
 SimDomain& SimMachine::create_domain(DomainId id, std::size_t pages) {
   assert(!alive(id));
+  events_.add_domain(id);
   return *domains_.emplace(id, std::make_shared<SimDomain>(id, pages)).first->second;
 }
 

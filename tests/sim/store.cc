@@ -34,7 +34,7 @@ void SimStore::write(const StoreKeys& keys) {
 }
 
 void SimStore::make(const std::string& path, std::string value) {
-  for (auto slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+  for (std::size_t slash = 0; (slash = path.find('/', slash + 1)) != std::string::npos;) {
     nodes_.try_emplace(path.substr(0, slash));
   }
   nodes_[path] = std::move(value);

@@ -60,6 +60,7 @@ std::string frontend_directory(VbdName name) {
 SimToolstack::SimToolstack(SimWorld& world, SimMachine& machine, SimStore& store)
     : world_(world), machine_(machine), store_(store), thread_(world),
       xenstore_(world, machine, store, thread_, 0) {
+  store_.write({{"/local/domain/0/domid", "0"}});
   xenstore_.deliver_to([this](const WatchEvent& event) { store_event(event); });
 }
 

@@ -11,6 +11,7 @@ namespace tapring::sim {
 namespace {
 
 constexpr uint64_t kMostSteps = 20'000'000;
+constexpr uint64_t kMostStepsAtOnce = 100'000;  ///< without time passing
 
 }  // namespace
 
@@ -40,10 +41,13 @@ bool SimWorld::step() {
 
 bool SimWorld::run_until(const std::function<bool()>& done, Time limit) {
   const Time end = now_ + limit;
-  for (uint64_t steps = 0; steps < kMostSteps; ++steps) {
+  uint64_t steps_at_once = 0;
+  for (uint64_t steps = 0; steps < kMostSteps && steps_at_once < kMostStepsAtOnce; ++steps) {
     if (done()) return true;
     if (events_.empty() || events_.front().time > end) return false;
+    const Time before = now_;
     step();
+    steps_at_once = now_ == before ? steps_at_once + 1 : 0;
   }
   throw std::runtime_error("the world spins, seed " + std::to_string(seed_));
 }

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// A dom0 in a simulated world, with the whole of tapringd but its sockets, threads and system calls
+// to Xen: what tests of the daemon begin with.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/server.h"
+#include "tests/sim/background.h"
+#include "tests/sim/disk_model.h"
+#include "tests/sim/event_channel.h"
+#include "tests/sim/executor.h"
+#include "tests/sim/frontend.h"
+#include "tests/sim/grants.h"
+#include "tests/sim/loop.h"
+#include "tests/sim/machine.h"
+#include "tests/sim/storage.h"
+#include "tests/sim/store.h"
+#include "tests/sim/toolstack.h"
+#include "tests/sim/world.h"
+#include "tests/sim/xenstore.h"
+
+namespace tapring::sim {
+
+class Host {
+ public:
+  static constexpr std::size_t kWorkers = 2;
+  static constexpr std::size_t kArenaBytes = std::size_t{4} << 20U;
+
+  explicit Host(uint64_t seed);
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  /// Stops the daemon, as systemd does.
+  ~Host();
+
+  SimWorld& world() noexcept { return world_; }
+  SimMachine& machine() noexcept { return machine_; }
+  SimStorage& storage() noexcept { return storage_; }
+  SimBackground& background() noexcept { return background_; }
+  SimStore& store() noexcept { return store_; }
+  SimToolstack& toolstack() noexcept { return toolstack_; }
+  Server& server() noexcept { return *server_; }
+
+  /// Makes an image of zeros and gives its path. It goes with the host.
+  std::string make_image(const std::string& name, uint64_t bytes);
+  std::string image_path(const std::string& name) const { return directory_ / name; }
+
+  /// Makes the domain if there is none, and its driver for the disk; then attaches the disk. The
+  /// frontend lives as long as the host.
+  SimFrontend& attach(const DiskLine& line, const FrontendOptions& options = {});
+
+  /// What the disk should hold; survives its frontends.
+  DiskModel& model(const std::string& params) { return models_[params]; }
+
+  /// The disk's state keys, 0 if there is none.
+  uint64_t backend_state(const DiskLine& line) const;
+
+  /// What the daemon says of the disk; a report with an empty state if it knows none.
+  DiskReport report(VbdName name) const;
+
+  bool run_until(const std::function<bool()>& done, Time limit = std::chrono::seconds(60)) {
+    return world_.run_until(done, limit);
+  }
+
+  /// Descriptors of this process that are open on the file.
+  static std::size_t descriptors(const std::string& path);
+
+  /// Everything the daemon still holds of anybody, in words; empty if it holds nothing.
+  std::string held() const;
+
+ private:
+  struct SimWorker {
+    SimWorker(Host& host);
+    SimLoop loop;
+    SimGrants grants;
+    SimEventChannel events;
+    Worker worker;
+  };
+
+  std::filesystem::path directory_;
+  SimWorld world_;
+  SimStorage storage_{world_};
+  SimMachine machine_{world_};
+  SimStore store_;
+  SimExecutor control_{world_};
+  SimXenstore xenstore_{world_, machine_, store_, control_, 0};
+  SimBackground background_{world_};
+  SimToolstack toolstack_{world_, machine_, store_};
+  Blkback no_blkback_{"/nonexistent"};
+  std::deque<SimWorker> workers_;
+  std::unique_ptr<Server> server_;
+  std::map<std::string, DiskModel> models_;
+  std::deque<SimFrontend> frontends_;
+};
+
+/// The seeds that a test of the simulated world runs with: 1 to `count`, or the one that the
+/// environment variable TAPRING_SEED names.
+std::vector<uint64_t> seeds(uint64_t count);
+
+}  // namespace tapring::sim
