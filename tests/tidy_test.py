@@ -135,8 +135,9 @@ class SourceTree(unittest.TestCase):
 
 def add_tree_test(rule):
     def test(self):
-        findings = "".join(f"\n{found}" for found in sorted(rule(self.tree)))
-        self.assertEqual(findings, "")
+        findings = sorted(rule(self.tree))
+        if findings:
+            self.fail("\n" + "\n".join(map(str, findings)))
     setattr(SourceTree, f"test_{rule.__name__}", test)
 
 

@@ -85,9 +85,13 @@ class Manuals(unittest.TestCase):
         self.assertEqual(shown, default_configuration())
 
     def options_of(self, name):
-        """Long options of --help, and those that the manual page has an entry for."""
-        in_help = re.findall(r"^ +(?:-\w,\s*)?--([\w-]+)", output_of(program(name), "--help"),
-                             re.MULTILINE)
+        """Long options of --help, also after each command, and those that the manual page has an
+        entry for."""
+        helps = [output_of(program(name), "--help")]
+        commands = re.search(r"^Subcommands:\n((?: +.*\n?)+)", helps[0], re.MULTILINE)
+        for command in re.findall(r"^  (\w+)", commands[1] if commands else "", re.MULTILINE):
+            helps.append(output_of(program(name), command, "--help"))
+        in_help = re.findall(r"^ +(?:-\w,\s*)?--([\w-]+)", "\n".join(helps), re.MULTILINE)
         entries = re.findall(r"^\.It .*$", MANUALS[name].read_text(), re.MULTILINE)
         in_manual = re.findall(r"Fl Fl ([\w-]+)", "\n".join(entries))
         return set(in_help), set(in_manual)
@@ -96,6 +100,13 @@ class Manuals(unittest.TestCase):
         in_help, in_manual = self.options_of("tapringd")
         keys = {key.replace("_", "-") for key in default_configuration()}
         self.assertEqual(in_manual, in_help - keys)
+
+    def test_tapring_8_has_every_command(self):
+        in_help = re.findall(r"^  (\w+)  ", output_of(program("tapring"), "--help")
+                             .partition("Subcommands:")[2], re.MULTILINE)
+        in_manual = re.findall(r"^\.It Cm (\w+)", MANUALS["tapring"].read_text(), re.MULTILINE)
+        self.assertEqual(in_manual, in_help)
+        self.assertNotEqual(in_help, [])
 
     def test_tapring_8_has_every_option(self):
         in_help, in_manual = self.options_of("tapring")
