@@ -20,8 +20,7 @@ namespace tapring {
 struct Options {
   // Behaviour.
 
-  /// Holds the control socket and the journals of what is in flight. Must survive a restart of the
-  /// daemon, need not survive one of the machine.
+  /// Holds the control socket.
   std::filesystem::path run_dir = "/run/tapring";
 
   /// Directories of xenstore's backend/ whose disks are served. "qdisk" is left out because a QEMU

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// The command and the daemon's side of it, end to end over a socket.
+#include "daemon/ctl.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+#include <initializer_list>
+#include <sstream>
+#include <vector>
+
+#include "daemon/log.h"
+#include "tests/daemon/control_thread.h"
+#include "tests/daemon/fake_reporter.h"
+#include "tests/daemon/temporary_directory.h"
+
+namespace tapring {
+namespace {
+
+namespace json = boost::json;
+using testing::HasSubstr;
+
+/// Speaks the command without a daemon.
+class CtlAlone : public testing::Test {
+ protected:
+  ~CtlAlone() override { set_log_level(LogLevel::info); }
+
+  int tapring(std::initializer_list<const char*> words) {
+    out_.str("");
+    err_.str("");
+    const std::string run_dir = directory_.path();
+    std::vector<const char*> arguments{"--run-dir", run_dir.c_str()};
+    arguments.insert(arguments.end(), words);
+    return run_ctl(arguments, {out_, err_});
+  }
+
+  std::string out() const { return out_.str(); }
+  std::string err() const { return err_.str(); }
+
+  TemporaryDirectory directory_;
+
+ private:
+  std::ostringstream out_;
+  std::ostringstream err_;
+};
+
+class Ctl : public CtlAlone {
+ protected:
+  Ctl() : control_(directory_.path(), reporter_) {
+    reporter_.set({connected_disk(0), refused_disk(0)});
+  }
+
+  FakeReporter reporter_;
+
+ private:
+  ControlThread control_;
+};
+
+TEST_F(Ctl, ListShowsEveryDisk) {
+  EXPECT_EQ(tapring({"list"}), 0);
+  EXPECT_THAT(out(), testing::MatchesRegex("DISK .*\n0/xvda .*\n0/xvdb .*\n"));
+  EXPECT_EQ(err(), "");
+}
+
+TEST_F(Ctl, ListAsJsonIsTheReports) {
+  EXPECT_EQ(tapring({"list", "--json"}), 0);
+  const json::value answer = json::parse(out());
+  EXPECT_EQ(answer.at("disks").as_array().size(), 2U);
+  EXPECT_EQ(answer.at("disks").at(1).at("state").as_string(), "refused");
+}
+
+TEST_F(Ctl, ShowTakesAVdevOrANumber) {
+  EXPECT_EQ(tapring({"show", "0/xvdb"}), 0);
+  EXPECT_THAT(out(), HasSubstr("create it"));
+  const std::string by_name = out();
+  EXPECT_EQ(tapring({"show", "0/51728"}), 0);
+  EXPECT_EQ(out(), by_name);
+}
+
+TEST_F(Ctl, AnUnknownDiskIsExitCodeOne) {
+  for (const char* command : {"show", "stats"}) {
+    EXPECT_EQ(tapring({command, "1/xvda"}), 1);
+    EXPECT_THAT(err(), HasSubstr("tapring: there is no disk 1/xvda"));
+    EXPECT_EQ(out(), "");
+  }
+  EXPECT_EQ(tapring({"show", "1/xvda", "--json"}), 1);
+  EXPECT_FALSE(json::parse(out()).at("ok").as_bool());
+}
+
+TEST_F(Ctl, StatsShowWhatHappenedInBetween) {
+  reporter_.read_between_reports(1000, 4096000, 50000000);
+  EXPECT_EQ(tapring({"stats", "0/xvda", "--interval", "0.1", "--json"}), 0);
+  const json::value answer = json::parse(out());
+  const double seconds = answer.at("interval_seconds").as_double();
+  EXPECT_GE(seconds, 0.1);
+  const json::value& disk = answer.at("disks").at(0);
+  const json::value& reads = disk.at("rates").at("reads");
+  EXPECT_NEAR(reads.at("per_second").as_double() * seconds, 1000, 0.01);
+  EXPECT_NEAR(reads.at("bytes_per_second").as_double() * seconds, 4096000, 1);
+  EXPECT_DOUBLE_EQ(reads.at("mean_latency_us").as_double(), 50);
+  EXPECT_TRUE(disk.at("rates").at("writes").at("mean_latency_us").is_null());
+  EXPECT_EQ(disk.at("counters").at("reads").as_int64(), 2100);
+}
+
+TEST_F(Ctl, StatsAreATableOfAllDisks) {
+  EXPECT_EQ(tapring({"stats", "--interval=0.01"}), 0);
+  EXPECT_THAT(out(), testing::MatchesRegex("DISK .*\n0/xvda .*\n0/xvdb .*\n"));
+}
+
+TEST_F(Ctl, LogSetsAndTellsTheLevel) {
+  EXPECT_EQ(tapring({"log", "error"}), 0);
+  EXPECT_EQ(spdlog::get_level(), LogLevel::err);
+  EXPECT_EQ(tapring({"log"}), 0);
+  EXPECT_EQ(out(), "error\n");
+  EXPECT_EQ(tapring({"log", "loud"}), 1);
+  EXPECT_THAT(err(), HasSubstr("the levels are"));
+}
+
+TEST_F(CtlAlone, WithoutADaemonTheSocketAndTheRemedyAreNamed) {
+  for (const char* command : {"list", "stats", "log"}) {
+    EXPECT_EQ(tapring({command}), 2);
+    EXPECT_THAT(err(), HasSubstr((directory_.path() / "control.sock").string()));
+    EXPECT_THAT(err(), HasSubstr("systemctl start tapringd"));
+  }
+}
+
+TEST_F(CtlAlone, WrongUsageIsExitCodeTwo) {
+  EXPECT_EQ(tapring({}), 2);
+  EXPECT_EQ(tapring({"destroy"}), 2);
+  EXPECT_EQ(tapring({"show"}), 2);
+  EXPECT_EQ(tapring({"list", "0/xvda"}), 2);
+  EXPECT_EQ(tapring({"stats", "--interval", "0"}), 2);
+  EXPECT_THAT(err(), HasSubstr("tapring --help"));
+}
+
+TEST_F(CtlAlone, HelpNamesEveryCommand) {
+  EXPECT_EQ(tapring({"--help"}), 0);
+  for (const char* command : {"list", "show", "stats", "log", "--run-dir"}) {
+    EXPECT_THAT(out(), HasSubstr(command));
+  }
+}
+
+TEST_F(CtlAlone, VersionNamesTheCommand) {
+  EXPECT_EQ(tapring({"--version"}), 0);
+  EXPECT_THAT(out(), testing::StartsWith("tapring "));
+}
+
+}  // namespace
+}  // namespace tapring
