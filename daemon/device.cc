@@ -71,10 +71,14 @@ void Device::vanish() {
 
 bool Device::read_spec() {
   const auto spec = node_.read_spec();
-  if (!spec) return false;
+  if (!spec) {
+    vanish();
+    return false;
+  }
   if (!*spec) {
-    gone_ = true;  // no frontend to watch, nothing to answer
-    spdlog::error("{}: {}", node_.path(), spec->error());
+    if (claim_ != Claim::others) spdlog::error("{}: {}", node_.path(), spec->error());
+    claim_ = Claim::others;
+    reason_ = spec->error();
     return false;
   }
   spec_ = **spec;

@@ -75,7 +75,7 @@ std::expected<RingSetup, std::string> negotiate(const FrontendKeys& read, const 
   const auto order = bounded_number(read, "ring-page-order", 0, offer.max_ring_order, 0);
   if (!order) return Refusal(order.error());
 
-  // With the key for several queues, even one queue has its keys in a directory of its own.
+  // One queue has its keys at the top, but there are frontends that give it a directory too.
   const bool in_directories = *queues > 1 || !read("event-channel");
   for (uint32_t i = 0; i < *queues; ++i) {
     const std::string prefix = in_directories ? fmt::format("queue-{}/", i) : std::string();

@@ -67,7 +67,8 @@ void Server::scan(const std::string& kind) {
 void Server::check_domains() {
   std::vector<std::shared_ptr<Device>> bereaved;
   for (const auto& [name, device] : devices_) {
-    if (!store_.domain_alive(name.domain)) bereaved.push_back(device);
+    const bool own = name.domain == context_.backend_domain;
+    if (!own && !store_.domain_alive(name.domain)) bereaved.push_back(device);
   }
   for (const auto& device : bereaved) device->frontend_died();
 }

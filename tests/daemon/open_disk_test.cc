@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/open_disk.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/daemon/temporary_directory.h"
+
+namespace tapring {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class OpenDisk : public testing::Test {
+ protected:
+  std::string image(const std::string& name, std::uintmax_t bytes) {
+    const std::string path = (directory_.path() / name).string();
+    std::ofstream(path).close();
+    std::filesystem::resize_file(path, bytes);
+    return path;
+  }
+
+  void expect_refusal(const std::string& path, const std::string& mode, const std::string& reason) {
+    try {
+      open_disk({"raw", path}, mode, policy_);
+      FAIL() << "opened " << path;
+    } catch (const std::exception& error) {
+      EXPECT_THAT(error.what(), AllOf(HasSubstr(path), HasSubstr(reason)));
+    }
+  }
+
+  TemporaryDirectory directory_;
+  OpenPolicy policy_;
+};
+
+TEST_F(OpenDisk, SizeIsRoundedDownToSectorsAndSaidSo) {
+  const auto opened = open_disk({"raw", image("a", 1300)}, "w", policy_);
+  EXPECT_EQ(opened->geometry().size_bytes, 1024U);
+  ASSERT_EQ(opened->notices().size(), 1U);
+  EXPECT_THAT(opened->notices()[0], HasSubstr("1300 bytes is no multiple of 512"));
+}
+
+TEST_F(OpenDisk, ModeWithoutWIsReadOnly) {
+  EXPECT_TRUE(open_disk({"raw", image("a", 4096)}, "r", policy_)->geometry().read_only);
+  EXPECT_FALSE(open_disk({"raw", image("a", 4096)}, "w", policy_)->geometry().read_only);
+}
+
+TEST_F(OpenDisk, MissingImageIsRefused) {
+  expect_refusal((directory_.path() / "none").string(), "w", "create it or correct the path");
+}
+
+TEST_F(OpenDisk, EmptyImageIsRefused) { expect_refusal(image("a", 0), "w", "truncate -s"); }
+
+TEST_F(OpenDisk, LessThanASectorIsRefused) { expect_refusal(image("a", 511), "r", "is empty"); }
+
+TEST_F(OpenDisk, DirectoryIsRefused) {
+  expect_refusal(directory_.path().string(), "w", "name a regular file or a block device");
+  expect_refusal(directory_.path().string(), "r", "name a regular file or a block device");
+}
+
+TEST_F(OpenDisk, FifoIsRefusedWithoutWaitingForItsOtherEnd) {
+  const std::string path = (directory_.path() / "fifo").string();
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  expect_refusal(path, "r", "no regular file and no block device");
+}
+
+TEST_F(OpenDisk, SecondWriterIsRefused) {
+  const std::string path = image("a", 4096);
+  const auto first = open_disk({"raw", path}, "w", policy_);
+  expect_refusal(path, "w", "another disk, QEMU or qemu-img uses it");
+  expect_refusal(path, "r", "another disk, QEMU or qemu-img uses it");
+}
+
+TEST_F(OpenDisk, ReadersShareAnImage) {
+  const std::string path = image("a", 4096);
+  const auto first = open_disk({"raw", path}, "r", policy_);
+  const auto second = open_disk({"raw", path}, "r", policy_);
+  expect_refusal(path, "w", "another disk, QEMU or qemu-img uses it");
+}
+
+TEST_F(OpenDisk, ExclamationMarkLeavesOutTheLock) {
+  const std::string path = image("a", 4096);
+  const auto first = open_disk({"raw", path}, "w", policy_);
+  EXPECT_NO_THROW(open_disk({"raw", path}, "w!", policy_));
+}
+
+TEST_F(OpenDisk, LockGoesWithTheImage) {
+  const std::string path = image("a", 4096);
+  open_disk({"raw", path}, "w", policy_).reset();
+  EXPECT_NO_THROW(open_disk({"raw", path}, "w", policy_));
+}
+
+TEST_F(OpenDisk, ImageOutsideTheAllowedDirectoriesIsRefused) {
+  const std::string path = image("a", 4096);
+  policy_.image_directories = {"/srv/images"};
+  expect_refusal(path, "w", "see image_directories");
+}
+
+TEST_F(OpenDisk, LinkOutOfAnAllowedDirectoryIsRefused) {
+  const std::string path = image("a", 4096);
+  std::filesystem::create_directory(directory_.path() / "allowed");
+  std::filesystem::create_symlink(path, directory_.path() / "allowed/link");
+  policy_.image_directories = {(directory_.path() / "allowed").string()};
+  EXPECT_THROW(open_disk({"raw", policy_.image_directories[0] + "/link"}, "w", policy_),
+               std::runtime_error);
+}
+
+TEST_F(OpenDisk, ImageBelowAnAllowedDirectoryIsOpened) {
+  const std::string path = image("a", 4096);
+  policy_.image_directories = {directory_.path().string()};
+  EXPECT_NO_THROW(open_disk({"raw", path}, "w", policy_));
+}
+
+}  // namespace
+}  // namespace tapring

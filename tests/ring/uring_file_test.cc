@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// Files on a real io_uring.
+#include "ring/uring_file.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "ring/buffers.h"
+#include "ring/open_file.h"
+#include "ring/uring_loop.h"
+
+namespace tapring {
+namespace {
+
+constexpr std::size_t kBytes = 1 << 20;
+
+Detached store_result(Task<Error> task, std::optional<Error>& result) { result = co_await task; }
+
+class UringFileTest : public testing::TestWithParam<Caching> {
+ protected:
+  UringFileTest() {
+    std::string name = (std::filesystem::current_path() / "uring_file_XXXXXX").string();
+    const UniqueFd fd(::mkstemp(name.data()));
+    path_ = name;
+    std::filesystem::resize_file(path_, kBytes);
+    file_ = open();
+    loop_.register_memory(pool_.arena());
+  }
+  ~UringFileTest() override { std::filesystem::remove(path_); }
+
+  std::unique_ptr<File> open() {
+    FileOptions options;
+    options.path = path_;
+    options.caching = GetParam();
+    options.sharing = Sharing::unlocked;
+    return loop_.file(open_file(options));
+  }
+
+  Error run(Task<Error> task) {
+    std::optional<Error> result;
+    store_result(std::move(task), result);
+    while (!result) loop_.turn(true);
+    return *result;
+  }
+
+  std::vector<std::byte> pattern(std::size_t bytes) {
+    std::vector<std::byte> data(bytes);
+    for (std::size_t i = 0; i < bytes; ++i) data[i] = static_cast<std::byte>(i * 7 + i / 512);
+    return data;
+  }
+
+  std::string path_;
+  UringLoop loop_;
+  BufferPool pool_{loop_, BufferPool::kMaxBufferBytes};
+  std::unique_ptr<File> file_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Caching, UringFileTest, testing::Values(Caching::page_cache, Caching::direct),
+                         [](const auto& caching) {
+                           return caching.param == Caching::direct ? "direct" : "page_cache";
+                         });
+
+TEST_P(UringFileTest, ReadsWhatWasWrittenThroughRegisteredMemory) {
+  const auto data = pattern(64 << 10);
+  const iovec buffer{pool_.arena().data(), data.size()};
+  std::ranges::copy(data, pool_.arena().begin());
+  EXPECT_FALSE(run(file_->write(4096, {&buffer, 1})));
+  std::ranges::fill(pool_.arena(), std::byte{0});
+  EXPECT_FALSE(run(file_->read(4096, {&buffer, 1})));
+  EXPECT_TRUE(std::equal(data.begin(), data.end(), pool_.arena().begin()));
+}
+
+TEST_P(UringFileTest, ReadsIntoSeveralBuffersInOrder) {
+  auto data = pattern(4096);
+  std::ranges::copy(data, pool_.arena().begin());
+  const iovec whole{pool_.arena().data(), 4096};
+  EXPECT_FALSE(run(file_->write(0, {&whole, 1})));
+  std::byte* second = pool_.arena().data() + 8192;
+  const std::array parts{iovec{second + 1024, 3072}, iovec{second, 1024}};
+  EXPECT_FALSE(run(file_->read(0, parts)));
+  EXPECT_TRUE(std::equal(data.begin(), data.begin() + 3072, second + 1024));
+  EXPECT_TRUE(std::equal(data.begin() + 3072, data.end(), second));
+}
+
+TEST_P(UringFileTest, ReadPastTheEndOfATruncatedFileIsAnError) {
+  std::filesystem::resize_file(path_, 8192);
+  const iovec buffer{pool_.arena().data(), 8192};
+  EXPECT_EQ(run(file_->read(4096, {&buffer, 1})), std::errc::io_error);
+  EXPECT_EQ(run(file_->read(kBytes - 8192, {&buffer, 1})), std::errc::io_error);
+}
+
+TEST_P(UringFileTest, SyncSucceeds) { EXPECT_FALSE(run(file_->sync())); }
+
+TEST_P(UringFileTest, CloseGivesTheDescriptorBack) {
+  const auto open_files = [] {
+    const std::filesystem::directory_iterator files("/proc/self/fd");
+    return std::distance(begin(files), end(files));
+  };
+  const auto before = open_files();
+  const auto other = open();
+  EXPECT_FALSE(run(other->close()));
+  EXPECT_EQ(open_files(), before);
+}
+
+TEST(UringLoop, PostFromAnotherThreadWakesTheLoop) {
+  UringLoop loop;
+  bool ran = false;
+  std::thread poster([&] { loop.post([&] { ran = true; }); });
+  while (!ran) loop.turn(true);
+  poster.join();
+  EXPECT_TRUE(ran);
+}
+
+TEST(UringLoop, StopFromAnotherThreadEndsRun) {
+  UringLoop loop;
+  std::thread stopper([&] { loop.stop(); });
+  loop.run();
+  stopper.join();
+}
+
+TEST(UringLoop, TakesMoreSubmissionsInATurnThanItHasEntries) {
+  UringLoop loop(8);
+  struct Counter final : Completion {
+    void completed(int) noexcept override { ++count; }
+    int count = 0;
+  } counter;
+  for (int i = 0; i < 100; ++i) {
+    io_uring_sqe& sqe = loop.next_sqe();
+    io_uring_prep_nop(&sqe);
+    io_uring_sqe_set_data(&sqe, static_cast<Completion*>(&counter));
+  }
+  while (counter.count < 100) loop.turn(true);
+  EXPECT_EQ(counter.count, 100);
+}
+
+}  // namespace
+}  // namespace tapring
