@@ -132,6 +132,11 @@ is_listed() { # DISK STATE PATH
         '.disks[] | select(.disk == $disk and .state == $state and .path == $path)' >/dev/null
 }
 
+is_in_state() { # DISK STATE
+    list_json | jq --exit-status --arg disk "$1" --arg state "$2" \
+        '.disks[] | select(.disk == $disk and .state == $state)' >/dev/null
+}
+
 lists_nothing() {
     is_kernel || list_json | jq --exit-status '.disks == []' >/dev/null
 }

@@ -36,8 +36,8 @@ expect_one_complaint() { # FIRST_LINE DISK PATH
 good_disk_works() {
     daemon_lives
     dd if=/dev/urandom of=/tmp/part bs=128k count=1 status=none
-    dd if=/tmp/part of=/dev/xvdz bs=128k seek="$good_bytes" oflag=direct status=none
-    dd if=/dev/xvdz of=/tmp/back bs=128k skip="$good_bytes" count=1 iflag=direct status=none
+    dd if=/tmp/part of=/dev/xvdb bs=128k seek="$good_bytes" oflag=direct status=none
+    dd if=/dev/xvdb of=/tmp/back bs=128k skip="$good_bytes" count=1 iflag=direct status=none
     cmp /tmp/part /tmp/back || die "the good disk no longer works"
     good_bytes=$((good_bytes + 1))
 }
@@ -78,6 +78,18 @@ refused_by_xl() { # TEXT LINE: libxl sees it before any backend does
     good_disk_works
 }
 
+refused_without_script() { # TEXT LINE PATH: libxl picks qdisk, and does not wait for a backend
+    local from
+    step "$1"
+    from=$(next_line)
+    attach "$2"
+    expect_one_complaint "$from" 0/xvda "$3"
+    wait_for 10 "the backend to close" backend_closes 0 qdisk
+    expect "no disk appeared" is_gone /dev/xvda
+    clear_away xvda
+    good_disk_works
+}
+
 ours() { # TARGET [ACCESS]
     echo "script=block-tapring,vdev=xvda,access=${2:-rw},target=$1"
 }
@@ -91,8 +103,8 @@ frontend_says() { # DOMAIN KEY=VALUE...
     done
 }
 
-backend_closes() { # DOMAIN
-    [[ $(xenstore-read "/local/domain/0/backend/vbd/$1/51712/state") == [56] ]]
+backend_closes() { # DOMAIN [KIND]
+    [[ $(xenstore-read "/local/domain/0/backend/${2:-vbd}/$1/51712/state") == [56] ]]
 }
 
 refused_frontend() { # TEXT KEY=VALUE...
@@ -117,14 +129,15 @@ is_waiting() { # DOMAIN
 }
 
 daemon_start --kinds vbd,vbd3,qdisk
-attach_dom0 "script=block-tapring,vdev=xvdz,access=rw,target=aio:$good" xvdz
+attach_dom0 "script=block-tapring,vdev=xvdb,access=rw,target=aio:$good" xvdb
 
 refused_by_us "missing" "$(ours "aio:$images/missing.img")" "$images/missing.img"
 refused_by_xl "missing" "tap:aio:$images/missing.img,xvda,w"
 
 mkdir -p "$images/directory"
 refused_by_us "a directory" "$(ours "aio:$images/directory")" "$images/directory"
-refused_by_xl "a directory" "tap:aio:$images/directory,xvda,w"
+refused_without_script "a directory, plain line" "tap:aio:$images/directory,xvda,w" \
+    "$images/directory"
 
 image empty 0 >/dev/null
 refused_by_us "empty" "$(ours "aio:$images/empty.img")" "$images/empty.img"
@@ -150,6 +163,6 @@ refused_frontend "garbage ring-ref" protocol=x86_64-abi event-channel=1 ring-ref
 refused_frontend "ring-ref is no number" protocol=x86_64-abi event-channel=1 ring-ref=rubbish
 refused_frontend "unknown protocol" protocol=vax-abi event-channel=1 ring-ref=8
 
-detach xvdz
+detach xvdb
 expect_idle
 daemon_stop
