@@ -26,6 +26,8 @@ class SimBackground final : public Background {
   void release();
 
   std::size_t held() const noexcept { return held_.size(); }
+  std::size_t running() const noexcept { return running_; }
+  bool idle() const noexcept { return running_ == 0 && held_.empty(); }
 
   /// Refuses work beyond so much at once, as a real one may.
   void limit(std::size_t most) noexcept { most_ = most; }

@@ -13,7 +13,7 @@ constexpr uint64_t kInfoReadOnly = 4;
 
 }  // namespace
 
-SimFrontend::SimFrontend(SimWorld& world, SimMachine& machine, SimStore& store, VbdName name,
+SimFrontend::SimFrontend(SimWorld& world, SimMachine& machine, SimStore& store, DiskName name,
                          DiskModel& model, FrontendOptions options)
     : world_(world), machine_(machine), name_(name), model_(model), options_(std::move(options)),
       thread_(world), xenstore_(world, machine, store, thread_, name.domain),
@@ -68,7 +68,7 @@ std::size_t SimFrontend::in_flight() const noexcept {
 }
 
 void SimFrontend::close() {
-  if (state_ == kConnected || state_ == kInitialised) set_state(kClosing);
+  if (state_ >= kInitialising && state_ <= kConnected) set_state(kClosing);
   finish_closing();
 }
 
@@ -95,19 +95,24 @@ std::vector<std::string> SimFrontend::violations() const {
 void SimFrontend::advance() {
   if (!machine_.alive(name_.domain) || !find_backend()) return;
   const uint64_t backend = xenstore_.read_number(backend_ + "/state");
-  const bool own_directory = xenstore_.read(directory_ + "/state").has_value();
-  if (state_ == kUnknown && own_directory) state_ = kInitialising;
+  const uint64_t own = xenstore_.read_number(directory_ + "/state");
+  if (own == kInitialising && state_ != kInitialising) {
+    // The toolstack made the disk, perhaps anew before the end of the last one was noticed.
+    release();
+    state_ = kInitialising;
+  }
   if (state_ == kInitialising && backend == kInitWait) negotiate();
   if (state_ == kInitialised && backend == kConnected) connect();
-  if (state_ == kConnected && backend == kClosing && options_.closes_when_asked) close();
-  if (state_ == kConnected && backend == kClosed) close();
+  if (backend == kClosing && (state_ != kConnected || options_.closes_when_asked)) close();
+  if (backend == kClosed && !came_again_) close();
   if (state_ == kClosing) finish_closing();
   if (!queues_.empty() && (backend == kClosed || backend == kUnknown)) release();
   if (state_ == kClosed && backend == kClosed && std::exchange(reloading_, false)) {
+    came_again_ = true;
     set_state(kInitialising);
   }
   // The toolstack took the disk away: the next one begins anew.
-  if (!own_directory && queues_.empty()) {
+  if (own == kUnknown && queues_.empty()) {
     xenstore_.unwatch(backend_ + "/state", "backend");
     backend_.clear();
     state_ = kUnknown;
@@ -130,6 +135,7 @@ void SimFrontend::negotiate() {
   const FrontQueue::Options options{
       .abi = options_.abi,
       .ring_order = static_cast<unsigned>(std::min<uint64_t>(options_.ring_order, most_order))};
+  came_again_ = false;
   queues_.clear();
   for (uint64_t i = 0; i < std::min<uint64_t>(options_.queues, most_queues); ++i) {
     queues_.push_back(std::make_unique<FrontQueue>(world_, machine_, name_.domain,

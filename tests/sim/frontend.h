@@ -34,7 +34,7 @@ class SimFrontend {
   using Done = std::function<void(int16_t status)>;
 
   /// Begins at once, or when the toolstack has made the disk. `model` is what the disk holds.
-  SimFrontend(SimWorld& world, SimMachine& machine, SimStore& store, VbdName name,
+  SimFrontend(SimWorld& world, SimMachine& machine, SimStore& store, DiskName name,
               DiskModel& model, FrontendOptions options = {});
   SimFrontend(const SimFrontend&) = delete;
   SimFrontend& operator=(const SimFrontend&) = delete;
@@ -91,7 +91,7 @@ class SimFrontend {
 
   SimWorld& world_;
   SimMachine& machine_;
-  VbdName name_;
+  DiskName name_;
   DiskModel& model_;
   FrontendOptions options_;
   SimExecutor thread_;
@@ -101,6 +101,7 @@ class SimFrontend {
   DomainId backend_domain_ = 0;
   State state_ = kUnknown;
   bool reloading_ = false;
+  bool came_again_ = false;  ///< and the backend's state is still that of last time
   std::vector<std::unique_ptr<FrontQueue>> queues_;
   uint64_t sectors_ = 0;
   bool read_only_ = false;

@@ -32,23 +32,47 @@ Host::SimWorker::SimWorker(Host& host)
     : loop(host.world_, host.storage_), grants(host.machine_, 0), events(loop, host.machine_, 0),
       worker(loop, grants, events, kArenaBytes) {}
 
+Host::Daemon::Daemon(Host& host)
+    : control(std::make_unique<SimExecutor>(host.world_)),
+      xenstore(std::make_unique<SimXenstore>(host.world_, host.machine_, host.store_, *control, 0)) {
+  std::vector<Worker*> pointers;
+  for (std::size_t i = 0; i < kWorkers; ++i) {
+    pointers.push_back(&workers.emplace_back(host).worker);
+  }
+  const ServerPorts ports{*xenstore, *control, host.background_, host.no_blkback_, pointers};
+  server = std::make_unique<Server>(ports, settings());
+  server->start();
+}
+
+Host::Daemon::~Daemon() {
+  // What the control thread would have done next must neither run nor outlive the server.
+  control.reset();
+  server.reset();
+}
+
 Host::Host(uint64_t seed) : directory_(make_directory()), world_(seed) {
   if (std::getenv("TAPRING_LOG") == nullptr) spdlog::set_level(spdlog::level::off);
-  std::vector<Worker*> workers;
-  for (std::size_t i = 0; i < kWorkers; ++i) {
-    workers.push_back(&workers_.emplace_back(*this).worker);
-  }
-  server_ = std::make_unique<Server>(
-      ServerPorts{xenstore_, control_, background_, no_blkback_, workers}, settings());
-  server_->start();
+  daemon_ = std::make_unique<Daemon>(*this);
 }
 
 Host::~Host() {
-  background_.release();
-  server_->shut_down();
-  world_.run_until_idle();
+  stop();
+  frontends_.clear();
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
+}
+
+void Host::stop() {
+  background_.stop_holding();
+  background_.release();
+  daemon_->server->shut_down();
+  world_.run_until([this] { return daemon_->server->idle() && background_.idle(); });
+  daemon_.reset();
+}
+
+void Host::restart() {
+  stop();
+  daemon_ = std::make_unique<Daemon>(*this);
 }
 
 std::string Host::make_image(const std::string& name, uint64_t bytes) {
@@ -60,10 +84,13 @@ std::string Host::make_image(const std::string& name, uint64_t bytes) {
 
 SimFrontend& Host::attach(const DiskLine& line, const FrontendOptions& options) {
   if (!machine_.alive(line.name.domain)) machine_.create_domain(line.name.domain);
-  SimFrontend& frontend = frontends_.emplace_back(world_, machine_, store_, line.name,
-                                                  models_[line.params], options);
+  std::unique_ptr<SimFrontend>& frontend = frontends_[line.name];
+  if (!frontend) {
+    frontend = std::make_unique<SimFrontend>(world_, machine_, store_, line.name,
+                                             models_[line.params], options);
+  }
   toolstack_.attach(line);
-  return frontend;
+  return *frontend;
 }
 
 uint64_t Host::backend_state(const DiskLine& line) const {
@@ -73,8 +100,8 @@ uint64_t Host::backend_state(const DiskLine& line) const {
   return state;
 }
 
-DiskReport Host::report(VbdName name) const {
-  for (DiskReport& report : server_->report()) {
+DiskReport Host::report(DiskName name) const {
+  for (DiskReport& report : daemon_->server->report()) {
     if (report.domain == name.domain && report.device == name.device) return std::move(report);
   }
   return {};
@@ -97,7 +124,7 @@ std::string Host::held() const {
   note(machine_.mappings(), "pages mapped");
   note(machine_.zombies(), "zombie domains");
   note(storage_.open_files(), "files open");
-  for (const SimWorker& worker : workers_) note(worker.events.bound(), "ports bound");
+  for (const SimWorker& worker : daemon_->workers) note(worker.events.bound(), "ports bound");
   for (const auto& [path, model] : models_) note(descriptors(path), "descriptors of " + path);
   return held;
 }

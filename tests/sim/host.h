@@ -46,14 +46,16 @@ class Host {
   SimBackground& background() noexcept { return background_; }
   SimStore& store() noexcept { return store_; }
   SimToolstack& toolstack() noexcept { return toolstack_; }
-  Server& server() noexcept { return *server_; }
+
+  /// As `systemctl restart` does: the daemon ends, and another begins.
+  void restart();
 
   /// Makes an image of zeros and gives its path. It goes with the host.
   std::string make_image(const std::string& name, uint64_t bytes);
   std::string image_path(const std::string& name) const { return directory_ / name; }
 
-  /// Makes the domain if there is none, and its driver for the disk; then attaches the disk. The
-  /// frontend lives as long as the host.
+  /// Makes the domain and its driver for the disk, where there are none; then attaches the disk.
+  /// `options` are those of a new driver.
   SimFrontend& attach(const DiskLine& line, const FrontendOptions& options = {});
 
   /// What the disk should hold; survives its frontends.
@@ -63,7 +65,7 @@ class Host {
   uint64_t backend_state(const DiskLine& line) const;
 
   /// What the daemon says of the disk; a report with an empty state if it knows none.
-  DiskReport report(VbdName name) const;
+  DiskReport report(DiskName name) const;
 
   bool run_until(const std::function<bool()>& done, Time limit = std::chrono::seconds(60)) {
     return world_.run_until(done, limit);
@@ -77,27 +79,36 @@ class Host {
 
  private:
   struct SimWorker {
-    SimWorker(Host& host);
+    explicit SimWorker(Host& host);
     SimLoop loop;
     SimGrants grants;
     SimEventChannel events;
     Worker worker;
   };
 
+  /// What is lost when the daemon ends.
+  struct Daemon {
+    explicit Daemon(Host& host);
+    ~Daemon();
+    std::unique_ptr<SimExecutor> control;
+    std::unique_ptr<SimXenstore> xenstore;
+    std::deque<SimWorker> workers;
+    std::unique_ptr<Server> server;
+  };
+
+  void stop();
+
   std::filesystem::path directory_;
   SimWorld world_;
   SimStorage storage_{world_};
   SimMachine machine_{world_};
   SimStore store_;
-  SimExecutor control_{world_};
-  SimXenstore xenstore_{world_, machine_, store_, control_, 0};
   SimBackground background_{world_};
   SimToolstack toolstack_{world_, machine_, store_};
   Blkback no_blkback_{"/nonexistent"};
-  std::deque<SimWorker> workers_;
-  std::unique_ptr<Server> server_;
+  std::unique_ptr<Daemon> daemon_;
   std::map<std::string, DiskModel> models_;
-  std::deque<SimFrontend> frontends_;
+  std::map<DiskName, std::unique_ptr<SimFrontend>> frontends_;
 };
 
 /// The seeds that a test of the simulated world runs with: 1 to `count`, or the one that the

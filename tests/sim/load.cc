@@ -18,8 +18,8 @@ void SimLoad::issue() {
   if (random.chance(options_.flushes)) return frontend_.flush(done);
   const uint64_t region = std::min(frontend_.sectors(), options_.region_sectors);
   uint64_t most = std::min<uint64_t>({options_.most_sectors, frontend_.most_sectors(), region});
-  // Most requests of a guest are small.
-  if (random.chance(0.5)) most = std::min<uint64_t>(most, 8);
+  // Most requests of a guest are small, and few are of the largest size.
+  if (random.chance(0.9)) most = std::min<uint64_t>(most, random.chance(0.6) ? 8 : 256);
   const auto sectors = static_cast<uint32_t>(random.between(1, most));
   const uint64_t sector = random.below(region - sectors + 1);
   if (random.chance(options_.writes) && !frontend_.read_only()) {

@@ -10,7 +10,7 @@
 namespace tapring::sim {
 
 struct LoadOptions {
-  uint64_t requests = 400;
+  uint64_t requests = 200;
   unsigned depth = 24;
   double writes = 0.5;  ///< the rest are reads
   double flushes = 0.03;

@@ -52,7 +52,7 @@ std::string backend_directory(const DiskLine& line) {
          std::to_string(line.name.domain) + '/' + std::to_string(line.name.device);
 }
 
-std::string frontend_directory(VbdName name) {
+std::string frontend_directory(DiskName name) {
   return "/local/domain/" + std::to_string(name.domain) + "/device/vbd/" +
          std::to_string(name.device);
 }
@@ -81,9 +81,9 @@ void SimToolstack::attach(const DiskLine& line) {
   xenstore_.watch(backend_directory(line) + "/state", std::to_string(vbd.attempt));
 }
 
-void SimToolstack::detach(VbdName name) { begin_detach(vbds_.at(name), false); }
+void SimToolstack::detach(DiskName name) { begin_detach(vbds_.at(name), false); }
 
-void SimToolstack::force_detach(VbdName name) {
+void SimToolstack::force_detach(DiskName name) {
   store_.remove(frontend_directory(name));
   begin_detach(vbds_.at(name), true);
 }
@@ -150,7 +150,7 @@ void SimToolstack::give_up_after(Time limit, Vbd& vbd, Progress result) {
   });
 }
 
-SimToolstack::Vbd* SimToolstack::find(VbdName name, uint64_t attempt) {
+SimToolstack::Vbd* SimToolstack::find(DiskName name, uint64_t attempt) {
   const auto found = vbds_.find(name);
   if (found == vbds_.end() || found->second.attempt != attempt) return nullptr;
   return &found->second;

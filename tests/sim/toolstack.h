@@ -16,15 +16,15 @@
 namespace tapring::sim {
 
 /// What a guest calls its disk by.
-struct VbdName {
+struct DiskName {
   DomainId domain = 0;
   uint32_t device = 51712;  ///< xvda
-  auto operator<=>(const VbdName&) const = default;
+  auto operator<=>(const DiskName&) const = default;
 };
 
 /// A disk line as libxl understood it.
 struct DiskLine {
-  VbdName name;
+  DiskName name{};
   std::string vdev = "xvda";
   std::string kind = "vbd";
   std::string params;
@@ -34,7 +34,7 @@ struct DiskLine {
 };
 
 std::string backend_directory(const DiskLine& line);
-std::string frontend_directory(VbdName name);
+std::string frontend_directory(DiskName name);
 
 class SimToolstack {
  public:
@@ -51,15 +51,15 @@ class SimToolstack {
   SimToolstack(SimWorld& world, SimMachine& machine, SimStore& store);
 
   void attach(const DiskLine& line);
-  void detach(VbdName name);
+  void detach(DiskName name);
 
   /// The frontend's directory goes first, the rest whatever the backend does.
-  void force_detach(VbdName name);
+  void force_detach(DiskName name);
 
   /// `xl destroy`: the domain dies, then its disks are force-detached.
   void destroy(DomainId domain);
 
-  Progress progress(VbdName name) const { return vbds_.at(name).progress; }
+  Progress progress(DiskName name) const { return vbds_.at(name).progress; }
 
   /// The next scripts take so long.
   void script_takes(Time time) noexcept { script_time_ = time; }
@@ -81,14 +81,14 @@ class SimToolstack {
   void begin_detach(Vbd& vbd, bool forced);
   void clean_up(Vbd& vbd);
   void give_up_after(Time limit, Vbd& vbd, Progress result);
-  Vbd* find(VbdName name, uint64_t attempt);
+  Vbd* find(DiskName name, uint64_t attempt);
 
   SimWorld& world_;
   SimMachine& machine_;
   SimStore& store_;
   SimExecutor thread_;
   SimXenstore xenstore_;
-  std::map<VbdName, Vbd> vbds_;
+  std::map<DiskName, Vbd> vbds_;
   uint64_t attempts_ = 0;
   Time script_time_ = std::chrono::milliseconds(150);
   std::string script_status_ = "connected";

@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: MIT
+// Whole lives of disks in a simulated world: attach, I/O that is verified, detach, and what comes
+// in between.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "tests/sim/host.h"
+#include "tests/sim/load.h"
+
+namespace tapring {
+namespace {
+
+using namespace std::chrono_literals;
+using sim::DiskLine;
+using sim::FrontendOptions;
+using sim::SimFrontend;
+using sim::SimLoad;
+using testing::IsEmpty;
+using Progress = sim::SimToolstack::Progress;
+
+constexpr uint64_t kImageBytes = uint64_t{8} << 20U;
+constexpr sim::Time kToolstackPatience = 10s;
+
+class Attach : public testing::TestWithParam<uint64_t> {
+ protected:
+  ~Attach() override {
+    for (const SimFrontend* frontend : frontends_) EXPECT_THAT(frontend->violations(), IsEmpty());
+  }
+
+  DiskLine line(DomainId domain, const std::string& image, const std::string& mode = "w") {
+    return {.name = {.domain = domain}, .params = host_.make_image(image, kImageBytes),
+            .mode = mode};
+  }
+
+  SimFrontend& attach(const DiskLine& line, const FrontendOptions& options = {}) {
+    SimFrontend& frontend = host_.attach(line, options);
+    frontends_.push_back(&frontend);
+    return frontend;
+  }
+
+  SimFrontend& attach_and_connect(const DiskLine& line, const FrontendOptions& options = {}) {
+    SimFrontend& frontend = attach(line, options);
+    EXPECT_TRUE(host_.run_until([&] { return frontend.connected(); }, kToolstackPatience));
+    return frontend;
+  }
+
+  /// All of the load is answered without an error.
+  void expect_served(SimFrontend& frontend, const sim::LoadOptions& options = {}) {
+    SimLoad load(host_.world(), frontend, options);
+    EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
+    EXPECT_EQ(load.failed(), 0U);
+  }
+
+  bool reaches(const DiskLine& line, Progress progress, sim::Time limit = kToolstackPatience) {
+    return host_.run_until([&] { return host_.toolstack().progress(line.name) == progress; },
+                           limit);
+  }
+
+  void expect_detached(const DiskLine& line) {
+    host_.toolstack().detach(line.name);
+    EXPECT_TRUE(reaches(line, Progress::gone)) << "state " << host_.backend_state(line);
+  }
+
+  /// Attaches a disk whose storage does not answer.
+  void hang_at_open(const DiskLine& line) {
+    attach(line);
+    // The first work in the background is to find out whose the disk is.
+    EXPECT_TRUE(host_.run_until([&] { return host_.background().running() == 1; }));
+    host_.background().hold();
+    EXPECT_TRUE(host_.run_until([&] { return host_.background().held() == 1; }));
+    host_.background().stop_holding();
+  }
+
+  /// Nothing may be held of the disk from then on.
+  bool closes(const DiskLine& line) {
+    return host_.run_until([&] { return host_.backend_state(line) == 6; }, kToolstackPatience);
+  }
+
+  bool refused(const DiskLine& line) {
+    return host_.run_until([&] { return host_.report(line.name).state == "refused"; },
+                           kToolstackPatience);
+  }
+
+  sim::Host host_{GetParam()};
+  std::vector<SimFrontend*> frontends_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Attach, testing::ValuesIn(sim::seeds(3)));
+
+TEST_P(Attach, ADiskIsAttachedServedAndDetached) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk);
+  EXPECT_EQ(frontend.sectors(), kImageBytes / 512);
+  EXPECT_TRUE(reaches(disk, Progress::attached));
+  expect_served(frontend);
+  expect_detached(disk);
+  EXPECT_TRUE(host_.run_until([&] { return frontend.released(); }));
+  EXPECT_EQ(host_.held(), "");
+}
+
+TEST_P(Attach, TheSameLineAttachesAgain) {
+  const DiskLine disk = line(1, "a.img");
+  for (int i = 0; i < 10; ++i) {
+    SimFrontend& frontend = attach_and_connect(disk);
+    expect_served(frontend, {.requests = 20});
+    expect_detached(disk);
+    EXPECT_EQ(host_.held(), "");
+  }
+}
+
+TEST_P(Attach, Dom0MayBeItsOwnGuest) {
+  const DiskLine disk = line(0, "a.img");
+  expect_served(attach_and_connect(disk));
+  expect_detached(disk);
+}
+
+TEST_P(Attach, EveryLayoutAndRingIsServed) {
+  const std::vector<FrontendOptions> rings{
+      {.protocol = "", .ring_order = 0},
+      {.protocol = "x86_32-abi", .abi = Abi::x86_32, .ring_order = 2},
+      {.protocol = "arm-abi", .ring_order = 4, .queues = 2},
+      {.queues = 4, .indirect_segments = 0},
+      {.protocol = "x86_32-abi", .abi = Abi::x86_32, .queues = 3, .indirect_segments = 32},
+  };
+  for (DomainId domain = 1; domain <= rings.size(); ++domain) {
+    const FrontendOptions& options = rings[domain - 1U];
+    const DiskLine disk = line(domain, "disk" + std::to_string(domain));
+    SimFrontend& frontend = attach_and_connect(disk, options);
+    EXPECT_EQ(frontend.queues(), options.queues);
+    expect_served(frontend, {.requests = 100});
+    expect_detached(disk);
+  }
+  EXPECT_EQ(host_.held(), "");
+}
+
+TEST_P(Attach, EveryKindOfBackendIsServed) {
+  const std::string path = host_.make_image("a.img", kImageBytes);
+  const std::vector<DiskLine> lines{
+      {.kind = "vbd", .params = path},
+      {.kind = "vbd", .params = "raw:" + path, .script = "/etc/xen/scripts/block-tapring"},
+      {.kind = "vbd3", .params = "aio:" + path, .script = "/etc/xen/scripts/block-tap"},
+      {.kind = "vbd3", .params = "aio:raw:" + path, .script = "/etc/xen/scripts/block-tapring"},
+      {.kind = "qdisk", .params = "aio:" + path, .script = ""},
+  };
+  DomainId domain = 1;
+  for (DiskLine disk : lines) {
+    disk.name.domain = domain++;
+    attach_and_connect(disk);
+    expect_detached(disk);
+  }
+}
+
+TEST_P(Attach, NoByteOfAReadOnlyDiskIsWritten) {
+  const DiskLine disk = line(1, "a.img", "r");
+  SimFrontend& frontend = attach_and_connect(disk);
+  EXPECT_TRUE(frontend.read_only());
+  expect_served(frontend);
+  int16_t status = 0;
+  frontend.write(0, 8, [&](int16_t answer) { status = answer; });
+  EXPECT_TRUE(host_.run_until([&] { return status != 0; }));
+  EXPECT_EQ(status, sim::kGuestError);
+  EXPECT_EQ(host_.storage().unsynced_writes(disk.params), 0U);
+}
+
+TEST_P(Attach, AFlushMakesWhatWasAnsweredDurable) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk);
+  expect_served(frontend, {.requests = 50, .writes = 1, .flushes = 0});
+  EXPECT_GT(host_.storage().unsynced_writes(disk.params), 0U);
+  bool flushed = false;
+  frontend.flush([&](int16_t status) { flushed = status == sim::kGuestOkay; });
+  EXPECT_TRUE(host_.run_until([&] { return flushed; }));
+  EXPECT_EQ(host_.storage().unsynced_writes(disk.params), 0U);
+}
+
+TEST_P(Attach, AWriteIsNotAnsweredOkayAfterAFailedFlush) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk);
+  host_.storage().behaviour(disk.params).fault = [](const sim::FileOperation& operation) {
+    return operation.kind == sim::FileOperation::Kind::sync ? system_error_code(EIO) : Error{};
+  };
+  std::vector<int16_t> statuses;
+  const auto note = [&](int16_t status) { statuses.push_back(status); };
+  frontend.flush(note);
+  EXPECT_TRUE(host_.run_until([&] { return statuses.size() == 1; }));
+  host_.storage().behaviour(disk.params).fault = nullptr;
+  frontend.write(0, 8, note);
+  EXPECT_TRUE(host_.run_until([&] { return statuses.size() == 2; }));
+  EXPECT_THAT(statuses, testing::Each(sim::kGuestError));
+}
+
+TEST_P(Attach, FailingStorageFailsRequestsAndNothingElse) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk);
+  host_.storage().behaviour(disk.params).error_probability = 0.2;
+  SimLoad load(host_.world(), frontend, {.flushes = 0});
+  EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
+  EXPECT_GT(load.failed(), 0U);
+  EXPECT_LT(load.failed(), load.answered());
+  host_.storage().behaviour(disk.params).error_probability = 0;
+  expect_served(frontend);
+  expect_detached(disk);
+}
+
+TEST_P(Attach, StateFourWaitsForTheHotplugScript) {
+  host_.toolstack().script_takes(5s);
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach(disk);
+  host_.world().run_for(4s);
+  EXPECT_EQ(host_.backend_state(disk), 2U);
+  EXPECT_TRUE(host_.run_until([&] { return frontend.connected(); }, 2s));
+}
+
+TEST_P(Attach, AFailedHotplugScriptRefusesTheDisk) {
+  host_.toolstack().script_writes("error");
+  const DiskLine disk = line(1, "a.img");
+  attach(disk);
+  EXPECT_TRUE(refused(disk));
+  expect_detached(disk);
+  EXPECT_EQ(host_.held(), "");
+}
+
+TEST_P(Attach, TwoDisksDoNotMeet) {
+  const DiskLine first = line(1, "a.img");
+  const DiskLine second = line(2, "b.img");
+  SimFrontend& one = attach_and_connect(first);
+  SimFrontend& two = attach_and_connect(second);
+  SimLoad load_of_one(host_.world(), one);
+  SimLoad load_of_two(host_.world(), two);
+  EXPECT_TRUE(host_.run_until([&] { return load_of_one.done() && load_of_two.done(); }));
+  EXPECT_EQ(load_of_one.failed() + load_of_two.failed(), 0U);
+}
+
+TEST_P(Attach, StorageThatHangsHoldsUpNoOtherDisk) {
+  const DiskLine stuck = line(1, "a.img");
+  const DiskLine others = line(2, "b.img");
+  SimFrontend& waiting = attach_and_connect(stuck);
+  host_.storage().hang(stuck.params);
+  SimLoad load(host_.world(), waiting, {.requests = 30, .depth = 30});
+  for (int i = 0; i < 3; ++i) {
+    expect_served(attach_and_connect(others), {.requests = 50});
+    expect_detached(others);
+  }
+  EXPECT_EQ(load.answered(), 0U);
+  host_.storage().release(stuck.params);
+  EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
+}
+
+TEST_P(Attach, AHundredAttachesDoNotWaitForOneImageThatHangs) {
+  hang_at_open(line(1, "stuck.img"));
+  std::vector<SimFrontend*> frontends;
+  for (DomainId domain = 2; domain <= 101; ++domain) {
+    frontends.push_back(&attach(line(domain, "disk" + std::to_string(domain))));
+  }
+  const auto connected = [](const SimFrontend* frontend) { return frontend->connected(); };
+  EXPECT_TRUE(host_.run_until([&] { return std::ranges::all_of(frontends, connected); },
+                              kToolstackPatience));
+}
+
+TEST_P(Attach, AnImageThatHangsAtOpenDoesNotHoldUpState2) {
+  const DiskLine stuck = line(1, "a.img");
+  hang_at_open(stuck);
+  EXPECT_EQ(host_.backend_state(stuck), 2U);
+  EXPECT_TRUE(reaches(stuck, Progress::attached));
+  EXPECT_EQ(host_.report(stuck.name).state, "opening");
+  expect_detached(stuck);
+  host_.background().release();
+  host_.world().run_for(1s);
+  EXPECT_EQ(host_.held(), "");
+}
+
+TEST_P(Attach, AGuestDestroyedInMidIoLeavesNothingBehind) {
+  const DiskLine doomed = line(1, "a.img");
+  const DiskLine other = line(2, "b.img");
+  SimFrontend& victim = attach_and_connect(doomed);
+  SimFrontend& bystander = attach_and_connect(other);
+  SimLoad dying(host_.world(), victim, {.requests = 10'000});
+  SimLoad living(host_.world(), bystander);
+  host_.run_until([&] { return dying.answered() > 50; });
+  victim.die();
+  host_.toolstack().destroy(1);
+  EXPECT_TRUE(reaches(doomed, Progress::gone, 1s));
+  EXPECT_TRUE(host_.run_until([&] { return living.done(); }));
+  EXPECT_EQ(living.failed(), 0U);
+  EXPECT_EQ(host_.machine().mappings_of(1), 0U);
+  EXPECT_EQ(sim::Host::descriptors(doomed.params), 0U);
+}
+
+TEST_P(Attach, ForcedDetachInMidIoLeavesNothingBehind) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk);
+  SimLoad load(host_.world(), frontend, {.requests = 10'000});
+  host_.run_until([&] { return load.answered() > 50; });
+  frontend.die();
+  host_.toolstack().force_detach(disk.name);
+  EXPECT_TRUE(reaches(disk, Progress::gone, 1s));
+  EXPECT_EQ(host_.held(), "");
+}
+
+TEST_P(Attach, DetachInMidIoAnswersWhatIsInFlight) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk);
+  SimLoad load(host_.world(), frontend, {.requests = 10'000, .depth = 64});
+  host_.run_until([&] { return load.answered() > 50; });
+  expect_detached(disk);
+  EXPECT_EQ(frontend.in_flight(), 0U);
+  EXPECT_EQ(load.failed(), 0U);
+}
+
+TEST_P(Attach, AMountedDiskIsServedOnAfterARefusedDetach) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk, {.closes_when_asked = false});
+  EXPECT_TRUE(reaches(disk, Progress::attached));
+  host_.toolstack().detach(disk.name);
+  EXPECT_TRUE(reaches(disk, Progress::detach_refused, 11s));
+  expect_served(frontend);
+  frontend.close();
+  EXPECT_TRUE(closes(disk));
+  EXPECT_EQ(host_.held(), "");
+}
+
+TEST_P(Attach, AReloadedDriverConnectsAgain) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk);
+  for (int i = 0; i < 5; ++i) {
+    expect_served(frontend, {.requests = 40});
+    frontend.close();
+    EXPECT_TRUE(host_.run_until([&] { return frontend.closed() && frontend.released(); }));
+    EXPECT_EQ(host_.held(), "");
+    frontend.reload();
+    EXPECT_TRUE(host_.run_until([&] { return frontend.connected(); }));
+  }
+  expect_served(frontend);
+}
+
+TEST_P(Attach, ARestartLosesNoRequest) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk, {.queues = 2});
+  SimLoad load(host_.world(), frontend, {.requests = 400});
+  for (uint64_t progress : {50U, 150U, 250U}) {
+    EXPECT_TRUE(host_.run_until([&] { return load.answered() > progress; }));
+    host_.restart();
+  }
+  EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
+  EXPECT_EQ(load.failed(), 0U);
+  expect_detached(disk);
+}
+
+TEST_P(Attach, WildRingIndicesStopOneRingOnly) {
+  const DiskLine disk = line(1, "a.img");
+  const DiskLine other = line(2, "b.img");
+  SimFrontend& hostile = attach_and_connect(disk);
+  SimFrontend& bystander = attach_and_connect(other);
+  hostile.queue(0).ring().set_producer(0x80000000U);
+  hostile.queue(0).notify();
+  expect_served(bystander);
+  EXPECT_THAT(host_.report(disk.name).reason, testing::HasSubstr("ring indices"));
+  expect_detached(disk);
+}
+
+TEST_P(Attach, AnImageIsServedOnce) {
+  const DiskLine first = line(1, "a.img");
+  attach_and_connect(first);
+  DiskLine second = first;
+  second.name.domain = 2;
+  attach(second);
+  EXPECT_TRUE(refused(second));
+  EXPECT_THAT(host_.report(second.name).reason, testing::HasSubstr(first.params));
+  expect_detached(second);
+}
+
+/// What is wrong with a disk line, and what the reason given must name.
+struct BadLine {
+  std::string name;
+  std::string params;
+  std::string reason;
+};
+
+class Refusal : public Attach {
+ protected:
+  /// The reason; empty if the disk was not refused in time.
+  std::string reason_for(const DiskLine& disk, const FrontendOptions& options = {}) {
+    attach(disk, options);
+    return refused(disk) ? host_.report(disk.name).reason : "";
+  }
+
+  DiskLine line_for(const std::string& params) { return {.name = {.domain = 1}, .params = params}; }
+};
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Refusal, testing::ValuesIn(sim::seeds(1)));
+
+TEST_P(Refusal, OfAMissingImage) {
+  const DiskLine disk = line_for(host_.image_path("nothing.img"));
+  EXPECT_THAT(reason_for(disk), testing::HasSubstr("nothing.img"));
+  expect_detached(disk);
+}
+
+TEST_P(Refusal, OfADirectory) {
+  const DiskLine disk = line_for(host_.image_path(""));
+  EXPECT_THAT(reason_for(disk), testing::HasSubstr(disk.params));
+  expect_detached(disk);
+}
+
+TEST_P(Refusal, OfAnEmptyImage) {
+  const DiskLine disk = line_for(host_.make_image("empty.img", 0));
+  EXPECT_THAT(reason_for(disk), testing::HasSubstr("is empty"));
+  expect_detached(disk);
+}
+
+TEST_P(Refusal, OfAnUnknownDriver) {
+  DiskLine disk = line_for("vhd:/a.vhd");
+  disk.kind = "vbd3";
+  EXPECT_THAT(reason_for(disk), testing::HasSubstr("'vhd'"));
+  expect_detached(disk);
+}
+
+TEST_P(Refusal, OfAnUnknownProtocol) {
+  const DiskLine disk = line(1, "a.img");
+  EXPECT_THAT(reason_for(disk, {.protocol = "ia64-abi"}), testing::HasSubstr("ia64-abi"));
+  EXPECT_TRUE(closes(disk));
+  EXPECT_EQ(host_.held(), "");
+  expect_detached(disk);
+}
+
+TEST_P(Refusal, OfARingRefThatIsNoGrant) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach(disk);
+  EXPECT_TRUE(host_.run_until([&] { return frontend.queues() == 1; }));
+  host_.store().write({{frontend_directory(disk.name) + "/ring-ref", "4000000000"}});
+  EXPECT_TRUE(refused(disk));
+  EXPECT_THAT(host_.report(disk.name).reason, testing::HasSubstr("4000000000"));
+  EXPECT_TRUE(closes(disk));
+  EXPECT_EQ(host_.held(), "");
+  expect_detached(disk);
+}
+
+TEST_P(Refusal, EndsWhenTheDriverComesAgain) {
+  const DiskLine disk = line_for(host_.image_path("later.img"));
+  SimFrontend& frontend = attach(disk);
+  EXPECT_TRUE(refused(disk));
+  host_.make_image("later.img", kImageBytes);
+  frontend.reload();
+  EXPECT_TRUE(host_.run_until([&] { return frontend.connected(); }));
+}
+
+TEST_P(Refusal, IsNotForABlockDevice) {
+  const std::string device = host_.image_path("device");
+  if (::mknod(device.c_str(), S_IFBLK | 0600, makedev(7, 0)) != 0) {
+    GTEST_SKIP() << "making a block device node needs CAP_MKNOD";
+  }
+  const DiskLine disk = line_for(device);
+  attach(disk);
+  EXPECT_TRUE(host_.run_until([&] { return host_.report(disk.name).state == "kernel"; }));
+  host_.world().run_for(1s);
+  EXPECT_EQ(host_.backend_state(disk), 1U);
+}
+
+}  // namespace
+}  // namespace tapring
