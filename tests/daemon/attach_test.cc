@@ -1,97 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Whole lives of disks in a simulated world: attach, I/O that is verified, detach, and what comes
 // in between.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-
 #include <algorithm>
 #include <chrono>
-#include <string>
-#include <vector>
 
-#include "tests/sim/host.h"
-#include "tests/sim/load.h"
+#include "tests/daemon/host_test.h"
 
 namespace tapring {
 namespace {
 
 using namespace std::chrono_literals;
-using sim::DiskLine;
-using sim::FrontendOptions;
-using sim::SimFrontend;
 using sim::SimLoad;
-using testing::IsEmpty;
-using Progress = sim::SimToolstack::Progress;
 
-constexpr uint64_t kImageBytes = uint64_t{8} << 20U;
-constexpr sim::Time kToolstackPatience = 10s;
-
-class Attach : public testing::TestWithParam<uint64_t> {
- protected:
-  ~Attach() override {
-    for (const SimFrontend* frontend : frontends_) EXPECT_THAT(frontend->violations(), IsEmpty());
-  }
-
-  DiskLine line(DomainId domain, const std::string& image, const std::string& mode = "w") {
-    return {.name = {.domain = domain}, .params = host_.make_image(image, kImageBytes),
-            .mode = mode};
-  }
-
-  SimFrontend& attach(const DiskLine& line, const FrontendOptions& options = {}) {
-    SimFrontend& frontend = host_.attach(line, options);
-    frontends_.push_back(&frontend);
-    return frontend;
-  }
-
-  SimFrontend& attach_and_connect(const DiskLine& line, const FrontendOptions& options = {}) {
-    SimFrontend& frontend = attach(line, options);
-    EXPECT_TRUE(host_.run_until([&] { return frontend.connected(); }, kToolstackPatience));
-    return frontend;
-  }
-
-  /// All of the load is answered without an error.
-  void expect_served(SimFrontend& frontend, const sim::LoadOptions& options = {}) {
-    SimLoad load(host_.world(), frontend, options);
-    EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
-    EXPECT_EQ(load.failed(), 0U);
-  }
-
-  bool reaches(const DiskLine& line, Progress progress, sim::Time limit = kToolstackPatience) {
-    return host_.run_until([&] { return host_.toolstack().progress(line.name) == progress; },
-                           limit);
-  }
-
-  void expect_detached(const DiskLine& line) {
-    host_.toolstack().detach(line.name);
-    EXPECT_TRUE(reaches(line, Progress::gone)) << "state " << host_.backend_state(line);
-  }
-
-  /// Attaches a disk whose storage does not answer.
-  void hang_at_open(const DiskLine& line) {
-    attach(line);
-    // The first work in the background is to find out whose the disk is.
-    EXPECT_TRUE(host_.run_until([&] { return host_.background().running() == 1; }));
-    host_.background().hold();
-    EXPECT_TRUE(host_.run_until([&] { return host_.background().held() == 1; }));
-    host_.background().stop_holding();
-  }
-
-  /// Nothing may be held of the disk from then on.
-  bool closes(const DiskLine& line) {
-    return host_.run_until([&] { return host_.backend_state(line) == 6; }, kToolstackPatience);
-  }
-
-  bool refused(const DiskLine& line) {
-    return host_.run_until([&] { return host_.report(line.name).state == "refused"; },
-                           kToolstackPatience);
-  }
-
-  sim::Host host_{GetParam()};
-  std::vector<SimFrontend*> frontends_;
-};
+using Attach = HostTest;
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Attach, testing::ValuesIn(sim::seeds(3)));
 
@@ -375,92 +296,6 @@ TEST_P(Attach, AnImageIsServedOnce) {
   EXPECT_TRUE(refused(second));
   EXPECT_THAT(host_.report(second.name).reason, testing::HasSubstr(first.params));
   expect_detached(second);
-}
-
-/// What is wrong with a disk line, and what the reason given must name.
-struct BadLine {
-  std::string name;
-  std::string params;
-  std::string reason;
-};
-
-class Refusal : public Attach {
- protected:
-  /// The reason; empty if the disk was not refused in time.
-  std::string reason_for(const DiskLine& disk, const FrontendOptions& options = {}) {
-    attach(disk, options);
-    return refused(disk) ? host_.report(disk.name).reason : "";
-  }
-
-  DiskLine line_for(const std::string& params) { return {.name = {.domain = 1}, .params = params}; }
-};
-
-INSTANTIATE_TEST_SUITE_P(Seeds, Refusal, testing::ValuesIn(sim::seeds(1)));
-
-TEST_P(Refusal, OfAMissingImage) {
-  const DiskLine disk = line_for(host_.image_path("nothing.img"));
-  EXPECT_THAT(reason_for(disk), testing::HasSubstr("nothing.img"));
-  expect_detached(disk);
-}
-
-TEST_P(Refusal, OfADirectory) {
-  const DiskLine disk = line_for(host_.image_path(""));
-  EXPECT_THAT(reason_for(disk), testing::HasSubstr(disk.params));
-  expect_detached(disk);
-}
-
-TEST_P(Refusal, OfAnEmptyImage) {
-  const DiskLine disk = line_for(host_.make_image("empty.img", 0));
-  EXPECT_THAT(reason_for(disk), testing::HasSubstr("is empty"));
-  expect_detached(disk);
-}
-
-TEST_P(Refusal, OfAnUnknownDriver) {
-  DiskLine disk = line_for("vhd:/a.vhd");
-  disk.kind = "vbd3";
-  EXPECT_THAT(reason_for(disk), testing::HasSubstr("'vhd'"));
-  expect_detached(disk);
-}
-
-TEST_P(Refusal, OfAnUnknownProtocol) {
-  const DiskLine disk = line(1, "a.img");
-  EXPECT_THAT(reason_for(disk, {.protocol = "ia64-abi"}), testing::HasSubstr("ia64-abi"));
-  EXPECT_TRUE(closes(disk));
-  EXPECT_EQ(host_.held(), "");
-  expect_detached(disk);
-}
-
-TEST_P(Refusal, OfARingRefThatIsNoGrant) {
-  const DiskLine disk = line(1, "a.img");
-  SimFrontend& frontend = attach(disk);
-  EXPECT_TRUE(host_.run_until([&] { return frontend.queues() == 1; }));
-  host_.store().write({{frontend_directory(disk.name) + "/ring-ref", "4000000000"}});
-  EXPECT_TRUE(refused(disk));
-  EXPECT_THAT(host_.report(disk.name).reason, testing::HasSubstr("4000000000"));
-  EXPECT_TRUE(closes(disk));
-  EXPECT_EQ(host_.held(), "");
-  expect_detached(disk);
-}
-
-TEST_P(Refusal, EndsWhenTheDriverComesAgain) {
-  const DiskLine disk = line_for(host_.image_path("later.img"));
-  SimFrontend& frontend = attach(disk);
-  EXPECT_TRUE(refused(disk));
-  host_.make_image("later.img", kImageBytes);
-  frontend.reload();
-  EXPECT_TRUE(host_.run_until([&] { return frontend.connected(); }));
-}
-
-TEST_P(Refusal, IsNotForABlockDevice) {
-  const std::string device = host_.image_path("device");
-  if (::mknod(device.c_str(), S_IFBLK | 0600, makedev(7, 0)) != 0) {
-    GTEST_SKIP() << "making a block device node needs CAP_MKNOD";
-  }
-  const DiskLine disk = line_for(device);
-  attach(disk);
-  EXPECT_TRUE(host_.run_until([&] { return host_.report(disk.name).state == "kernel"; }));
-  host_.world().run_for(1s);
-  EXPECT_EQ(host_.backend_state(disk), 1U);
 }
 
 }  // namespace

@@ -34,7 +34,8 @@ Host::SimWorker::SimWorker(Host& host)
 
 Host::Daemon::Daemon(Host& host)
     : control(std::make_unique<SimExecutor>(host.world_)),
-      xenstore(std::make_unique<SimXenstore>(host.world_, host.machine_, host.store_, *control, 0)) {
+      xenstore(std::make_unique<SimXenstore>(host.world_, host.machine_, host.store_, *control,
+                                             DomainId{0})) {
   std::vector<Worker*> pointers;
   for (std::size_t i = 0; i < kWorkers; ++i) {
     pointers.push_back(&workers.emplace_back(host).worker);

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// Disks that cannot be served: each gets a reason, and its toolstack the states it waits for.
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <chrono>
+
+#include "tests/daemon/host_test.h"
+
+namespace tapring {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Refusal : public HostTest {
+ protected:
+  /// The reason; empty if the disk was not refused in time.
+  std::string reason_for(const DiskLine& disk, const FrontendOptions& options = {}) {
+    attach(disk, options);
+    return refused(disk) ? host_.report(disk.name).reason : "";
+  }
+
+  DiskLine line_for(const std::string& params) { return {.name = {.domain = 1}, .params = params}; }
+};
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Refusal, testing::ValuesIn(sim::seeds(3)));
+
+TEST_P(Refusal, OfAMissingImage) {
+  const DiskLine disk = line_for(host_.image_path("nothing.img"));
+  EXPECT_THAT(reason_for(disk), testing::HasSubstr("nothing.img"));
+  expect_detached(disk);
+}
+
+TEST_P(Refusal, OfADirectory) {
+  const DiskLine disk = line_for(host_.image_path(""));
+  EXPECT_THAT(reason_for(disk), testing::HasSubstr(disk.params));
+  expect_detached(disk);
+}
+
+TEST_P(Refusal, OfAnEmptyImage) {
+  const DiskLine disk = line_for(host_.make_image("empty.img", 0));
+  EXPECT_THAT(reason_for(disk), testing::HasSubstr("is empty"));
+  expect_detached(disk);
+}
+
+TEST_P(Refusal, OfAnUnknownDriver) {
+  DiskLine disk = line_for("vhd:/a.vhd");
+  disk.kind = "vbd3";
+  EXPECT_THAT(reason_for(disk), testing::HasSubstr("'vhd'"));
+  expect_detached(disk);
+}
+
+TEST_P(Refusal, OfAnUnknownProtocol) {
+  const DiskLine disk = line(1, "a.img");
+  EXPECT_THAT(reason_for(disk, {.protocol = "ia64-abi"}), testing::HasSubstr("ia64-abi"));
+  EXPECT_TRUE(closes(disk));
+  EXPECT_EQ(host_.held(), "");
+  expect_detached(disk);
+}
+
+TEST_P(Refusal, OfARingRefThatIsNoGrant) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach(disk);
+  EXPECT_TRUE(host_.run_until([&] { return frontend.queues() == 1; }));
+  host_.store().write({{frontend_directory(disk.name) + "/ring-ref", "4000000000"}});
+  EXPECT_TRUE(refused(disk));
+  EXPECT_THAT(host_.report(disk.name).reason, testing::HasSubstr("4000000000"));
+  EXPECT_TRUE(closes(disk));
+  EXPECT_EQ(host_.held(), "");
+  expect_detached(disk);
+}
+
+TEST_P(Refusal, EndsWhenTheDriverComesAgain) {
+  const DiskLine disk = line_for(host_.image_path("later.img"));
+  SimFrontend& frontend = attach(disk);
+  EXPECT_TRUE(refused(disk));
+  host_.make_image("later.img", kImageBytes);
+  host_.world().run_for(1s);
+  frontend.reload();
+  EXPECT_TRUE(host_.run_until([&] { return frontend.connected(); }));
+}
+
+TEST_P(Refusal, IsNotForABlockDevice) {
+  const std::string device = host_.image_path("device");
+  if (::mknod(device.c_str(), S_IFBLK | 0600, makedev(7, 0)) != 0) {
+    GTEST_SKIP() << "making a block device node needs CAP_MKNOD";
+  }
+  const DiskLine disk = line_for(device);
+  attach(disk);
+  EXPECT_TRUE(host_.run_until([&] { return host_.report(disk.name).state == "kernel"; }));
+  host_.world().run_for(1s);
+  EXPECT_EQ(host_.backend_state(disk), 1U);
+}
+
+}  // namespace
+}  // namespace tapring
