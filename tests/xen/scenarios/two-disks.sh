@@ -13,11 +13,11 @@ daemon_start
 guest_boot doomed "tap:aio:$doomed,xvda,w"
 guest_run doomed disk 30 'until [ -b /dev/xvda ]; do sleep 0.2; done'
 attach_dom0 "tap:aio:$other,xvdb,w" xvdb
-guest_start doomed load "$(guest_fio --name=load --rw=randrw --bs=16k --size=32M --runtime=120 \
-    --time_based)"
+guest_start doomed load "$(guest_fio --name=load --rw=randrw --bs=16k --size=32M \
+    --runtime=$((120 * patience)) --time_based)"
 fio --name=steady --filename=/dev/xvdb --direct=1 --ioengine=libaio --iodepth=16 --rw=randrw \
-    --bs=4k-32k --size=48M --runtime=25 --time_based --verify=crc32c --verify_fatal=1 \
-    --verify_backlog=32 --output=/tmp/steady.log &
+    --bs=4k-32k --size=48M --runtime=$((25 * patience)) --time_based --verify=crc32c \
+    --verify_fatal=1 --verify_backlog=32 --output=/tmp/steady.log &
 steady=$!
 nap 10
 domain=$(xl domid doomed)
