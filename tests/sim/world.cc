@@ -44,7 +44,11 @@ bool SimWorld::run_until(const std::function<bool()>& done, Time limit) {
   uint64_t steps_at_once = 0;
   for (uint64_t steps = 0; steps < kMostSteps && steps_at_once < kMostStepsAtOnce; ++steps) {
     if (done()) return true;
-    if (events_.empty() || events_.front().time > end) return false;
+    if (events_.empty()) return false;
+    if (events_.front().time > end) {
+      now_ = end;
+      return false;
+    }
     const Time before = now_;
     step();
     steps_at_once = now_ == before ? steps_at_once + 1 : 0;

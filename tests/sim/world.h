@@ -41,7 +41,7 @@ class SimWorld {
   /// Runs what comes next, and is then at its time. False if nothing is to come.
   bool step();
 
-  /// Until `done` holds: true; or nothing is to come or `limit` has passed: false. Throws
+  /// Until `done` holds: true; or nothing is to come, or `limit` has passed: false. Throws
   /// std::runtime_error if the world spins without end.
   bool run_until(const std::function<bool()>& done, Time limit = std::chrono::seconds(60));
 

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// What a frontend finds out about its backend, shown with backends that do it wrong.
+#include "tests/sim/front_queue.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "ring/back_ring.h"
+#include "tests/sim/grants.h"
+
+namespace tapring::sim {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr DomainId kGuest = 5;
+
+/// A queue of a guest, and the backend's end of its ring in the hands of the test.
+class FrontQueueTest : public testing::Test {
+ protected:
+  FrontQueueTest()
+      : guest_(machine_.create_domain(kGuest)), queue_(world_, machine_, kGuest, 0, {}),
+        mapping_(grants_, *grants_.map(kGuest, queue_.ring_refs())),
+        back_(mapping_.pages(), Abi::x86_64),
+        end_(*machine_.events().bind(0, {kGuest, queue_.port()}, [this] { ++events_; })) {
+    queue_.allow_indirect(256);
+  }
+
+  void submit_read(uint32_t sectors = 8) {
+    queue_.submit({.operation = kGuestRead, .sector = 0, .sectors = sectors, .data = {},
+                   .done = [this](int16_t status, auto) { statuses_.push_back(status); }});
+  }
+
+  void respond(uint64_t id, uint8_t operation = kGuestRead) {
+    back_.respond(id, operation, BlkifStatus::okay);
+  }
+
+  /// Shows the guest the responses; what it complains of.
+  const std::vector<std::string>& complaints() {
+    back_.push();
+    machine_.events().send(end_);
+    world_.run_until_idle();
+    return queue_.violations();
+  }
+
+  SimWorld world_{1};
+  SimMachine machine_{world_};
+  SimDomain& guest_;
+  FrontQueue queue_;
+  SimGrants grants_{machine_, 0};
+  GrantMapping mapping_;
+  BackRing back_;
+  int events_ = 0;
+  EventEnd end_;
+  std::vector<int16_t> statuses_;
+};
+
+TEST_F(FrontQueueTest, ARightAnswerIsGivenToWhoAsked) {
+  submit_read();
+  respond(back_.take()->id);
+  EXPECT_THAT(complaints(), IsEmpty());
+  EXPECT_THAT(statuses_, ElementsAre(kGuestOkay));
+  EXPECT_EQ(queue_.in_flight(), 0U);
+  EXPECT_EQ(guest_.grants(), 1U);  // that of the ring
+}
+
+TEST_F(FrontQueueTest, TheBackendIsNotifiedOfARequest) {
+  world_.run_until_idle();
+  back_.arm();
+  const int before = events_;
+  submit_read();
+  world_.run_until_idle();
+  EXPECT_EQ(events_, before + 1);
+}
+
+TEST_F(FrontQueueTest, ALargeRequestIsIndirect) {
+  submit_read(256 * 8);
+  const auto request = back_.take();
+  ASSERT_TRUE(request);
+  EXPECT_TRUE(request->indirect);
+  EXPECT_EQ(request->segment_count, 256);
+}
+
+TEST_F(FrontQueueTest, WhatDoesNotFitTheRingWaits) {
+  for (uint32_t i = 0; i < back_.size() + 3; ++i) submit_read();
+  uint32_t taken = 0;
+  while (const auto request = back_.take()) {
+    ++taken;
+    respond(request->id);
+  }
+  EXPECT_EQ(taken, back_.size());
+  EXPECT_THAT(complaints(), IsEmpty());
+  taken = 0;
+  while (back_.take()) ++taken;
+  EXPECT_EQ(taken, 3U);
+}
+
+TEST_F(FrontQueueTest, ASecondAnswerIsFound) {
+  submit_read();
+  submit_read();
+  const uint64_t id = back_.take()->id;
+  back_.take();
+  respond(id);
+  respond(id);
+  EXPECT_THAT(complaints(), ElementsAre(HasSubstr("does not wait")));
+}
+
+TEST_F(FrontQueueTest, AnAnswerToNobodyIsFound) {
+  submit_read();
+  back_.take();
+  respond(1000);
+  EXPECT_THAT(complaints(), ElementsAre(HasSubstr("never was")));
+}
+
+TEST_F(FrontQueueTest, AnAnswerWithTheOuterOperationIsFound) {
+  submit_read(256 * 8);
+  respond(back_.take()->id, kGuestIndirect);
+  EXPECT_THAT(complaints(), ElementsAre("response has operation 6 instead of 0"));
+}
+
+TEST_F(FrontQueueTest, AnAnswerBeforeUnmappingIsFound) {
+  submit_read();
+  const Request request = *back_.take();
+  const GrantRef ref = request.indirect ? request.indirect_ref : request.segments[0].ref;
+  const auto pages = grants_.map(kGuest, {&ref, 1});
+  respond(request.id);
+  EXPECT_THAT(complaints(), ElementsAre(HasSubstr("before the grants were unmapped")));
+  if (pages) grants_.unmap(*pages);
+}
+
+TEST_F(FrontQueueTest, MoreAnswersThanRequestsAreFound) {
+  submit_read();
+  respond(back_.take()->id);
+  const uint32_t wild = 500;
+  std::memcpy(&mapping_.pages()[8], &wild, sizeof wild);
+  machine_.events().send(end_);
+  world_.run_until_idle();
+  EXPECT_THAT(queue_.violations(), ElementsAre(HasSubstr("more responses")));
+}
+
+TEST_F(FrontQueueTest, ARingThatIsStillMappedCannotBeReleased) {
+  EXPECT_FALSE(queue_.release());
+}
+
+}  // namespace
+}  // namespace tapring::sim
