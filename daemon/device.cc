@@ -107,9 +107,9 @@ void Device::examine(const VbdState& now, bool leave_block_devices) {
   // The driver takes every new node and then writes state 2; until that is over there is nothing
   // to take back.
   const bool coming = now.backend == XenbusState::initialising;
-  context_.background.run([self = shared_from_this(), leave_block_devices, from_blkback, coming,
-                           &context = context_, path = spec_.params,
-                           name = name_.sysfs_name()]() mutable {
+  claim_ = Claim::examining;
+  run_aside([self = shared_from_this(), leave_block_devices, from_blkback, coming,
+             &context = context_, path = spec_.params, name = name_.sysfs_name()]() mutable {
     Examination result;
     result.block_device = leave_block_devices && is_block_device(path);
     if (!result.block_device && from_blkback) {
@@ -117,7 +117,14 @@ void Device::examine(const VbdState& now, bool leave_block_devices) {
     }
     context.control.post([self = std::move(self), result] { self->examined(result); });
   });
-  claim_ = Claim::examining;
+}
+
+void Device::run_aside(Work work) {
+  try {
+    context_.background.run(std::move(work));
+  } catch (const std::system_error& error) {
+    refuse(error.what());
+  }
 }
 
 void Device::examined(const Examination& result) {
@@ -208,9 +215,10 @@ void Device::begin(const VbdState& now) {
 
 void Device::open_image() {
   if (image_stage_ != ImageStage::none) return;
-  context_.background.run([self = shared_from_this(), &control = context_.control,
-                           &policy = context_.open_policy, attempt = ++open_attempt_,
-                           spec = disk_spec_, mode = spec_.mode]() mutable {
+  image_stage_ = ImageStage::opening;
+  run_aside([self = shared_from_this(), &control = context_.control,
+             &policy = context_.open_policy, attempt = ++open_attempt_, spec = disk_spec_,
+             mode = spec_.mode]() mutable {
     std::unique_ptr<OpenImage> image;
     std::string error;
     try {
@@ -222,15 +230,13 @@ void Device::open_image() {
       self->image_opened(attempt, std::move(image), error);
     });
   });
-  image_stage_ = ImageStage::opening;
 }
 
 void Device::image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image,
                           const std::string& error) {
   if (attempt != open_attempt_) {
     // The disk was detached while its storage hung. Closing may hang as well.
-    if (image) context_.background.run([late = std::move(image)] {});
-    return;
+    return image ? close_aside(std::move(image), [] {}) : void();
   }
   if (!error.empty()) {
     image_stage_ = ImageStage::none;
@@ -254,14 +260,25 @@ void Device::release_image() {
     return gone_ ? vanish() : advance();
   }
   image_stage_ = ImageStage::releasing;
-  context_.background.run([self = shared_from_this(), &control = context_.control,
-                           image = std::move(image_)]() mutable {
-    image.reset();
-    control.post([self = std::move(self)] {
-      self->image_stage_ = ImageStage::none;
-      return self->gone_ ? self->vanish() : self->advance();
-    });
+  close_aside(std::move(image_), [self = shared_from_this()] {
+    self->image_stage_ = ImageStage::none;
+    return self->gone_ ? self->vanish() : self->advance();
   });
+}
+
+void Device::close_aside(std::unique_ptr<OpenImage> image, Work then) {
+  auto work = [&control = context_.control, image = std::move(image),
+               then = std::move(then)]() mutable {
+    image.reset();
+    control.post(std::move(then));
+  };
+  // Shared, as it must survive a thread that cannot be had: then the control thread has to wait.
+  auto shared = std::make_shared<decltype(work)>(std::move(work));
+  try {
+    context_.background.run([shared] { (*shared)(); });
+  } catch (const std::system_error&) {
+    (*shared)();
+  }
 }
 
 bool Device::hotplug_done(const VbdState& now) {
@@ -368,6 +385,7 @@ void Device::shut_down() {
 
 void Device::refuse(const std::string& reason) {
   claim_ = Claim::refused;
+  if (image_stage_ == ImageStage::opening) image_stage_ = ImageStage::none;
   frontend_moved_ = false;
   reason_ = reason;
   context_.log_limit.log(spdlog::level::err, label(), "refused: {} (params '{}')", reason,

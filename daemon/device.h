@@ -81,6 +81,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void claim(const VbdState& now);
   void examine(const VbdState& now, bool leave_block_devices);
   void examined(const Examination& result);
+  /// In the background; refuses the disk where that is not possible.
+  void run_aside(Work work);
   void leave_to_kernel(std::string reason);
 
   void step(const VbdState& now);
@@ -92,6 +94,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void open_image();
   void image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image, const std::string& error);
   void release_image();
+  void close_aside(std::unique_ptr<OpenImage> image, Work then);
   bool hotplug_done(const VbdState& now);
   void connect(const VbdState& now);
   void attach(const DiskOptions& options);

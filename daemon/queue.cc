@@ -62,6 +62,7 @@ void Queue::detach() {
   if (!attached_) return;
   attached_ = false;
   taking_ = false;
+  to_publish_ = false;
   context_.worker.answers().withdraw(*this);
   context_.worker.events().unbind(port_);
   mapping_ = GrantMapping();
