@@ -140,6 +140,7 @@ void stats(const Request& request, const CtlWorld& world) {
   const Sample after = sample(request);
   const std::chrono::nanoseconds elapsed = after.time - before.time;
   std::vector<DiskSample> samples;
+  samples.reserve(after.disks.size());
   for (const DiskReport& disk : after.disks) {
     samples.push_back({disk, rates_between(before.counters_of(disk), disk.counters, elapsed)});
   }

@@ -202,8 +202,19 @@ void Device::stay_refused(const VbdState& now) {
     const bool again = now.frontend == XenbusState::initialising && frontend_moved_ && now.online;
     return again ? claim(now) : void();
   }
-  // A guest that was connected by somebody before us may still be helped by an administrator.
-  if (now.backend == XenbusState::connected && !must_close(now)) return;
+  if (!must_close(now)) {
+    // libxl runs the hotplug script when it has seen state 2, and gets the reason from it.
+    if (now.backend == XenbusState::initialising) {
+      node_.offer(now.backend, context_.offer);
+      return;
+    }
+    if (now.backend == XenbusState::init_wait && uses_our_script(spec_.script) &&
+        now.hotplug_status.empty()) {
+      return;
+    }
+    // A guest that was connected by somebody before us may still be helped by an administrator.
+    if (now.backend == XenbusState::connected) return;
+  }
   node_.write_state(now.backend, XenbusState::closed);
 }
 
@@ -339,7 +350,8 @@ void Device::attached(std::shared_ptr<Disk> disk, const std::string& error) {
   if (gone_) return end_disk(Disk::Ending::abandon);
   const VbdState now = node_.read_state(spec_);
   const bool wanted = now.backend != XenbusState::missing && now.backend < XenbusState::closing;
-  if (wanted && node_.connect(now.backend, spec_, geometry_, context_.offer.max_indirect_segments)) {
+  if (wanted &&
+      node_.connect(now.backend, spec_, geometry_, context_.offer.max_indirect_segments)) {
     reason_.clear();
     spdlog::info("{}: connected: {}:{}, {} MiB, {}, {} queue(s) of {} page(s), {}", label(),
                  disk_spec_.format, disk_spec_.path, geometry_.size_bytes >> 20,

@@ -56,9 +56,11 @@ std::expected<DiskSpec, std::string> parse_disk_spec(std::string_view params) {
   return std::unexpected(fmt::format("'{}' is no absolute path (params '{}')", rest, params));
 }
 
+bool uses_our_script(std::string_view script) { return file_name(script) == kOurScript; }
+
 Ownership ownership(std::string_view kind, std::string_view script, std::string_view params) {
   if (kind != "vbd") return Ownership::ours;
-  if (file_name(script) == kOurScript) return Ownership::ours;
+  if (uses_our_script(script)) return Ownership::ours;
   const bool stock = script.empty() || file_name(script) == kStockScript;
   return stock && params.starts_with('/') ? Ownership::unless_block_device : Ownership::not_ours;
 }

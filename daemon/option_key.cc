@@ -170,8 +170,9 @@ OptionValue OptionKey::from_argument(std::string_view text) const {
     return split(text);
   }
   int64_t number = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, number);
   if (std::holds_alternative<NumberKey>(field) && error == std::errc() && stop == end) {
     return number;
   }

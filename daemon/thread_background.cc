@@ -12,7 +12,7 @@ void ThreadBackground::run(Work work) {
   if (running_->fetch_add(1) >= kMaxThreads) {
     running_->fetch_sub(1);
     throw std::system_error(EAGAIN, std::system_category(),
-                            "too many images are being opened at once, their storage seems to hang");
+                            "too many images are being opened at once: their storage hangs");
   }
   std::thread([work = std::move(work), running = running_]() mutable {
     work();

@@ -44,8 +44,8 @@ void WorkerThread::run(uint32_t number, std::size_t arena_bytes, std::promise<Wo
     XenEventChannel events(loop);
     Worker worker(loop, grants, events, arena_bytes);
     if (!loop.register_memory(worker.buffers().arena())) {
-      spdlog::warn("worker {}: {} MiB of bounce memory cannot be registered with io_uring: {}; each "
-                   "request costs a little more (raise LimitMEMLOCK= of the service)",
+      spdlog::warn("worker {}: {} MiB of bounce memory cannot be registered with io_uring: {}; "
+                   "each request costs a little more (raise LimitMEMLOCK= of the service)",
                    number, arena_bytes >> 20, std::system_category().message(errno));
     }
     ready.set_value(&worker);

@@ -17,8 +17,8 @@ using Buffers = std::span<const iovec>;
 
 /// An open file or block device on one Loop.
 ///
-/// Short transfers, EINTR and EAGAIN end inside. Buffers stay valid until the task is done. Requests
-/// may overlap in time and finish in any order.
+/// Short transfers, EINTR and EAGAIN end inside. Buffers stay valid until the task is done.
+/// Requests may overlap in time and finish in any order.
 class File {
  public:
   virtual ~File() = default;

@@ -44,7 +44,9 @@ struct FreeLists {
 
 thread_local FreeLists free_lists;
 
-constexpr std::size_t class_of(std::size_t bytes) { return (bytes + kClassBytes - 1) / kClassBytes; }
+constexpr std::size_t class_of(std::size_t bytes) {
+  return (bytes + kClassBytes - 1) / kClassBytes;
+}
 
 }  // namespace
 

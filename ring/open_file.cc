@@ -94,7 +94,8 @@ void lock(const FileOptions& options, OpenFile& file) {
     file.notices.push_back(std::string("not locked against other users: ") + error.what());
     return;
   }
-  refuse(EBUSY, "lock " + file.path + " (another disk, QEMU or qemu-img uses it: see tapring list)");
+  refuse(EBUSY,
+         "lock " + file.path + " (another disk, QEMU or qemu-img uses it: see tapring list)");
 }
 
 }  // namespace

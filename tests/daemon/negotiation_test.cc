@@ -61,8 +61,11 @@ TEST_F(Negotiation, SeveralPagesAreNumbered) {
 }
 
 TEST_F(Negotiation, SeveralQueuesHaveDirectories) {
-  keys = {{"multi-queue-num-queues", "2"}, {"queue-0/ring-ref", "8"}, {"queue-0/event-channel", "1"},
-          {"queue-1/ring-ref", "9"},       {"queue-1/event-channel", "2"}};
+  keys = {{"multi-queue-num-queues", "2"},
+          {"queue-0/ring-ref", "8"},
+          {"queue-0/event-channel", "1"},
+          {"queue-1/ring-ref", "9"},
+          {"queue-1/event-channel", "2"}};
   const auto setup = result();
   ASSERT_TRUE(setup.has_value()) << setup.error();
   ASSERT_EQ(setup->queues.size(), 2U);

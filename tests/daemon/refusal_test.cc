@@ -70,6 +70,17 @@ TEST_P(Refusal, OfARingRefThatIsNoGrant) {
   expect_detached(disk);
 }
 
+TEST_P(Refusal, KeepsState2UntilOurScriptHasReadTheReason) {
+  DiskLine disk = line_for(host_.image_path("nothing.img"));
+  disk.script = "/etc/xen/scripts/block-tapring";
+  attach(disk);
+  EXPECT_TRUE(refused(disk));
+  EXPECT_EQ(host_.backend_state(disk), 2U);
+  host_.store().write({{backend_directory(disk) + "/hotplug-status", "error"}});
+  EXPECT_TRUE(closes(disk));
+  expect_detached(disk);
+}
+
 TEST_P(Refusal, EndsWhenTheDriverComesAgain) {
   const DiskLine disk = line_for(host_.image_path("later.img"));
   SimFrontend& frontend = attach(disk);

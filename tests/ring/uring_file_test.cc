@@ -62,7 +62,8 @@ class UringFileTest : public testing::TestWithParam<Caching> {
   std::unique_ptr<File> file_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Caching, UringFileTest, testing::Values(Caching::page_cache, Caching::direct),
+INSTANTIATE_TEST_SUITE_P(Caching, UringFileTest,
+                         testing::Values(Caching::page_cache, Caching::direct),
                          [](const auto& caching) {
                            return caching.param == Caching::direct ? "direct" : "page_cache";
                          });
