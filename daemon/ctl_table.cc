@@ -39,6 +39,7 @@ void Table::add(std::vector<Cell> row) {
 
 void Table::print(std::ostream& out, bool colours) const {
   std::vector<Cell> titles;
+  titles.reserve(columns_.size());
   for (const Column& column : columns_) titles.push_back({column.title});
   std::vector<std::size_t> widths;
   for (std::size_t i = 0; i < columns_.size(); ++i) {

@@ -25,8 +25,7 @@ constexpr uint32_t kMaxQueues = 64;
 constexpr uint32_t kMaxLockWaitSeconds = 60;
 
 const OptionKey kKeys[] = {
-    {"run_dir", kBehaviour, "holds the control socket",
-     DirectoryKey{&Options::run_dir}},
+    {"run_dir", kBehaviour, "holds the control socket", DirectoryKey{&Options::run_dir}},
     {"kinds", kBehaviour,
      "backend kinds to serve; qdisk only where no QEMU serves the same disks of a guest",
      KindsKey{&Options::kinds}},
