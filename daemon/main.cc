@@ -14,6 +14,8 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "daemon/blkback.h"
@@ -106,7 +108,7 @@ int serve(const Options& options) {
   for (const auto& thread : threads) workers.push_back(&thread->worker());
   Server server({store, control, background, blkback, workers}, settings_of(options));
   std::filesystem::create_directories(options.run_dir);
-  const Control socket(context, options.run_dir, server);
+  std::optional<Control> socket(std::in_place, context, options.run_dir, server);
 
   std::unique_ptr<Repeat> watchdog;
   if (const auto interval = notify.watchdog_interval()) {
@@ -130,6 +132,7 @@ int serve(const Options& options) {
   notify.ready("serving");
   spdlog::info("serving");
   context.run();
+  socket.reset();
   spdlog::info("stopped");
   spdlog::shutdown();
   // Not by way of destructors: a thread that hangs in its storage may still use anything here.

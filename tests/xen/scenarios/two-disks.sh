@@ -34,7 +34,8 @@ expect_served 0/xvdb "$other"
 step "dom0's fio goes on to its end"
 wait "$steady" || { cat /tmp/steady.log; die "dom0's fio noticed"; }
 grep -E '^ +(READ|WRITE):' /tmp/steady.log
-! dmesg | grep -E 'error, dev xvdb|xvdb: response|xvdb disabled' || die "the kernel saw errors on xvdb"
+! dmesg | grep -E 'error, dev xvdb|xvdb: response|xvdb disabled' ||
+  die "the kernel saw errors on xvdb"
 detach xvdb
 expect_released "$other"
 expect_idle
