@@ -104,7 +104,7 @@ daemon_start() { # [OPTION...]
     ulimit -l unlimited
     : >"$daemon_log"
     setpriv --bounding-set=-all --inh-caps=-all tapringd --config /tmp/tapring.toml \
-        --run-dir "$run_dir" --log-level debug "$@" >"$daemon_log" 2>&1 &
+        --run-dir "$run_dir" --log-level "${daemon_log_level:-debug}" "$@" >"$daemon_log" 2>&1 &
     daemon=$!
     wait_for 30 "tapringd to answer" tapring --run-dir "$run_dir" list
 }

@@ -26,7 +26,7 @@ start_qemu() {
 }
 
 attach_all() {
-    daemon_start --log-level info
+    daemon_log_level=info daemon_start
     loop=$(losetup --find --show "$(filled_image loop)")
     start_qemu
     attach_dom0 "tap:aio:$(filled_image tapringd),xvda,w" xvda

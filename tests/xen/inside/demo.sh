@@ -20,7 +20,7 @@ figures() { # JOB: a line of the table, from fio's terse report
 
 disk=$(image anthony 256)
 step "tapringd, as its unit starts it: root without capabilities"
-daemon_start --log-level info
+daemon_log_level=info daemon_start
 step "xl block-attach 0 'tap:aio:$disk,xvda,w'"
 attach_dom0 "tap:aio:$disk,xvda,w" xvda
 tapring list
