@@ -308,7 +308,9 @@ void Device::connect(const VbdState& now) {
     return refuse("xen-blkback took the device back: load it before tapringd starts, not after");
   }
   auto rings = negotiate(node_.frontend_keys(spec_), node_.read_offer());
-  if (!rings) return refuse(rings.error());
+  if (!rings) {
+    return refuse(rings.error() + "; reload the driver in the guest, or detach the disk");
+  }
   rings_ = std::move(*rings);
   DiskOptions options{label(), name_.domain, rings_, RingHistory::fresh};
   if (now.backend == XenbusState::connected) {

@@ -24,7 +24,9 @@ std::string remedy_for(int error, bool read_only) {
   switch (error) {
     case ENOENT: return "create it or correct the path";
     case EACCES:
-    case EPERM: return "let the daemon's user have it, or give the service CAP_DAC_OVERRIDE";
+    case EPERM: return read_only ? "chmod it, or give the service CAP_DAC_OVERRIDE"
+                                 : "chmod it, attach it with mode r, or give the service "
+                                   "CAP_DAC_OVERRIDE";
     case EROFS: return "attach it with mode r, or let the service write there (ReadWritePaths=)";
     case ENXIO:
     case EISDIR: return "name a regular file or a block device";

@@ -9,12 +9,6 @@
 #include <system_error>
 
 namespace tapring::bench {
-namespace {
-
-constexpr DomainId kDomain = 1;
-
-}  // namespace
-
 GuestMemory::GuestMemory(std::size_t pages) {
   const std::size_t bytes = pages * kXenPageBytes;
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
