@@ -35,6 +35,7 @@ Device::Device(DeviceContext& context, const VbdName& name)
 
 Device::~Device() {
   if (spec_known_) context_.store.unwatch(spec_.frontend + "/state", node_.path());
+  context_.log_limit.forget(label());
 }
 
 void Device::advance() {

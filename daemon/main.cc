@@ -42,7 +42,14 @@ class AsioExecutor final : public Executor {
   void post(Work work) override {
     // Asio wants handlers that it can copy, in this version.
     auto shared = std::make_shared<Work>(std::move(work));
-    boost::asio::post(context_, [shared] { (*shared)(); });
+    boost::asio::post(context_, [shared] {
+      try {
+        (*shared)();
+      } catch (const std::exception& error) {
+        // A step of one disk failed, most likely in xenstore; the others are still to be served.
+        spdlog::error("{}", error.what());
+      }
+    });
   }
 
  private:

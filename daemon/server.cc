@@ -43,11 +43,11 @@ void Server::start() {
 }
 
 void Server::on_event(const WatchEvent& event) {
-  if (event.token == kDomainsWatch) return check_domains();
+  if (event.token == kDomainsWatch) return control_.post([this] { check_domains(); });
   // A frontend's state is watched with its node's path as the token.
   if (const auto name = parse_vbd_path(event.token, context_.backend_domain)) return touch(*name);
   if (const auto name = parse_vbd_path(event.path, context_.backend_domain)) return touch(*name);
-  scan(event.token);
+  control_.post([this, kind = event.token] { scan(kind); });
 }
 
 void Server::scan(const std::string& kind) {

@@ -25,9 +25,11 @@ next_line() {
     echo $((count + 1))
 }
 
+complained() { [[ $(complaints "$@") ]]; }
+
 expect_one_complaint() { # FIRST_LINE DISK PATH
     local lines
-    wait_for 10 "a line in the log about $2 and $3" grep -q . <(complaints "$@")
+    wait_for 10 "a line in the log about $2 and $3" complained "$@"
     lines=$(complaints "$@")
     echo "        $lines"
     [[ $(wc -l <<<"$lines") == 1 ]] || die "this should have been one line"
