@@ -395,7 +395,7 @@ void Device::shut_down() {
   ++open_attempt_;
   if (link_ == Link::connected) return end_disk(Disk::Ending::drain);
   image_stage_ = ImageStage::none;
-  image_.reset();
+  if (image_) close_aside(std::move(image_), [] {});
 }
 
 void Device::refuse(const std::string& reason) {

@@ -4,11 +4,15 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <string_view>
 
 namespace tapring {
 namespace {
 
 using Refusal = std::unexpected<std::string>;
+
+/// A guest may write as much as xenstore holds, too much for us to repeat there or in the log.
+std::string_view beginning(std::string_view value) { return value.substr(0, 64); }
 
 std::expected<uint32_t, std::string> parse_number(const std::string& key,
                                                   const std::optional<std::string>& value) {
@@ -17,7 +21,8 @@ std::expected<uint32_t, std::string> parse_number(const std::string& key,
   const char* end = value->data() + value->size();
   const auto [stop, error] = std::from_chars(value->data(), end, number);
   if (error != std::errc() || stop != end || value->empty()) {
-    return Refusal(fmt::format("the frontend's {} is '{}', which is no number", key, *value));
+    return Refusal(fmt::format("the frontend's {} is '{}', which is no number", key,
+                               beginning(*value)));
   }
   return number;
 }
@@ -40,7 +45,8 @@ std::expected<Abi, std::string> parse_protocol(const std::string& protocol) {
   if (protocol == "x86_64-abi" || protocol == "arm-abi") return Abi::x86_64;
   if (protocol == "x86_32-abi") return Abi::x86_32;
   return Refusal(fmt::format(
-      "the frontend's protocol is '{}' (known: x86_64-abi, x86_32-abi, arm-abi)", protocol));
+      "the frontend's protocol is '{}' (known: x86_64-abi, x86_32-abi, arm-abi)",
+      beginning(protocol)));
 }
 
 std::expected<QueueSetup, std::string> negotiate_queue(const FrontendKeys& read,
