@@ -40,11 +40,13 @@ class Finding:
 
 
 class Tree:
-    """The files of a directory: those that git knows if it is a checkout, else all."""
+    """The files of a directory: those that git knows if it is a checkout, else all. Without the
+    inputs of fuzzers, which are any bytes."""
 
     def __init__(self, root):
         self.root = pathlib.Path(root)
-        self.paths = sorted(path for path in self._list() if (self.root / path).is_file())
+        self.paths = sorted(path for path in self._list() if (self.root / path).is_file()
+                            and not path.startswith("tests/fuzz/corpus/"))
 
     def _list(self):
         listed = subprocess.run(["git", "-C", self.root, "ls-files", "-z"], capture_output=True,

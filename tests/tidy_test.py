@@ -42,7 +42,7 @@ class Rule(unittest.TestCase):
         self.assertEqual(self.check(tidy.line_length, files), ["ring/a.cc:2"])
 
     def test_white_space(self):
-        files = {"ring/a.cc": "a\nb \n\tc\n"}
+        files = {"ring/a.cc": "a\nb \n\tc\n", "tests/fuzz/corpus/ring/any-bytes": "a \n"}
         self.assertEqual(self.check(tidy.white_space, files), ["ring/a.cc:2", "ring/a.cc:3"])
 
     def test_file_length(self):
