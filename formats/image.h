@@ -15,10 +15,11 @@
 
 namespace tapring {
 
-/// What an image is and offers. Fixed while it is open.
+/// What an image is and offers. Fixed while it is open, but that others may make it larger.
 struct Geometry {
   uint64_t size_bytes = 0;               ///< a multiple of 512, and not 0
   uint32_t physical_sector_bytes = 512;  ///< what the storage writes at once
+  uint32_t discard_granularity = 0;      ///< in bytes; 0: discard() is not for this image
   bool read_only = false;
 };
 
@@ -39,6 +40,14 @@ class Image {
 
   /// Makes durable every write that was done before the call.
   virtual Task<Error> flush() = 0;
+
+  /// Lets the storage take the room of this range back, as far as it can; what was given back
+  /// reads as zeros. May end with errc::operation_not_supported.
+  virtual Task<Error> discard(uint64_t offset, uint64_t bytes) = 0;
+
+  /// The size in bytes, a multiple of 512, that the image has now. From then on its new range may
+  /// be used.
+  virtual Task<Result<uint64_t>> size() = 0;
 
   /// Releases the files and their locks. The last call, after every other task is done.
   virtual Task<Error> close() = 0;

@@ -19,6 +19,14 @@ class RawImage final : public Image {
   Task<Error> read(uint64_t offset, Buffers into) override { return file_->read(offset, into); }
   Task<Error> write(uint64_t offset, Buffers from) override { return file_->write(offset, from); }
   Task<Error> flush() override { return file_->sync(); }
+  Task<Error> discard(uint64_t offset, uint64_t bytes) override {
+    return file_->discard(offset, bytes);
+  }
+  Task<Result<uint64_t>> size() override {
+    const Result<uint64_t> bytes = co_await file_->size();
+    if (!bytes) co_return bytes;
+    co_return *bytes / kSector * kSector;
+  }
   Task<Error> close() override { return file_->close(); }
 
  private:
@@ -29,7 +37,8 @@ class OpenRawImage final : public OpenImage {
  public:
   OpenRawImage(OpenFile file, bool read_only)
       : file_(std::move(file)),
-        geometry_{file_.size_bytes / kSector * kSector, file_.physical_block_bytes, read_only},
+        geometry_{file_.size_bytes / kSector * kSector, file_.physical_block_bytes,
+                  file_.discard_granularity, read_only},
         notices_(std::move(file_.notices)) {
     if (geometry_.size_bytes == 0) {
       throw std::system_error(EINVAL, std::system_category(),

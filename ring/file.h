@@ -32,6 +32,13 @@ class File {
   /// Makes durable every write that was done before the call (fdatasync).
   virtual Task<Error> sync() = 0;
 
+  /// Lets the storage take the room back; what was there reads as zeros. A block device keeps what
+  /// does not fill a block. Ends with errc::operation_not_supported where the storage cannot do it.
+  virtual Task<Error> discard(uint64_t offset, uint64_t bytes) = 0;
+
+  /// In bytes, now: others may have made the file larger since it was opened.
+  virtual Task<Result<uint64_t>> size() = 0;
+
   /// Gives the descriptor, and with it every lock, back. The last call, after every other task.
   virtual Task<Error> close() = 0;
 };

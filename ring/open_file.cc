@@ -5,12 +5,14 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
 #include <cstddef>
+#include <fstream>
 #include <system_error>
 
 namespace tapring {
@@ -46,34 +48,74 @@ UniqueFd open_descriptor(const FileOptions& options) {
   return fd;
 }
 
-void describe_regular(const struct stat& status, OpenFile& file) {
+/// To punch a hole past the end changes nothing, and tells whether the filesystem can do it.
+bool punches_holes(const OpenFile& file) {
+  constexpr off_t kHole = 4096;
+  const auto end = static_cast<off_t>((file.size_bytes + kHole - 1) / kHole * kHole);
+  return ::fallocate(file.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, end, kHole) == 0;
+}
+
+void describe_regular(const struct stat& status, bool read_only, OpenFile& file) {
   file.size_bytes = static_cast<uint64_t>(status.st_size);
   const auto block = std::clamp<blksize_t>(status.st_blksize, 512, 4096);
   file.physical_block_bytes = std::bit_floor(static_cast<uint32_t>(block));
+  if (!read_only && punches_holes(file)) file.discard_granularity = file.physical_block_bytes;
 }
 
-void describe_block_device(OpenFile& file) {
+/// A limit of a device's queue (Linux, Documentation/ABI/stable/sysfs-block); 0 if it has none.
+uint64_t queue_limit(dev_t device, const char* name) {
+  uint64_t value = 0;
+  // A partition has its disk's queue.
+  for (const char* queue : {"queue", "../queue"}) {
+    std::ifstream file("/sys/dev/block/" + std::to_string(major(device)) + ':' +
+                       std::to_string(minor(device)) + '/' + queue + '/' + name);
+    if (file >> value) return value;
+  }
+  return 0;
+}
+
+void describe_block_device(const struct stat& status, OpenFile& file) {
   file.block_device = true;
+  // Room is given back by writing zeros that need none.
+  if (queue_limit(status.st_rdev, "write_zeroes_max_bytes") > 0) {
+    file.discard_granularity =
+        static_cast<uint32_t>(queue_limit(status.st_rdev, "discard_granularity"));
+  }
   unsigned int physical = 512;
+  int logical = 512;
   if (::ioctl(file.fd.get(), BLKGETSIZE64, &file.size_bytes) != 0 ||
-      ::ioctl(file.fd.get(), BLKPBSZGET, &physical) != 0) {
+      ::ioctl(file.fd.get(), BLKPBSZGET, &physical) != 0 ||
+      ::ioctl(file.fd.get(), BLKSSZGET, &logical) != 0) {
     refuse(errno, "size of " + file.path);
   }
   file.physical_block_bytes = physical;
+  file.discard_unit = static_cast<uint32_t>(logical);
 }
 
-/// Guests do I/O in units of 512 bytes, to memory aligned likewise. Empty if O_DIRECT takes that.
-std::string why_not_direct(const OpenFile& file) {
-  constexpr std::size_t kUnit = 512;
+/// Whether the file, which is O_DIRECT, can be read in such units, to memory aligned likewise.
+bool takes_direct(const OpenFile& file, std::size_t unit) {
+  alignas(4096) std::array<std::byte, 8192> memory;
+  const auto offset = file.size_bytes >= 2 * unit ? static_cast<off_t>(unit) : 0;
+  return ::pread(file.fd.get(), memory.data() + unit, unit, offset) >= 0;
+}
+
+/// Guests do I/O in units of 512 bytes: larger ones of the storage cost a read now and then. Empty
+/// if there is a way to use O_DIRECT.
+std::string why_not_direct(OpenFile& file) {
+  constexpr uint32_t kGuests = 512;
+  constexpr uint32_t kLarge = 4096;
   if (::fcntl(file.fd.get(), F_SETFL, O_DIRECT) != 0) {
     return "the filesystem refuses O_DIRECT: " + std::system_category().message(errno);
   }
-  alignas(4096) std::array<std::byte, 4096> memory;
-  const off_t offset = file.size_bytes >= 2 * kUnit ? kUnit : 0;
-  if (::pread(file.fd.get(), memory.data() + kUnit, kUnit, offset) < 0) {
-    return "the storage refuses O_DIRECT in units of 512 bytes: " +
-           std::system_category().message(errno);
+  if (takes_direct(file, kGuests)) return {};
+  if (!takes_direct(file, kLarge)) {
+    return "the storage refuses O_DIRECT: " + std::system_category().message(errno);
   }
+  if (file.size_bytes % kLarge != 0) {
+    return "the storage takes 4096 bytes at a time, and the size is no multiple of that";
+  }
+  file.direct_block_bytes = kLarge;
+  file.notices.push_back("the storage takes 4096 bytes at a time: what is smaller costs a read");
   return {};
 }
 
@@ -109,9 +151,9 @@ OpenFile open_file(const FileOptions& options) {
   struct stat status {};
   if (::fstat(file.fd.get(), &status) != 0) refuse(errno, "fstat " + options.path);
   if (S_ISREG(status.st_mode)) {
-    describe_regular(status, file);
+    describe_regular(status, options.read_only, file);
   } else if (S_ISBLK(status.st_mode)) {
-    describe_block_device(file);
+    describe_block_device(status, file);
   } else if (S_ISDIR(status.st_mode)) {
     refuse(EISDIR, "open " + options.path + " (" + remedy_for(EISDIR, true) + ")");
   } else {

@@ -15,7 +15,7 @@ namespace tapring {
 
 enum class Caching : uint8_t {
   page_cache,
-  direct,  ///< O_DIRECT where the storage takes 512-byte I/O that way, else the page cache
+  direct,  ///< O_DIRECT where the storage takes that, else the page cache
 };
 
 struct FileOptions {
@@ -33,6 +33,9 @@ struct OpenFile {
   uint64_t size_bytes = 0;
   uint32_t physical_block_bytes = 512;  ///< what the storage writes at once, for the guest to know
   bool direct = false;
+  uint32_t direct_block_bytes = 512;  ///< what offsets and lengths of O_DIRECT are multiples of
+  uint32_t discard_granularity = 0;   ///< in bytes; 0: room cannot be given back
+  uint32_t discard_unit = 1;          ///< in bytes: what discards have to be multiples of
   bool block_device = false;
   std::vector<std::string> notices;  ///< what was not done as asked, and why
 };

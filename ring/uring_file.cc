@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "ring/uring_file.h"
 
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <cstddef>
 
@@ -69,6 +74,37 @@ Task<Error> UringFile::sync() {
     result = co_await submission;
   }
   co_return result < 0 ? system_error_code(result) : Error{};
+}
+
+Task<Error> UringFile::discard(uint64_t offset, uint64_t bytes) {
+  const uint64_t begin = (offset + discard_unit_ - 1) / discard_unit_ * discard_unit_;
+  const uint64_t end = (offset + bytes) / discard_unit_ * discard_unit_;
+  if (begin >= end) co_return Error{};
+  int result = -EINTR;
+  for (int retries = 0; is_transient(result) && retries < kMaxRetries; ++retries) {
+    UringLoop::Submission submission(loop_);
+    io_uring_prep_fallocate(submission.sqe(), fd_.get(),
+                            FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                            static_cast<off_t>(begin), static_cast<off_t>(end - begin));
+    result = co_await submission;
+  }
+  co_return result < 0 ? system_error_code(result) : Error{};
+}
+
+Task<Result<uint64_t>> UringFile::size() {
+  if (block_device_) {
+    // Known to the kernel: it does not ask the device.
+    uint64_t bytes = 0;
+    const int result = ::ioctl(fd_.get(), BLKGETSIZE64, &bytes);
+    if (result < 0) co_return std::unexpected(system_error_code(errno));
+    co_return bytes;
+  }
+  struct statx status {};
+  UringLoop::Submission submission(loop_);
+  io_uring_prep_statx(submission.sqe(), fd_.get(), "", AT_EMPTY_PATH, STATX_SIZE, &status);
+  const int result = co_await submission;
+  if (result < 0) co_return std::unexpected(system_error_code(result));
+  co_return status.stx_size;
 }
 
 Task<Error> UringFile::close() {

@@ -10,11 +10,15 @@ namespace tapring {
 
 class UringFile final : public File {
  public:
-  UringFile(UringLoop& loop, OpenFile file) noexcept : loop_(loop), fd_(std::move(file.fd)) {}
+  UringFile(UringLoop& loop, OpenFile file) noexcept
+      : loop_(loop), fd_(std::move(file.fd)), block_device_(file.block_device),
+        discard_unit_(file.discard_unit) {}
 
   Task<Error> read(uint64_t offset, Buffers into) override;
   Task<Error> write(uint64_t offset, Buffers from) override;
   Task<Error> sync() override;
+  Task<Error> discard(uint64_t offset, uint64_t bytes) override;
+  Task<Result<uint64_t>> size() override;
   Task<Error> close() override;
 
  private:
@@ -24,6 +28,8 @@ class UringFile final : public File {
 
   UringLoop& loop_;
   UniqueFd fd_;
+  bool block_device_;
+  uint32_t discard_unit_;
 };
 
 }  // namespace tapring

@@ -9,6 +9,7 @@
 #include <string>
 #include <system_error>
 
+#include "ring/aligned_file.h"
 #include "ring/open_file.h"
 #include "ring/uring_file.h"
 
@@ -75,7 +76,9 @@ bool UringLoop::is_registered(const void* data, std::size_t bytes) const noexcep
 }
 
 std::unique_ptr<File> UringLoop::file(OpenFile file) {
-  return std::make_unique<UringFile>(*this, std::move(file));
+  const uint32_t block_bytes = file.direct_block_bytes;
+  auto blocks = std::make_unique<UringFile>(*this, std::move(file));
+  return align_file(*this, std::move(blocks), block_bytes);
 }
 
 void UringLoop::submit_and_wait(bool may_block) {

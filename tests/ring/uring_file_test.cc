@@ -3,7 +3,9 @@
 #include "ring/uring_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <filesystem>
@@ -21,7 +23,10 @@ namespace {
 
 constexpr std::size_t kBytes = 1 << 20;
 
-Detached store_result(Task<Error> task, std::optional<Error>& result) { result = co_await task; }
+template <typename T>
+Detached store_result(Task<T> task, std::optional<T>& result) {
+  result = co_await task;
+}
 
 class UringFileTest : public testing::TestWithParam<Caching> {
  protected:
@@ -43,8 +48,9 @@ class UringFileTest : public testing::TestWithParam<Caching> {
     return loop_.file(open_file(options));
   }
 
-  Error run(Task<Error> task) {
-    std::optional<Error> result;
+  template <typename T>
+  T run(Task<T> task) {
+    std::optional<T> result;
     store_result(std::move(task), result);
     while (!result) loop_.turn(true);
     return *result;
@@ -98,6 +104,28 @@ TEST_P(UringFileTest, ReadPastTheEndOfATruncatedFileIsAnError) {
 }
 
 TEST_P(UringFileTest, SyncSucceeds) { EXPECT_FALSE(run(file_->sync())); }
+
+TEST_P(UringFileTest, DiscardedBytesReadAsZerosAndTakeNoRoom) {
+  const iovec buffer{pool_.arena().data(), 64 << 10};
+  std::ranges::fill(pool_.arena(), std::byte{7});
+  EXPECT_FALSE(run(file_->write(0, {&buffer, 1})));
+  EXPECT_FALSE(run(file_->sync()));
+  EXPECT_FALSE(run(file_->discard(4096, 32 << 10)));
+  struct stat status {};
+  EXPECT_EQ(::stat(path_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_blocks * 512, 32 << 10);
+  EXPECT_FALSE(run(file_->read(0, {&buffer, 1})));
+  const auto bytes = pool_.arena();
+  EXPECT_EQ(std::ranges::count(bytes.first(64 << 10), std::byte{0}), 32 << 10);
+  EXPECT_EQ(bytes[4095], std::byte{7});
+  EXPECT_EQ(bytes[4096], std::byte{0});
+}
+
+TEST_P(UringFileTest, TheSizeIsThatOfNow) {
+  EXPECT_EQ(run(file_->size()), kBytes);
+  std::filesystem::resize_file(path_, 3 * kBytes);
+  EXPECT_EQ(run(file_->size()), 3 * kBytes);
+}
 
 TEST_P(UringFileTest, CloseGivesTheDescriptorBack) {
   const auto open_files = [] {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/sim/file.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,7 +16,7 @@
 namespace tapring::sim {
 namespace {
 
-constexpr uint64_t kTornAt = 512;  ///< storage tears writes between sectors, never inside one
+constexpr uint64_t kSector = 512;  ///< storage tears writes between sectors, never inside one
 
 uint64_t bytes_of(Buffers buffers) noexcept {
   uint64_t bytes = 0;
@@ -78,7 +80,18 @@ SimFile::~SimFile() {
   assert(in_flight_ == 0);
 }
 
+/// As O_DIRECT does with what is not in whole blocks.
+bool SimFile::is_aligned(uint64_t offset, Buffers buffers) const {
+  const uint64_t block = file_.direct_block_bytes;
+  if (block == kSector) return true;
+  return offset % block == 0 && std::ranges::all_of(buffers, [block](const iovec& buffer) {
+           return buffer.iov_len % block == 0 &&
+                  reinterpret_cast<uintptr_t>(buffer.iov_base) % block == 0;
+         });
+}
+
 Task<Error> SimFile::read(uint64_t offset, Buffers into) {
+  if (!is_aligned(offset, into)) co_return system_error_code(EINVAL);
   const FileOperation operation{FileOperation::Kind::read, offset, bytes_of(into)};
   const Error fault = co_await Completion(*this, operation);
   if (fault) co_return fault;
@@ -89,6 +102,7 @@ Task<Error> SimFile::read(uint64_t offset, Buffers into) {
 }
 
 Task<Error> SimFile::write(uint64_t offset, Buffers from) {
+  if (!is_aligned(offset, from)) co_return system_error_code(EINVAL);
   const FileOperation operation{FileOperation::Kind::write, offset, bytes_of(from)};
   const Error fault = co_await Completion(*this, operation);
   if (fault) {
@@ -114,13 +128,29 @@ Task<Error> SimFile::sync() {
   co_return Error{};
 }
 
+Task<Error> SimFile::discard(uint64_t offset, uint64_t bytes) {
+  const Error fault =
+      co_await Completion(*this, {FileOperation::Kind::discard, offset, bytes});
+  if (fault) co_return fault;
+  const int result = ::fallocate(file_.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                 static_cast<off_t>(offset), static_cast<off_t>(bytes));
+  ++storage_.files_[file_.path].writes_done;
+  co_return system_error_code(result == 0 ? 0 : errno);
+}
+
+Task<Result<uint64_t>> SimFile::size() {
+  struct stat status {};
+  if (::fstat(file_.fd.get(), &status) != 0) co_return std::unexpected(system_error_code(errno));
+  co_return static_cast<uint64_t>(status.st_size);
+}
+
 Task<Error> SimFile::close() {
   const int fd = file_.fd.release();
   co_return system_error_code(::close(fd) == 0 ? 0 : errno);
 }
 
 Error SimFile::write_part(uint64_t offset, Buffers from) {
-  uint64_t left = loop_.world().random().below(bytes_of(from) / kTornAt + 1) * kTornAt;
+  uint64_t left = loop_.world().random().below(bytes_of(from) / kSector + 1) * kSector;
   for (const iovec& buffer : from) {
     const std::size_t bytes = std::min<std::size_t>(left, buffer.iov_len);
     if (::pwrite(file_.fd.get(), buffer.iov_base, bytes, static_cast<off_t>(offset)) < 0) {

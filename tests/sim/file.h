@@ -21,11 +21,14 @@ class SimFile final : public File {
   Task<Error> read(uint64_t offset, Buffers into) override;
   Task<Error> write(uint64_t offset, Buffers from) override;
   Task<Error> sync() override;
+  Task<Error> discard(uint64_t offset, uint64_t bytes) override;
+  Task<Result<uint64_t>> size() override;
   Task<Error> close() override;
 
  private:
   class Completion;
 
+  bool is_aligned(uint64_t offset, Buffers buffers) const;
   Error write_part(uint64_t offset, Buffers from);
 
   SimLoop& loop_;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "tests/sim/loop.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "ring/aligned_file.h"
 #include "tests/sim/file.h"
 
 namespace tapring::sim {
@@ -14,7 +16,10 @@ constexpr Latency kToNextTurn{1us, 60us};
 }  // namespace
 
 std::unique_ptr<File> SimLoop::file(OpenFile file) {
-  return std::make_unique<SimFile>(*this, storage_, std::move(file));
+  const uint32_t block_bytes = storage_.behaviour(file.path).block_bytes;
+  file.direct_block_bytes = std::max(file.direct_block_bytes, block_bytes);
+  const uint32_t direct = file.direct_block_bytes;
+  return align_file(*this, std::make_unique<SimFile>(*this, storage_, std::move(file)), direct);
 }
 
 void SimLoop::complete(Work work) {

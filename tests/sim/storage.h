@@ -16,7 +16,7 @@
 namespace tapring::sim {
 
 struct FileOperation {
-  enum class Kind : uint8_t { read, write, sync } kind;
+  enum class Kind : uint8_t { read, write, sync, discard } kind;
   uint64_t offset;
   uint64_t bytes;
 };
@@ -25,6 +25,7 @@ struct FileOperation {
 struct FileBehaviour {
   Latency latency{std::chrono::microseconds(20), std::chrono::microseconds(800)};
   double error_probability = 0;  ///< an operation fails with EIO
+  uint32_t block_bytes = 512;    ///< what it does not take part of; for files opened from then on
   /// Asked for each operation when it would complete; an Error is its result.
   std::function<Error(const FileOperation&)> fault;
 };
