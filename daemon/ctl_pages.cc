@@ -60,6 +60,8 @@ void print_counters(const DiskCounters& counters, std::ostream& out) {
   print_line(out, "reads", total(counters.reads, counters.read_bytes, counters.read_ns));
   print_line(out, "writes", total(counters.writes, counters.written_bytes, counters.write_ns));
   print_line(out, "flushes", total(counters.flushes, counters.flush_ns));
+  print_line(out, "discards",
+             total(counters.discards, counters.discarded_bytes, counters.discard_ns));
   print_line(out, "errors", fmt::format("{}", counters.errors));
   print_line(out, "unsupported", fmt::format("{}", counters.unsupported));
   print_line(out, "in flight", fmt::format("{}", counters.in_flight));

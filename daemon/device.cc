@@ -257,6 +257,7 @@ void Device::image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image,
   image_stage_ = ImageStage::open;
   image_ = std::move(image);
   geometry_ = image_->geometry();
+  if (!spec_.discard || geometry_.read_only) geometry_.discard_granularity = 0;
   notices_ = image_->notices();
   for (const std::string& notice : notices_) {
     spdlog::warn("{}: {}: {}", label(), disk_spec_.path, notice);
@@ -313,7 +314,7 @@ void Device::connect(const VbdState& now) {
     return refuse(rings.error() + "; reload the driver in the guest, or detach the disk");
   }
   rings_ = std::move(*rings);
-  DiskOptions options{label(), name_.domain, rings_, RingHistory::fresh};
+  DiskOptions options{label(), name_.domain, geometry_, rings_, RingHistory::fresh};
   if (now.backend == XenbusState::connected) {
     options.history = node_.drained() ? RingHistory::drained : RingHistory::unknown;
   }
@@ -362,6 +363,34 @@ void Device::attached(std::shared_ptr<Disk> disk, const std::string& error) {
                  rings_.queues.front().ring_refs.size(), rings_.protocol);
   }
   advance();
+}
+
+void Device::check_size() {
+  if (link_ != Link::connected || measuring_) return;
+  measuring_ = true;
+  context_.workers[worker_].loop().post(
+      [self = shared_from_this(), &control = context_.control, disk = disk_]() mutable {
+        Disk& measured = *disk;
+        measured.measure([self = std::move(self), &control](const Result<uint64_t>& sectors) {
+          control.post([self, sectors] { self->measured(sectors); });
+        });
+      });
+}
+
+void Device::measured(const Result<uint64_t>& sectors) {
+  measuring_ = false;
+  if (!sectors || link_ != Link::connected) return;
+  const uint64_t bytes = *sectors * kSectorBytes;
+  if (bytes < geometry_.size_bytes) {
+    context_.log_limit.log(spdlog::level::err, label(),
+                           "{} is now {} bytes, less than the guest's disk of {}: I/O past its end "
+                           "fails; make it large again (truncate -s {} {})",
+                           disk_spec_.path, bytes, geometry_.size_bytes, geometry_.size_bytes,
+                           disk_spec_.path);
+  }
+  if (bytes <= geometry_.size_bytes || !node_.resize(*sectors)) return;
+  spdlog::info("{}: grown from {} to {} bytes", label(), geometry_.size_bytes, bytes);
+  geometry_.size_bytes = bytes;
 }
 
 void Device::end_disk(Disk::Ending ending) {

@@ -47,6 +47,9 @@ class Device : public std::enable_shared_from_this<Device> {
   /// times; does nothing while something it began is under way, which comes back here.
   void advance();
 
+  /// Tells the guest if others have made the image larger.
+  void check_size();
+
   /// Nothing will be heard of the frontend again, whatever its keys say.
   void frontend_died();
 
@@ -99,6 +102,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void connect(const VbdState& now);
   void attach(const DiskOptions& options);
   void attached(std::shared_ptr<Disk> disk, const std::string& error);
+  void measured(const Result<uint64_t>& sectors);
   void end_disk(Disk::Ending ending);
   void disk_ended();
 
@@ -120,6 +124,7 @@ class Device : public std::enable_shared_from_this<Device> {
   bool gone_ = false;
   bool frontend_dead_ = false;
   bool shutting_down_ = false;
+  bool measuring_ = false;
   /// A refused disk is tried again when its frontend has been elsewhere and starts anew.
   bool frontend_moved_ = false;
   std::string reason_;

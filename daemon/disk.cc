@@ -25,13 +25,23 @@ void refuse_unanswered(const Queue& queue) {
 Disk::Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& options,
            std::shared_ptr<DiskStats> stats)
     : stats_(std::move(stats)), gate_(worker.loop()),
-      volume_(image->serve_on(worker.loop()), image->geometry()),
+      volume_(image->serve_on(worker.loop()), options.geometry),
       context_{worker, volume_, gate_, *stats_, options.domain, options.name} {
   for (const QueueSetup& setup : options.rings.queues) {
     queues_.push_back(std::make_unique<Queue>(context_, setup, options.rings.abi));
     if (options.history == RingHistory::unknown) refuse_unanswered(*queues_.back());
   }
   for (const auto& queue : queues_) queue->start();
+}
+
+void Disk::measure(std::function<void(Result<uint64_t>)> then) {
+  measure_volume(shared_from_this(), std::move(then));
+}
+
+Detached Disk::measure_volume(std::shared_ptr<Disk> disk,
+                              std::function<void(Result<uint64_t>)> then) {
+  Gate::Pass pass(disk->gate_);
+  then(co_await disk->volume_.grow());
 }
 
 void Disk::end(Ending ending, Work done) { end_all(shared_from_this(), ending, std::move(done)); }

@@ -2,6 +2,7 @@
 // A connected disk on its worker: the volume and the queues that serve it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ enum class RingHistory {
 struct DiskOptions {
   std::string name;  ///< for log lines
   DomainId domain = 0;
+  Geometry geometry;  ///< what the guest is offered of the image
   RingSetup rings;
   RingHistory history = RingHistory::fresh;
 };
@@ -44,10 +46,16 @@ class Disk : public std::enable_shared_from_this<Disk> {
     drain,    ///< every request taken is answered first; the guest will go on elsewhere
   };
 
+  /// Looks whether others made the image larger, and lets the guest use that. `then` runs on this
+  /// thread with the image's present size in sectors.
+  void measure(std::function<void(Result<uint64_t>)> then);
+
   /// Ends everything, releases the image, then runs `done` on this thread. The last call.
   void end(Ending ending, Work done);
 
  private:
+  static Detached measure_volume(std::shared_ptr<Disk> disk,
+                                 std::function<void(Result<uint64_t>)> then);
   static Detached end_all(std::shared_ptr<Disk> disk, Ending ending, Work done);
 
   std::shared_ptr<DiskStats> stats_;

@@ -33,7 +33,8 @@ struct DiskStats {
   };
   PerOperation reads;
   PerOperation writes;
-  PerOperation flushes;
+  PerOperation flushes;  ///< barriers as well
+  PerOperation discards;
   Counter errors;
   Counter unsupported;
   Counter wakeups;
@@ -46,13 +47,16 @@ struct DiskStats {
     now.reads = reads.requests.get();
     now.writes = writes.requests.get();
     now.flushes = flushes.requests.get();
+    now.discards = discards.requests.get();
     now.read_bytes = reads.bytes.get();
     now.written_bytes = writes.bytes.get();
+    now.discarded_bytes = discards.bytes.get();
     now.errors = errors.get();
     now.unsupported = unsupported.get();
     now.read_ns = reads.nanoseconds.get();
     now.write_ns = writes.nanoseconds.get();
     now.flush_ns = flushes.nanoseconds.get();
+    now.discard_ns = discards.nanoseconds.get();
     now.wakeups = wakeups.get();
     now.notifications = notifications.get();
     now.in_flight = in_flight.get();

@@ -36,6 +36,9 @@ using namespace std::chrono_literals;
 // Storage that hangs must not hold up the end of the service for ever.
 constexpr auto kDrainLimit = 20s;
 
+// How soon a guest sees that its image has grown. To look costs a system call a disk.
+constexpr auto kSizeCheckInterval = 5s;
+
 class AsioExecutor final : public Executor {
  public:
   explicit AsioExecutor(boost::asio::io_context& context) : context_(context) {}
@@ -135,6 +138,7 @@ int serve(const Options& options) {
           if (late || server.idle()) context.stop();
         });
   });
+  const Repeat size_check(context, kSizeCheckInterval, [&server] { server.check_sizes(); });
   server.start();
   notify.ready("serving");
   spdlog::info("serving");

@@ -28,10 +28,6 @@ uint32_t bytes_in(std::span<const Segment> segments) noexcept {
   return sectors * kSectorBytes;
 }
 
-bool is(const Request& request, BlkifOp operation) noexcept {
-  return request.operation == static_cast<uint8_t>(operation);
-}
-
 BlkifStatus status_of(Error error) noexcept {
   return error ? BlkifStatus::error : BlkifStatus::okay;
 }
@@ -39,7 +35,8 @@ BlkifStatus status_of(Error error) noexcept {
 }  // namespace
 
 Queue::Queue(const QueueContext& context, const QueueSetup& setup, Abi abi)
-    : context_(context), mapping_(map_ring(context, setup)), ring_(mapping_.pages(), abi) {
+    : context_(context), mapping_(map_ring(context, setup)), ring_(mapping_.pages(), abi),
+      in_flight_(context.worker.loop()) {
   const auto port = context.worker.events().bind(context.domain, setup.event_channel, *this);
   if (!port) {
     throw std::system_error(port.error(), fmt::format("binding event channel {} of domain {}",
@@ -78,9 +75,11 @@ void Queue::take_all() {
   if (!taking_) return;
   // A guest can go on adding requests that are refused at once; it gets one ringful a turn.
   for (uint32_t taken = 0; taken < ring_.size();) {
+    if (behind_barrier_) return;  // which calls when it is done
     if (const auto request = ring_.take()) {
       ++taken;
-      serve(*request);
+      behind_barrier_ = is(*request, BlkifOp::write_barrier);
+      behind_barrier_ ? serve_alone(*request) : serve(*request);
     } else if (ring_.broken()) {
       halt();
       return;
@@ -95,6 +94,7 @@ void Queue::take_all() {
 /// ring may be gone when it goes on.
 Detached Queue::serve(Request request) {
   const Gate::Pass pass(context_.gate);
+  const Gate::Pass own_pass(in_flight_);
   const Loop::Clock::time_point taken = context_.worker.loop().turn_time();
   context_.stats.in_flight.add(1);
   BlkifStatus status;
@@ -109,6 +109,16 @@ Detached Queue::serve(Request request) {
   context_.stats.in_flight.subtract(1);
   count(request, status, taken);
   answer(request, status);
+}
+
+/// What was taken before it is done before it, and it is done before what comes after.
+Detached Queue::serve_alone(Request barrier) {
+  const Gate::Pass pass(context_.gate);
+  co_await in_flight_.emptied();
+  serve(barrier);
+  co_await in_flight_.emptied();
+  behind_barrier_ = false;
+  take_all();
 }
 
 Task<BlkifStatus> Queue::serve_indirect(const Request& request) {
@@ -136,13 +146,16 @@ Task<BlkifStatus> Queue::execute(const Request& request, std::span<const Segment
   switch (static_cast<BlkifOp>(request.operation)) {
     case BlkifOp::read: error = co_await read(request.sector, segments); break;
     case BlkifOp::write: error = co_await write(request.sector, segments); break;
+    case BlkifOp::write_barrier:
     case BlkifOp::flush_diskcache: error = co_await flush(request.sector, segments); break;
+    case BlkifOp::discard:
+      error = co_await context_.volume.discard(request.sector, request.discard_sectors);
+      // Then the guest asks no more. After a flush it would trust in what it never got.
+      if (error == std::errc::operation_not_supported) co_return BlkifStatus::not_supported;
+      break;
     default: co_return BlkifStatus::not_supported;
   }
-  if (!error) {
-    DiskStats& stats = context_.stats;
-    (is(request, BlkifOp::read) ? stats.reads : stats.writes).bytes.add(bytes_in(segments));
-  }
+  if (!error) count_bytes(request, bytes_in(segments));
   co_return status_of(error);
 }
 
@@ -222,15 +235,26 @@ void Queue::publish() {
   context_.worker.events().notify(port_);
 }
 
+/// A flush or a barrier may carry data, and is a write for that part.
+void Queue::count_bytes(const Request& request, uint64_t moved) {
+  DiskStats& stats = context_.stats;
+  if (is(request, BlkifOp::discard)) {
+    stats.discards.bytes.add(request.discard_sectors * kSectorBytes);
+  } else {
+    (is(request, BlkifOp::read) ? stats.reads : stats.writes).bytes.add(moved);
+  }
+}
+
 void Queue::count(const Request& request, BlkifStatus status, Loop::Clock::time_point taken) {
   DiskStats& stats = context_.stats;
   if (status == BlkifStatus::error) stats.errors.add(1);
   if (status == BlkifStatus::not_supported) stats.unsupported.add(1);
   if (status != BlkifStatus::okay) return;
   const auto elapsed = std::chrono::nanoseconds(context_.worker.loop().turn_time() - taken);
-  DiskStats::PerOperation& operation = is(request, BlkifOp::read)    ? stats.reads
-                                       : is(request, BlkifOp::write) ? stats.writes
-                                                                     : stats.flushes;
+  DiskStats::PerOperation& operation = is(request, BlkifOp::read)      ? stats.reads
+                                       : is(request, BlkifOp::write)   ? stats.writes
+                                       : is(request, BlkifOp::discard) ? stats.discards
+                                                                       : stats.flushes;
   operation.requests.add(1);
   operation.nanoseconds.add(static_cast<uint64_t>(elapsed.count()));
 }

@@ -58,6 +58,7 @@ class Queue final : private EventSink, private Answering {
 
   void take_all();
   Detached serve(Request request);
+  Detached serve_alone(Request barrier);
   Task<BlkifStatus> serve_indirect(const Request& request);
   Task<BlkifStatus> execute(const Request& request, std::span<const Segment> segments);
   Task<Error> read(uint64_t sector, std::span<const Segment> segments);
@@ -65,6 +66,7 @@ class Queue final : private EventSink, private Answering {
   Task<Error> flush(uint64_t sector, std::span<const Segment> segments);
   GrantCopy copy_of(const Segment& segment, std::byte* local) const noexcept;
   void answer(const Request& request, BlkifStatus status);
+  void count_bytes(const Request& request, uint64_t moved);
   void count(const Request& request, BlkifStatus status, Loop::Clock::time_point taken);
   void halt();
 
@@ -75,6 +77,8 @@ class Queue final : private EventSink, private Answering {
   bool attached_ = false;
   bool taking_ = false;
   bool to_publish_ = false;
+  bool behind_barrier_ = false;  ///< nothing more is taken until the barrier is answered
+  Gate in_flight_;               ///< holds a pass for each request of this ring
 };
 
 }  // namespace tapring

@@ -15,14 +15,17 @@ namespace tapring {
 struct DiskCounters {
   uint64_t reads = 0;
   uint64_t writes = 0;
-  uint64_t flushes = 0;
+  uint64_t flushes = 0;  ///< and barriers
+  uint64_t discards = 0;
   uint64_t read_bytes = 0;
   uint64_t written_bytes = 0;
+  uint64_t discarded_bytes = 0;
   uint64_t errors = 0;       ///< answered BLKIF_RSP_ERROR
   uint64_t unsupported = 0;  ///< answered BLKIF_RSP_EOPNOTSUPP
   uint64_t read_ns = 0;
   uint64_t write_ns = 0;
   uint64_t flush_ns = 0;
+  uint64_t discard_ns = 0;
   uint64_t wakeups = 0;        ///< events that brought requests
   uint64_t notifications = 0;  ///< events sent to the guest
   uint64_t in_flight = 0;      ///< taken and not yet answered, now

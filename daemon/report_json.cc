@@ -9,8 +9,9 @@
 namespace tapring {
 
 BOOST_DESCRIBE_STRUCT(DiskCounters, (),
-                      (reads, writes, flushes, read_bytes, written_bytes, errors, unsupported,
-                       read_ns, write_ns, flush_ns, wakeups, notifications, in_flight))
+                      (reads, writes, flushes, discards, read_bytes, written_bytes,
+                       discarded_bytes, errors, unsupported, read_ns, write_ns, flush_ns,
+                       discard_ns, wakeups, notifications, in_flight))
 
 BOOST_DESCRIBE_STRUCT(DiskReport, (),
                       (disk, domain, device, kind, vdev, mode, format, path, state, reason,

@@ -109,6 +109,10 @@ void Server::forget(const VbdName& name) {
   touch(name);
 }
 
+void Server::check_sizes() {
+  for (const auto& [name, device] : devices_) device->check_size();
+}
+
 void Server::shut_down() {
   for (const auto& [name, device] : devices_) device->shut_down();
 }

@@ -38,6 +38,9 @@ class Server final : public Reporter {
   /// Begins to watch, and takes up what is there already. Throws where xenstore does not answer.
   void start();
 
+  /// Tells guests whose images others have made larger. To be called now and then.
+  void check_sizes();
+
   /// Lets go of every disk, leaving the guests waiting for the next tapringd.
   void shut_down();
 

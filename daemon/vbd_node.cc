@@ -46,6 +46,7 @@ std::optional<std::expected<VbdSpec, std::string>> VbdNode::read_spec() const {
   spec.script = read("script").value_or("");
   spec.cdrom = read("device-type") == "cdrom";
   spec.removable = read("removable") == "1";
+  spec.discard = read("discard-enable") != "0";
   return spec;
 }
 
@@ -89,10 +90,14 @@ bool VbdNode::connect(XenbusState from, const VbdSpec& spec, const Geometry& geo
                       uint32_t max_indirect_segments) {
   // Every feature is written, also those we have not: a node taken from xen-blkback, or one used
   // before, may hold other values.
+  const bool discards = geometry.discard_granularity > 0;
   return move(from, XenbusState::connected,
               {{"feature-flush-cache", "1"},
-               {"feature-barrier", "0"},
-               {"feature-discard", "0"},
+               {"feature-barrier", "1"},
+               {"feature-discard", discards ? "1" : "0"},
+               {"discard-granularity", std::to_string(geometry.discard_granularity)},
+               {"discard-alignment", "0"},
+               {"discard-secure", "0"},
                {"feature-persistent", "0"},
                {"feature-max-indirect-segments", std::to_string(max_indirect_segments)},
                {"sectors", std::to_string(geometry.size_bytes / kSectorBytes)},
@@ -100,6 +105,11 @@ bool VbdNode::connect(XenbusState from, const VbdSpec& spec, const Geometry& geo
                {"physical-sector-size", std::to_string(geometry.physical_sector_bytes)},
                {"info", info_bits(spec, geometry)},
                {kDrainedKey, "0"}});
+}
+
+bool VbdNode::resize(uint64_t sectors) {
+  return move(XenbusState::connected, XenbusState::connected,
+              {{"sectors", std::to_string(sectors)}});
 }
 
 bool VbdNode::write_state(XenbusState from, XenbusState to) { return move(from, to); }

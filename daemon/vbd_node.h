@@ -37,6 +37,7 @@ struct VbdSpec {
   std::string script;  ///< empty if there is none
   bool cdrom = false;
   bool removable = false;
+  bool discard = true;  ///< may be offered: the disk line does not say no-discard
 };
 
 /// What changes while a vbd lives.
@@ -83,6 +84,8 @@ class VbdNode {
   bool offer(XenbusState from, const TransportOffer& offer);
   bool connect(XenbusState from, const VbdSpec& spec, const Geometry& geometry,
                uint32_t max_indirect_segments);
+  /// To a connected frontend, which looks at the size again when it sees the state written.
+  bool resize(uint64_t sectors);
   bool write_state(XenbusState from, XenbusState to);
   bool mark_drained();
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/volume.h"
 
+#include <algorithm>
+
 namespace tapring {
 
 Task<Error> Volume::flush() {
@@ -8,6 +10,13 @@ Task<Error> Volume::flush() {
   const Error error = co_await image_->flush();
   if (error) flush_failed_ = true;
   co_return error;
+}
+
+Task<Result<uint64_t>> Volume::grow() {
+  const Result<uint64_t> bytes = co_await image_->size();
+  if (!bytes) co_return bytes;
+  limits_.sectors = std::max(limits_.sectors, *bytes / kSectorBytes);
+  co_return *bytes / kSectorBytes;
 }
 
 Task<Error> Volume::refused() { co_return std::make_error_code(std::errc::io_error); }

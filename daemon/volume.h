@@ -13,8 +13,11 @@ namespace tapring {
 /// Serves checked requests: in range, in whole sectors, no write to a read-only image.
 class Volume {
  public:
+  /// `geometry`: what the guest is offered of the image.
   Volume(std::unique_ptr<Image> image, const Geometry& geometry) noexcept
-      : image_(std::move(image)), limits_{geometry.size_bytes / kSectorBytes, geometry.read_only} {}
+      : image_(std::move(image)),
+        limits_{geometry.size_bytes / kSectorBytes, geometry.read_only,
+                geometry.discard_granularity > 0} {}
 
   const RequestLimits& limits() const noexcept { return limits_; }
 
@@ -26,6 +29,14 @@ class Volume {
     return image_->write(sector * kSectorBytes, from);
   }
   Task<Error> flush();
+  Task<Error> discard(uint64_t sector, uint64_t sectors) {
+    if (flush_failed_) return refused();
+    return image_->discard(sector * kSectorBytes, sectors * kSectorBytes);
+  }
+
+  /// Takes up what the image has grown by; a smaller one keeps its size, and fails where it ends.
+  /// Its present size in sectors.
+  Task<Result<uint64_t>> grow();
 
   /// The last call, after every other task is done.
   Task<Error> close() { return image_->close(); }

@@ -43,19 +43,21 @@ struct SharedRingLayout {
   static constexpr std::size_t entries = 64;
 };
 
-/// Offsets in bytes of the fields of struct blkif_request, blkif_request_indirect and
-/// blkif_response. Operation is byte 0; nr_segments byte 1 of a direct request; an indirect one has
-/// its inner operation in byte 1 and a 16-bit nr_segments in bytes 2 and 3.
+/// Offsets in bytes of the fields of struct blkif_request, blkif_request_indirect,
+/// blkif_request_discard and blkif_response. Operation is byte 0; nr_segments byte 1 of a direct
+/// request; an indirect one has its inner operation in byte 1 and a 16-bit nr_segments in bytes 2
+/// and 3; a discard has flags in byte 1.
 struct RequestLayout {
   std::size_t entry_bytes;  ///< sizeof(union blkif_sring_entry)
   std::size_t id;
   std::size_t sector;
   std::size_t segments;
   std::size_t indirect_refs;
+  std::size_t discard_sectors;
 };
 
-inline constexpr RequestLayout kLayout64{112, 8, 16, 24, 28};
-inline constexpr RequestLayout kLayout32{108, 4, 12, 20, 24};
+inline constexpr RequestLayout kLayout64{112, 8, 16, 24, 28, 24};
+inline constexpr RequestLayout kLayout32{108, 4, 12, 20, 24, 20};
 
 struct ResponseLayout {
   static constexpr std::size_t id = 0;

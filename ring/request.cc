@@ -14,9 +14,26 @@ T load(std::span<const std::byte> bytes, std::size_t offset) noexcept {
   return value;
 }
 
-bool moves_data(uint8_t operation) noexcept {
-  return operation == static_cast<uint8_t>(BlkifOp::read) ||
-         operation == static_cast<uint8_t>(BlkifOp::write);
+bool is_known(const Request& request) noexcept {
+  if (is(request, BlkifOp::read) || is(request, BlkifOp::write)) return true;
+  const bool alone = is(request, BlkifOp::flush_diskcache) || is(request, BlkifOp::write_barrier);
+  return alone && !request.indirect;
+}
+
+bool may_be_empty(const Request& request) noexcept {
+  return is(request, BlkifOp::flush_diskcache) || is(request, BlkifOp::write_barrier);
+}
+
+bool lies_on_disk(uint64_t sector, uint64_t sectors, const RequestLimits& limits) noexcept {
+  return sector <= limits.sectors && sectors <= limits.sectors - sector;
+}
+
+std::optional<BlkifStatus> check_discard(const Request& request,
+                                         const RequestLimits& limits) noexcept {
+  if (!limits.discards) return BlkifStatus::not_supported;
+  if (limits.read_only || request.discard_sectors == 0) return BlkifStatus::error;
+  if (!lies_on_disk(request.sector, request.discard_sectors, limits)) return BlkifStatus::error;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -27,11 +44,16 @@ Request decode_request(Abi abi, std::span<const std::byte> entry) noexcept {
   request.operation = load<uint8_t>(entry, 0);
   request.id = load<uint64_t>(entry, layout.id);
   request.sector = load<uint64_t>(entry, layout.sector);
-  if (request.operation == static_cast<uint8_t>(BlkifOp::indirect)) {
+  if (is(request, BlkifOp::indirect)) {
     request.indirect = true;
     request.operation = load<uint8_t>(entry, 1);
     request.segment_count = load<uint16_t>(entry, 2);
     request.indirect_ref = load<GrantRef>(entry, layout.indirect_refs);
+    return request;
+  }
+  if (is(request, BlkifOp::discard)) {
+    // Byte 1 may ask for a secure one, which we do not offer: then it means nothing.
+    request.discard_sectors = load<uint64_t>(entry, layout.discard_sectors);
     return request;
   }
   request.segment_count = load<uint8_t>(entry, 1);
@@ -49,14 +71,12 @@ void decode_segments(std::span<const std::byte> list, std::span<Segment> segment
 
 std::optional<BlkifStatus> check_request(const Request& request,
                                          const RequestLimits& limits) noexcept {
-  const bool flush = request.operation == static_cast<uint8_t>(BlkifOp::flush_diskcache);
-  if (!moves_data(request.operation) && (!flush || request.indirect)) {
-    return BlkifStatus::not_supported;
-  }
+  if (is(request, BlkifOp::discard) && !request.indirect) return check_discard(request, limits);
+  if (!is_known(request)) return BlkifStatus::not_supported;
   const std::size_t most = request.indirect ? kIndirectSegments : kDirectSegments;
   if (request.segment_count > most) return BlkifStatus::error;
-  if (request.segment_count == 0 && !flush) return BlkifStatus::error;
-  const bool writes = request.operation != static_cast<uint8_t>(BlkifOp::read);
+  if (request.segment_count == 0 && !may_be_empty(request)) return BlkifStatus::error;
+  const bool writes = !is(request, BlkifOp::read);
   if (limits.read_only && writes && request.segment_count > 0) return BlkifStatus::error;
   if (request.indirect || request.segment_count == 0) return std::nullopt;
   const auto segments = std::span(request.segments).first(request.segment_count);
@@ -73,7 +93,7 @@ std::optional<uint32_t> check_segments(std::span<const Segment> segments, uint64
     }
     total += segment.sectors();
   }
-  if (sector > limits.sectors || total > limits.sectors - sector) return std::nullopt;
+  if (!lies_on_disk(sector, total, limits)) return std::nullopt;
   return total;
 }
 

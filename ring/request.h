@@ -32,7 +32,12 @@ struct Request {
   uint16_t segment_count;
   std::array<Segment, kDirectSegments> segments;  ///< of a direct request, first segment_count
   GrantRef indirect_ref;  ///< of an indirect request: the page its segments are listed in
+  uint64_t discard_sectors;  ///< of a discard: how many from `sector` on
 };
+
+inline bool is(const Request& request, BlkifOp operation) noexcept {
+  return request.operation == static_cast<uint8_t>(operation);
+}
 
 /// Decodes one ring entry; any bytes give some Request. `entry` is a private copy of
 /// layout_of(abi).entry_bytes.
@@ -45,6 +50,7 @@ void decode_segments(std::span<const std::byte> list, std::span<Segment> segment
 struct RequestLimits {
   uint64_t sectors;  ///< the disk's size
   bool read_only;
+  bool discards;  ///< offered to the guest
 };
 
 /// Why a request is answered without I/O; nullopt if it may go on. For an indirect request its

@@ -58,10 +58,11 @@ Figures run_tapring(const Settings& settings, const Workload& workload) {
   ImageOptions options;
   options.path = settings.path;
   auto image = find_format(settings.format)->open(options);
-  Guest guest(loop, memory, events, workload, image->geometry().size_bytes);
-  const auto disk =
-      std::make_shared<Disk>(worker, std::move(image), DiskOptions{"bench", 1, guest.rings(),
-                             RingHistory::fresh}, std::make_shared<DiskStats>());
+  const Geometry geometry = image->geometry();
+  Guest guest(loop, memory, events, workload, geometry.size_bytes);
+  const DiskOptions disk_options{"bench", 1, geometry, guest.rings(), RingHistory::fresh};
+  const auto disk = std::make_shared<Disk>(worker, std::move(image), disk_options,
+                                           std::make_shared<DiskStats>());
 
   const double cpu_before = thread_cpu_seconds();
   const auto begin = Clock::now();

@@ -44,8 +44,9 @@ class DiskTest : public testing::Test {
 
   std::shared_ptr<Disk> connect(RingHistory history) {
     const QueueSetup setup{queue_->ring_refs(), queue_->port()};
-    const DiskOptions options{"1/xvda", kGuest, {Abi::x86_64, "x86_64-abi", {setup}}, history};
     auto image = open_disk({"raw", image_}, "w", {});
+    const DiskOptions options{"1/xvda", kGuest, image->geometry(),
+                              {Abi::x86_64, "x86_64-abi", {setup}}, history};
     return std::make_shared<Disk>(worker_, std::move(image), options, stats_);
   }
 

@@ -88,11 +88,18 @@ TYPED_TEST(DecodeRequest, IndirectFieldsComeFromTheirPlaces) {
   EXPECT_EQ(request.indirect_ref, 1234U);
 }
 
-TYPED_TEST(DecodeRequest, DiscardKeepsItsId) {
-  this->entry_.discard.operation = sim::kGuestDiscard;
-  this->entry_.discard.id = 42;
-  EXPECT_EQ(this->decode().id, 42U);
-  EXPECT_EQ(this->decode().operation, sim::kGuestDiscard);
+TYPED_TEST(DecodeRequest, DiscardFieldsComeFromTheirPlaces) {
+  auto& wire = this->entry_.discard;
+  wire.operation = sim::kGuestDiscard;
+  wire.id = 42;
+  wire.sector_number = 0xfedcba9876543210;
+  wire.nr_sectors = 0x0123456789abcdef;
+  const Request request = this->decode();
+  EXPECT_EQ(request.id, 42U);
+  EXPECT_EQ(request.operation, sim::kGuestDiscard);
+  EXPECT_EQ(request.sector, 0xfedcba9876543210U);
+  EXPECT_EQ(request.discard_sectors, 0x0123456789abcdefU);
+  EXPECT_EQ(request.segment_count, 0);
 }
 
 TYPED_TEST(DecodeRequest, AnUnknownOperationKeepsItsId) {
@@ -118,8 +125,9 @@ TEST(DecodeSegments, TakesEveryEntryOfTheList) {
   EXPECT_EQ(segments[255].last_sector, 2);
 }
 
-constexpr RequestLimits kDisk{.sectors = 1000, .read_only = false};
-constexpr RequestLimits kReadOnlyDisk{.sectors = 1000, .read_only = true};
+constexpr RequestLimits kDisk{.sectors = 1000, .read_only = false, .discards = true};
+constexpr RequestLimits kReadOnlyDisk{.sectors = 1000, .read_only = true, .discards = true};
+constexpr RequestLimits kThickDisk{.sectors = 1000, .read_only = false, .discards = false};
 
 Request page_at(uint64_t sector, BlkifOp operation = BlkifOp::read) {
   Request request{};
@@ -127,6 +135,14 @@ Request page_at(uint64_t sector, BlkifOp operation = BlkifOp::read) {
   request.sector = sector;
   request.segment_count = 1;
   request.segments[0] = {.ref = 8, .first_sector = 0, .last_sector = 7};
+  return request;
+}
+
+Request discard(uint64_t sector, uint64_t sectors) {
+  Request request{};
+  request.operation = static_cast<uint8_t>(BlkifOp::discard);
+  request.sector = sector;
+  request.discard_sectors = sectors;
   return request;
 }
 
@@ -164,11 +180,13 @@ TEST(CheckRequest, RefusesTooManySegments) {
   EXPECT_EQ(check_request(request, kDisk), BlkifStatus::error);
 }
 
-TEST(CheckRequest, OnlyAFlushMayHaveNoData) {
+TEST(CheckRequest, OnlyAFlushOrABarrierMayHaveNoData) {
   Request request = page_at(0);
   request.segment_count = 0;
   EXPECT_EQ(check_request(request, kDisk), BlkifStatus::error);
   request.operation = sim::kGuestFlush;
+  EXPECT_EQ(check_request(request, kDisk), std::nullopt);
+  request.operation = sim::kGuestBarrier;
   EXPECT_EQ(check_request(request, kDisk), std::nullopt);
 }
 
@@ -183,11 +201,27 @@ TEST(CheckRequest, AReadOnlyDiskTakesNoData) {
   EXPECT_EQ(check_request(page_at(0, BlkifOp::write), kReadOnlyDisk), BlkifStatus::error);
   EXPECT_EQ(check_request(page_at(0, BlkifOp::flush_diskcache), kReadOnlyDisk),
             BlkifStatus::error);
+  EXPECT_EQ(check_request(page_at(0, BlkifOp::write_barrier), kReadOnlyDisk), BlkifStatus::error);
+  EXPECT_EQ(check_request(discard(0, 8), kReadOnlyDisk), BlkifStatus::error);
+}
+
+TEST(CheckRequest, AcceptsADiscardOfTheWholeDisk) {
+  EXPECT_EQ(check_request(discard(0, 1000), kDisk), std::nullopt);
+}
+
+TEST(CheckRequest, RefusesADiscardOfNothingOrBeyondTheDisk) {
+  EXPECT_EQ(check_request(discard(0, 0), kDisk), BlkifStatus::error);
+  EXPECT_EQ(check_request(discard(0, 1001), kDisk), BlkifStatus::error);
+  EXPECT_EQ(check_request(discard(1000, 1), kDisk), BlkifStatus::error);
+  EXPECT_EQ(check_request(discard(1, UINT64_MAX), kDisk), BlkifStatus::error);
+  EXPECT_EQ(check_request(discard(UINT64_MAX, 2), kDisk), BlkifStatus::error);
+}
+
+TEST(CheckRequest, ADiscardThatWasNotOfferedIsNotSupported) {
+  EXPECT_EQ(check_request(discard(0, 8), kThickDisk), BlkifStatus::not_supported);
 }
 
 TEST(CheckRequest, WhatWeDoNotSpeakIsNotSupported) {
-  EXPECT_EQ(check_request(page_at(0, BlkifOp::write_barrier), kDisk), BlkifStatus::not_supported);
-  EXPECT_EQ(check_request(page_at(0, BlkifOp::discard), kDisk), BlkifStatus::not_supported);
   EXPECT_EQ(check_request(page_at(0, static_cast<BlkifOp>(200)), kDisk),
             BlkifStatus::not_supported);
 }
@@ -196,8 +230,10 @@ TEST(CheckRequest, IndirectHoldsReadsAndWritesOnly) {
   Request request = page_at(0, BlkifOp::indirect);
   request.indirect = true;
   EXPECT_EQ(check_request(request, kDisk), BlkifStatus::not_supported);
-  request.operation = sim::kGuestFlush;
-  EXPECT_EQ(check_request(request, kDisk), BlkifStatus::not_supported);
+  for (const uint8_t alone : {sim::kGuestFlush, sim::kGuestBarrier, sim::kGuestDiscard}) {
+    request.operation = alone;
+    EXPECT_EQ(check_request(request, kDisk), BlkifStatus::not_supported);
+  }
 }
 
 }  // namespace

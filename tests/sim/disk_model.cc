@@ -33,13 +33,16 @@ std::string describe(uint64_t sector, const SectorWords& found) {
 
 }  // namespace
 
-DiskModel::Ticket DiskModel::begin_write(uint64_t sector, uint64_t sectors) {
+DiskModel::Ticket DiskModel::begin(uint64_t sector, uint64_t sectors, Content content) {
   const Ticket write = ++clock_;
   writes_[write] = {.sector = sector, .sectors = sectors};
   for (uint64_t i = sector; i < sector + sectors; ++i) {
     std::vector<Candidate>& candidates = sectors_[i];
-    if (candidates.empty()) candidates.push_back({.write = 0, .answered = 0, .done = true});
-    candidates.push_back({.write = write, .answered = kNever, .done = false});
+    if (candidates.empty()) candidates.push_back(kUntouched);
+    candidates.push_back({.write = write,
+                          .content = content == Content::own ? write : 0,
+                          .answered = kNever,
+                          .done = false});
   }
   return write;
 }
@@ -57,7 +60,9 @@ void DiskModel::end_write(Ticket write, bool done) {
   writes_.erase(write);
   for (uint64_t i = ended.sector; i < ended.sector + ended.sectors; ++i) {
     for (Candidate& candidate : sectors_[i]) {
-      if (candidate.write == write) candidate = {write, answered, done};
+      if (candidate.write != write) continue;
+      candidate.answered = answered;
+      candidate.done = done;
     }
     prune(i);
   }
@@ -75,10 +80,10 @@ std::optional<std::string> DiskModel::end_read(Ticket read, uint64_t sector,
     SectorWords found{};
     std::memcpy(found.data(), data.data(), kSector);
     const auto known = sectors_.find(sector);
-    const std::vector<Candidate> untouched{{.write = 0, .answered = 0, .done = true}};
+    const std::vector<Candidate> untouched{kUntouched};
     const auto& candidates = known == sectors_.end() ? untouched : known->second;
     const bool allowed = std::ranges::any_of(candidates, [&](const Candidate& candidate) {
-      return candidate.write == found[0] && content_of(candidate.write, sector) == found &&
+      return candidate.content == found[0] && content_of(candidate.content, sector) == found &&
              !is_overwritten(candidates, candidate, read);
     });
     if (!allowed) return describe(sector, found);

@@ -20,7 +20,14 @@ class DiskModel {
  public:
   using Ticket = uint64_t;
 
-  Ticket begin_write(uint64_t sector, uint64_t sectors);
+  Ticket begin_write(uint64_t sector, uint64_t sectors) {
+    return begin(sector, sectors, Content::own);
+  }
+
+  /// A write of zeros.
+  Ticket begin_discard(uint64_t sector, uint64_t sectors) {
+    return begin(sector, sectors, Content::zeros);
+  }
 
   /// What the write puts there, for `sector` and those after it.
   static void fill(Ticket write, uint64_t sector, std::span<std::byte> data);
@@ -49,9 +56,14 @@ class DiskModel {
   };
   struct Candidate {
     Ticket write;
+    Ticket content;  ///< of which write; 0: zeros
     uint64_t answered;
     bool done;
   };
+  enum class Content : uint8_t { own, zeros };
+  static constexpr Candidate kUntouched{.write = 0, .content = 0, .answered = 0, .done = true};
+
+  Ticket begin(uint64_t sector, uint64_t sectors, Content content);
 
   static bool is_overwritten(const std::vector<Candidate>& candidates, const Candidate& candidate,
                              uint64_t before) noexcept;

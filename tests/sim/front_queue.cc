@@ -37,7 +37,7 @@ std::size_t FrontQueue::most_sectors() const noexcept {
 }
 
 void FrontQueue::submit(FrontIo io) {
-  assert(io.sectors <= most_sectors());
+  assert(!io.moves_data() || io.sectors <= most_sectors());
   waiting_.push_back(std::move(io));
   issue_waiting();
 }
@@ -72,9 +72,11 @@ void FrontQueue::issue(FrontIo io) {
                        .segment_count = static_cast<uint16_t>(shadow.segments.size()),
                        .id = id,
                        .sector = shadow.io.sector};
-  const bool moves_data = shadow.io.sectors > 0;
+  if (shadow.io.operation == kGuestDiscard) request.discard_sectors = shadow.io.sectors;
+  const bool may_be_indirect =
+      shadow.io.operation == kGuestRead || shadow.io.operation == kGuestWrite;
   const bool indirect = shadow.segments.size() > kGuestSegments ||
-                        (moves_data && shadow.segments.size() <= most_indirect_ &&
+                        (may_be_indirect && shadow.segments.size() <= most_indirect_ &&
                          world_.random().chance(kNeedlessly));
   if (indirect) {
     add_indirect_page(shadow, request);
@@ -85,12 +87,12 @@ void FrontQueue::issue(FrontIo io) {
 }
 
 void FrontQueue::add_segments(Shadow& shadow) {
-  uint32_t left = shadow.io.sectors;
+  uint32_t left = shadow.io.moves_data() ? shadow.io.sectors : 0;
   uint32_t first = 0;
   if (world_.random().chance(kOddlyCut) && left + kSectorsInPage <= most_sectors()) {
     first = static_cast<uint32_t>(world_.random().below(kSectorsInPage));
   }
-  const bool is_write = shadow.io.operation == kGuestWrite;
+  const bool is_write = shadow.io.operation != kGuestRead;
   while (left > 0) {
     const uint32_t sectors = std::min(left, kSectorsInPage - first);
     const Frame frame = domain_->allocate(1);
@@ -102,7 +104,7 @@ void FrontQueue::add_segments(Shadow& shadow) {
     left -= sectors;
     first = 0;
   }
-  if (is_write) scatter(shadow);
+  if (!shadow.io.data.empty()) scatter(shadow);
 }
 
 void FrontQueue::add_indirect_page(Shadow& shadow, FrontRequest& request) {

@@ -27,8 +27,10 @@ struct FrontIo {
   uint8_t operation = kGuestRead;
   uint64_t sector = 0;
   uint32_t sectors = 0;
-  std::vector<std::byte> data;  ///< of a write
+  std::vector<std::byte> data;  ///< of a write, or of a flush or barrier that carries one
   Done done;
+
+  bool moves_data() const noexcept { return operation != kGuestDiscard && sectors > 0; }
 };
 
 class FrontQueue {

@@ -40,10 +40,24 @@ void SimFrontend::read(uint64_t sector, uint32_t sectors, Done done) {
 }
 
 void SimFrontend::write(uint64_t sector, uint32_t sectors, Done done) {
-  const DiskModel::Ticket ticket = model_.begin_write(sector, sectors);
-  std::vector<std::byte> data(sectors * kSector);
+  change(kGuestWrite, sector, sectors, std::move(done));
+}
+
+void SimFrontend::barrier(uint64_t sector, uint32_t sectors, Done done) {
+  change(kGuestBarrier, sector, sectors, std::move(done));
+}
+
+void SimFrontend::discard(uint64_t sector, uint32_t sectors, Done done) {
+  change(kGuestDiscard, sector, sectors, std::move(done));
+}
+
+void SimFrontend::change(uint8_t operation, uint64_t sector, uint32_t sectors, Done done) {
+  const bool zeros = operation == kGuestDiscard;
+  const DiskModel::Ticket ticket =
+      zeros ? model_.begin_discard(sector, sectors) : model_.begin_write(sector, sectors);
+  std::vector<std::byte> data(zeros ? 0 : sectors * kSector);
   DiskModel::fill(ticket, sector, data);
-  any_queue().submit({.operation = kGuestWrite,
+  any_queue().submit({.operation = operation,
                       .sector = sector,
                       .sectors = sectors,
                       .data = std::move(data),
@@ -103,6 +117,9 @@ void SimFrontend::advance() {
   }
   if (state_ == kInitialising && backend == kInitWait) negotiate();
   if (state_ == kInitialised && backend == kConnected) connect();
+  if (state_ == kConnected && backend == kConnected) {
+    sectors_ = xenstore_.read_number(backend_ + "/sectors");  // it may have grown
+  }
   if (backend == kClosing && (state_ != kConnected || options_.closes_when_asked)) close();
   if (backend == kClosed && !came_again_) close();
   if (state_ == kClosing) finish_closing();
@@ -171,6 +188,7 @@ void SimFrontend::connect() {
     }
   }
   sectors_ = xenstore_.read_number(backend_ + "/sectors");
+  discards_ = xenstore_.read_number(backend_ + "/feature-discard") == 1;
   read_only_ = (xenstore_.read_number(backend_ + "/info") & kInfoReadOnly) != 0;
   const uint64_t offered = xenstore_.read_number(backend_ + "/feature-max-indirect-segments");
   for (const auto& queue : queues_) {

@@ -47,6 +47,7 @@ class SimFrontend {
 
   uint64_t sectors() const noexcept { return sectors_; }
   bool read_only() const noexcept { return read_only_; }
+  bool discards() const noexcept { return discards_; }
   std::size_t most_sectors() const { return queues_.front()->most_sectors(); }
   std::size_t queues() const noexcept { return queues_.size(); }
   FrontQueue& queue(std::size_t index) { return *queues_.at(index); }
@@ -54,6 +55,10 @@ class SimFrontend {
   void read(uint64_t sector, uint32_t sectors, Done done = {});
   void write(uint64_t sector, uint32_t sectors, Done done = {});
   void flush(Done done = {});
+  void discard(uint64_t sector, uint32_t sectors, Done done = {});
+
+  /// Nothing that was asked for later may be seen done while this is not.
+  void barrier(uint64_t sector, uint32_t sectors, Done done = {});
   std::size_t in_flight() const noexcept;
 
   /// The driver goes (or the disk is unmounted): 5 now, 6 when all was answered.
@@ -87,6 +92,7 @@ class SimFrontend {
   void release();
   XenstoreKeys ring_keys() const;
   void set_state(State state, XenstoreKeys keys = {});
+  void change(uint8_t operation, uint64_t sector, uint32_t sectors, Done done);
   FrontQueue& any_queue();
 
   SimWorld& world_;
@@ -105,6 +111,7 @@ class SimFrontend {
   std::vector<std::unique_ptr<FrontQueue>> queues_;
   uint64_t sectors_ = 0;
   bool read_only_ = false;
+  bool discards_ = false;
   std::vector<std::string> violations_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

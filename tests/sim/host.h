@@ -50,6 +50,9 @@ class Host {
   /// As `systemctl restart` does: the daemon ends, and another begins.
   void restart();
 
+  /// As the daemon does now and then by itself.
+  void check_sizes() { daemon_->server->check_sizes(); }
+
   /// Makes an image of zeros and gives its path. It goes with the host.
   std::string make_image(const std::string& name, uint64_t bytes);
   std::string image_path(const std::string& name) const { return directory_ / name; }

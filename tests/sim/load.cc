@@ -4,6 +4,12 @@
 #include <algorithm>
 
 namespace tapring::sim {
+namespace {
+
+// A barrier cannot be indirect.
+constexpr uint32_t kBarrierSectors = (kGuestSegments - 1) * 8;
+
+}  // namespace
 
 SimLoad::SimLoad(SimWorld& world, SimFrontend& frontend, LoadOptions options)
     : world_(world), frontend_(frontend), options_(options) {
@@ -22,7 +28,14 @@ void SimLoad::issue() {
   if (random.chance(0.9)) most = std::min<uint64_t>(most, random.chance(0.6) ? 8 : 256);
   const auto sectors = static_cast<uint32_t>(random.between(1, most));
   const uint64_t sector = random.below(region - sectors + 1);
-  if (random.chance(options_.writes) && !frontend_.read_only()) {
+  const bool changes = !frontend_.read_only();
+  if (changes && random.chance(options_.barriers)) {
+    return frontend_.barrier(sector, std::min(sectors, kBarrierSectors), done);
+  }
+  if (frontend_.discards() && random.chance(options_.discards)) {
+    return frontend_.discard(sector, sectors, done);
+  }
+  if (changes && random.chance(options_.writes)) {
     frontend_.write(sector, sectors, done);
   } else {
     frontend_.read(sector, sectors, done);

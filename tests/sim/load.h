@@ -14,6 +14,8 @@ struct LoadOptions {
   unsigned depth = 24;
   double writes = 0.5;  ///< the rest are reads
   double flushes = 0.03;
+  double barriers = 0;
+  double discards = 0.03;  ///< where the disk offers them
   uint32_t most_sectors = 2048;  ///< of a request; less if the disk takes less
   uint64_t region_sectors = 4096;  ///< small, so that requests meet
 };

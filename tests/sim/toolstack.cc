@@ -26,7 +26,7 @@ StoreKeys backend_keys(const DiskLine& line) {
           {"type", line.kind == "vbd" ? "phy" : line.kind},
           {"mode", line.mode},
           {"device-type", "disk"},
-          {"discard-enable", line.mode == "w" ? "1" : "0"},
+          {"discard-enable", line.mode == "w" && line.discard ? "1" : "0"},
           {"specification", "xen"},
           {"params", line.params}};
 }

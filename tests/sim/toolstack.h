@@ -29,6 +29,7 @@ struct DiskLine {
   std::string kind = "vbd";
   std::string params;
   std::string mode = "w";
+  bool discard = true;  ///< no-discard was not said
   std::string script = "/etc/xen/scripts/block";  ///< empty: none is run, as for qdisk
   DomainId backend_domain = 0;
 };
