@@ -20,7 +20,7 @@ bool is_block_device(const std::string& path) {
 }
 
 bool has_rings(XenbusState frontend) {
-  return frontend == XenbusState::initialised || frontend == XenbusState::connected;
+  return frontend >= XenbusState::initialised && frontend <= XenbusState::closing;
 }
 
 /// The frontend is between its first step and its last one, and will say when it is done.
@@ -174,6 +174,10 @@ void Device::step(const VbdState& now) {
       if (link_ == Link::connected) return;
       open_image();  // left by a tapringd that was here before
       return connect(now);
+    case XenbusState::closing:
+      if (link_ == Link::connected || !node_.was_served()) return;
+      open_image();  // likewise; a frontend that has not closed is served on
+      return connect(now);
     case XenbusState::closed:
       if (now.frontend == XenbusState::initialising && now.online) begin(now);
       return;
@@ -315,7 +319,7 @@ void Device::connect(const VbdState& now) {
   }
   rings_ = std::move(*rings);
   DiskOptions options{label(), name_.domain, geometry_, rings_, RingHistory::fresh};
-  if (now.backend == XenbusState::connected) {
+  if (now.backend >= XenbusState::connected) {
     options.history = node_.drained() ? RingHistory::drained : RingHistory::unknown;
   }
   attach(options);

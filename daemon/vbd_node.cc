@@ -73,6 +73,8 @@ FrontendKeys VbdNode::frontend_keys(const VbdSpec& spec) const {
   };
 }
 
+bool VbdNode::was_served() const { return read(kDrainedKey).has_value(); }
+
 bool VbdNode::drained() const { return read(kDrainedKey) == "1"; }
 
 std::string VbdNode::hotplug_error() const {
@@ -122,7 +124,9 @@ bool VbdNode::move(XenbusState from, XenbusState to, XenstoreKeys keys) {
 }
 
 bool VbdNode::mark_drained() {
-  return store_.update(path_, state_is(XenbusState::connected), {{kDrainedKey, "1"}});
+  const XenstoreKeys keys{{kDrainedKey, "1"}};
+  return store_.update(path_, state_is(XenbusState::connected), keys) ||
+         store_.update(path_, state_is(XenbusState::closing), keys);
 }
 
 void VbdNode::write_verdict(const std::string& verdict) {

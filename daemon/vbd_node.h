@@ -72,6 +72,9 @@ class VbdNode {
 
   FrontendKeys frontend_keys(const VbdSpec& spec) const;
 
+  /// Whether a tapringd ever connected the disk.
+  bool was_served() const;
+
   /// Whether a tapringd said goodbye to the rings with every request it took answered.
   bool drained() const;
 

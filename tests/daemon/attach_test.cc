@@ -248,6 +248,32 @@ TEST_P(Attach, AMountedDiskIsServedOnAfterARefusedDetach) {
   EXPECT_EQ(host_.held(), "");
 }
 
+TEST_P(Attach, ARestartServesADiskOnThatIsAskedToClose) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk, {.closes_when_asked = false});
+  SimLoad load(host_.world(), frontend, {.requests = 200});
+  host_.toolstack().detach(disk.name);
+  EXPECT_TRUE(host_.run_until([&] { return load.answered() > 50; }));
+  host_.restart();
+  EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
+  EXPECT_EQ(load.failed(), 0U);
+  frontend.close();
+  EXPECT_TRUE(closes(disk));
+  EXPECT_EQ(host_.held(), "");
+}
+
+TEST_P(Attach, ARestartAnswersADriverThatIsClosing) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk);
+  SimLoad load(host_.world(), frontend, {.requests = 200, .depth = 200});
+  frontend.close();
+  EXPECT_TRUE(host_.run_until([&] { return host_.backend_state(disk) == 5; }));
+  host_.restart();
+  EXPECT_TRUE(host_.run_until([&] { return frontend.closed() && frontend.released(); }));
+  EXPECT_EQ(load.failed(), 0U);
+  EXPECT_EQ(host_.held(), "");
+}
+
 TEST_P(Attach, AReloadedDriverConnectsAgain) {
   const DiskLine disk = line(1, "a.img");
   SimFrontend& frontend = attach_and_connect(disk);
