@@ -42,7 +42,8 @@ DiskModel::Ticket DiskModel::begin(uint64_t sector, uint64_t sectors, Content co
     candidates.push_back({.write = write,
                           .content = content == Content::own ? write : 0,
                           .answered = kNever,
-                          .done = false});
+                          .done = false,
+                          .settled = false});
   }
   return write;
 }
@@ -55,6 +56,7 @@ void DiskModel::fill(Ticket write, uint64_t sector, std::span<std::byte> data) {
 }
 
 void DiskModel::end_write(Ticket write, bool done) {
+  if (!writes_.contains(write)) return;  // it was settled before the guest looked at its answer
   const uint64_t answered = ++clock_;
   const Write ended = writes_.at(write);
   writes_.erase(write);
@@ -75,7 +77,7 @@ DiskModel::Ticket DiskModel::begin_read() {
 
 std::optional<std::string> DiskModel::end_read(Ticket read, uint64_t sector,
                                                std::span<const std::byte> data) {
-  reads_.erase(read);
+  if (reads_.erase(read) == 0) return std::nullopt;  // settled before the guest looked
   for (; !data.empty(); data = data.subspan(kSector), ++sector) {
     SectorWords found{};
     std::memcpy(found.data(), data.data(), kSector);
@@ -87,8 +89,38 @@ std::optional<std::string> DiskModel::end_read(Ticket read, uint64_t sector,
              !is_overwritten(candidates, candidate, read);
     });
     if (!allowed) return describe(sector, found);
+    pin(sector, found[0]);
   }
   return std::nullopt;
+}
+
+void DiskModel::settle() {
+  while (!writes_.empty()) end_write(writes_.begin()->first, false);
+  reads_.clear();
+  for (auto& [sector, candidates] : sectors_) {
+    prune(sector);
+    for (Candidate& candidate : candidates) candidate.settled = true;
+  }
+}
+
+std::vector<uint64_t> DiskModel::written() const {
+  std::vector<uint64_t> all;
+  for (const auto& [sector, candidates] : sectors_) all.push_back(sector);
+  return all;
+}
+
+/// Of what a settled sector might have held it holds what was seen, and that will not change.
+void DiskModel::pin(uint64_t sector, Ticket seen) {
+  const auto known = sectors_.find(sector);
+  if (known == sectors_.end()) return;
+  std::vector<Candidate>& candidates = known->second;
+  const bool by_later_one = std::ranges::any_of(candidates, [seen](const Candidate& candidate) {
+    return candidate.content == seen && !candidate.settled;
+  });
+  if (by_later_one) return;
+  std::erase_if(candidates, [seen](const Candidate& candidate) {
+    return candidate.settled && candidate.content != seen;
+  });
 }
 
 bool DiskModel::is_overwritten(const std::vector<Candidate>& candidates,

@@ -45,6 +45,13 @@ class DiskModel {
   /// A read that got no data.
   void forget_read(Ticket read) { reads_.erase(read); }
 
+  /// Nobody has the disk open: what was not answered will never be. Each sector has one of the
+  /// contents that were possible until now, and keeps it until it is written again.
+  void settle();
+
+  /// Sectors that were ever written.
+  std::vector<uint64_t> written() const;
+
  private:
   static constexpr uint64_t kNever = UINT64_MAX;
 
@@ -59,15 +66,18 @@ class DiskModel {
     Ticket content;  ///< of which write; 0: zeros
     uint64_t answered;
     bool done;
+    bool settled;  ///< was not overwritten when the disk was last closed
   };
   enum class Content : uint8_t { own, zeros };
-  static constexpr Candidate kUntouched{.write = 0, .content = 0, .answered = 0, .done = true};
+  static constexpr Candidate kUntouched{.write = 0, .content = 0, .answered = 0,
+                                         .done = true, .settled = false};
 
   Ticket begin(uint64_t sector, uint64_t sectors, Content content);
 
   static bool is_overwritten(const std::vector<Candidate>& candidates, const Candidate& candidate,
                              uint64_t before) noexcept;
   void prune(uint64_t sector);
+  void pin(uint64_t sector, Ticket seen);
 
   uint64_t clock_ = 0;
   std::map<Ticket, Write> writes_;  ///< not yet answered

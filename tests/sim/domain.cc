@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cassert>
 #include <cerrno>
 #include <new>
 #include <system_error>
@@ -68,16 +67,28 @@ GrantRef SimDomain::grant(DomainId to, Frame frame, Access access) {
 
 bool SimDomain::end_access(GrantRef ref) {
   const auto found = grants_.find(ref);
-  assert(found != grants_.end());
+  if (found == grants_.end()) return true;
   if (found->second.mapped > 0) return false;
   grants_.erase(found);
   return true;
 }
 
 void SimDomain::revoke(GrantRef ref) {
-  Grant& grant = grants_.at(ref);
-  grant.revoked = true;
-  if (grant.mapped == 0) grants_.erase(ref);
+  const auto found = grants_.find(ref);
+  if (found == grants_.end()) return;
+  found->second.revoked = true;
+  if (found->second.mapped == 0) grants_.erase(found);
+}
+
+std::vector<GrantRef> SimDomain::grant_refs() const {
+  std::vector<GrantRef> refs;
+  for (const auto& [ref, grant] : grants_) refs.push_back(ref);
+  return refs;
+}
+
+bool SimDomain::is_mapped(GrantRef ref) const noexcept {
+  const auto found = grants_.find(ref);
+  return found != grants_.end() && found->second.mapped > 0;
 }
 
 }  // namespace tapring::sim

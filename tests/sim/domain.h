@@ -40,14 +40,17 @@ class SimDomain {
   GrantRef grant(DomainId to, Frame frame, Access access);
 
   /// Takes a grant back, as gnttab_try_end_foreign_access does: false, and nothing happens, while
-  /// the page is still mapped.
+  /// the page is still mapped. True as well if it was revoked before.
   bool end_access(GrantRef ref);
 
   /// What a domain may do at any time: nobody can use the grant from now on, but who has mapped
   /// the page keeps it.
   void revoke(GrantRef ref);
 
+  bool is_mapped(GrantRef ref) const noexcept;
+
   std::size_t grants() const noexcept { return grants_.size(); }
+  std::vector<GrantRef> grant_refs() const;
 
  private:
   friend class SimGrants;

@@ -45,11 +45,40 @@ void FrontQueue::submit(FrontIo io) {
 bool FrontQueue::release() {
   machine_.events().close(event_);
   bool released = true;
+  for (std::optional<Shadow>& shadow : shadows_) {
+    if (shadow) released = take_back(*shadow) && released;
+    shadow.reset();
+  }
   for (const GrantRef ref : std::exchange(ring_refs_, {})) {
     released = domain_->end_access(ref) && released;
   }
   if (released) domain_->free(ring_frame_, ring_pages_);
   return released;
+}
+
+void FrontQueue::abandon() {
+  machine_.events().close(event_);
+  for (std::optional<Shadow>& shadow : shadows_) {
+    if (shadow) revoke(*shadow);
+    shadow.reset();
+  }
+  for (const GrantRef ref : ring_refs_) domain_->revoke(ref);
+  const auto filler = static_cast<std::byte>(world_.random().next());
+  std::ranges::fill(domain_->memory(ring_frame_, ring_pages_), filler);
+  // Not freed: who had mapped the ring may look at it for a while.
+}
+
+void FrontQueue::revoke(const Shadow& shadow) {
+  for (const GuestSegment& segment : shadow.segments) domain_->revoke(segment.gref);
+  for (const Frame frame : shadow.frames) domain_->free(frame, 1);
+  if (!shadow.indirect_frame) return;
+  domain_->revoke(shadow.indirect_ref);
+  domain_->free(*shadow.indirect_frame, 1);
+}
+
+bool FrontQueue::held() const noexcept {
+  return machine_.events().is_bound(event_) ||
+         std::ranges::any_of(ring_refs_, [this](GrantRef ref) { return domain_->is_mapped(ref); });
 }
 
 void FrontQueue::issue_waiting() {

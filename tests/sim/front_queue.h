@@ -65,10 +65,25 @@ class FrontQueue {
   /// What the backend did that a hardened guest kills the disk for. Nothing is answered after.
   const std::vector<std::string>& violations() const noexcept { return violations_; }
 
-  /// Takes ring and port back. False if the backend still maps the ring.
+  /// Takes ring, port and the pages of unanswered requests back. False if the backend still maps
+  /// one of them.
   bool release();
 
+  /// The kernel whose ring it was is no more: another one uses its memory, and nothing it granted
+  /// is granted any longer.
+  void abandon();
+
+  /// The backend has mapped a page of the ring, or bound its port.
+  bool held() const noexcept;
+
+  /// The guest does not run: events wait.
+  void pause() { machine_.events().mask(event_); }
+  void resume() { machine_.events().unmask(event_); }
+
   FrontRing& ring() noexcept { return *ring_; }
+  std::span<std::byte> ring_memory() const noexcept {
+    return domain_->memory(ring_frame_, ring_pages_);
+  }
   void notify() { machine_.events().send(event_); }
 
  private:
@@ -90,6 +105,7 @@ class FrontQueue {
   std::vector<std::byte> gather(const Shadow& shadow) const;
   void scatter(const Shadow& shadow);
   bool take_back(const Shadow& shadow);
+  void revoke(const Shadow& shadow);
   void violation(std::string what) { violations_.push_back(std::move(what)); }
 
   SimWorld& world_;

@@ -91,11 +91,37 @@ void SimFrontend::reload() {
   advance();
 }
 
+void SimFrontend::kexec(FrontendOptions next) {
+  options_ = std::move(next);
+  if (state_ == kUnknown) return;
+  abandon_rings();
+  reloading_ = true;
+  came_again_ = false;
+  if (state_ < kClosing) set_state(kClosing);
+  finish_closing();
+  advance();
+}
+
 void SimFrontend::die() {
   state_ = kUnknown;
+  reloading_ = false;
+  abandon_rings();
   xenstore_.unwatch(directory_, "own");
   xenstore_.unwatch(backend_ + "/state", "backend");
   backend_.clear();
+}
+
+bool SimFrontend::held() const noexcept {
+  const auto held = [](const auto& queue) { return queue->held(); };
+  return std::ranges::any_of(queues_, held) || std::ranges::any_of(abandoned_, held);
+}
+
+void SimFrontend::pause() {
+  for (const auto& queue : queues_) queue->pause();
+}
+
+void SimFrontend::resume() {
+  for (const auto& queue : queues_) queue->resume();
 }
 
 std::vector<std::string> SimFrontend::violations() const {
@@ -115,7 +141,7 @@ void SimFrontend::advance() {
     release();
     state_ = kInitialising;
   }
-  if (state_ == kInitialising && backend == kInitWait) negotiate();
+  if (state_ == kInitialising && may_negotiate(backend)) negotiate();
   if (state_ == kInitialised && backend == kConnected) connect();
   if (state_ == kConnected && backend == kConnected) {
     sectors_ = xenstore_.read_number(backend_ + "/sectors");  // it may have grown
@@ -128,12 +154,18 @@ void SimFrontend::advance() {
     came_again_ = true;
     set_state(kInitialising);
   }
-  // The toolstack took the disk away: the next one begins anew.
-  if (own == kUnknown && queues_.empty()) {
+  // The toolstack took the disk away, perhaps by force: the next one begins anew.
+  if (own == kUnknown) {
+    abandon_rings();
     xenstore_.unwatch(backend_ + "/state", "backend");
     backend_.clear();
     state_ = kUnknown;
+    reloading_ = false;
   }
+}
+
+bool SimFrontend::may_negotiate(uint64_t backend) const noexcept {
+  return backend == kInitWait || (options_.impatient && backend == kInitialising);
 }
 
 bool SimFrontend::find_backend() {
@@ -153,7 +185,7 @@ void SimFrontend::negotiate() {
       .abi = options_.abi,
       .ring_order = static_cast<unsigned>(std::min<uint64_t>(options_.ring_order, most_order))};
   came_again_ = false;
-  queues_.clear();
+  abandon_rings();
   for (uint64_t i = 0; i < std::min<uint64_t>(options_.queues, most_queues); ++i) {
     queues_.push_back(std::make_unique<FrontQueue>(world_, machine_, name_.domain,
                                                    backend_domain_, options));
@@ -161,19 +193,29 @@ void SimFrontend::negotiate() {
   set_state(kInitialised, ring_keys());
 }
 
-XenstoreKeys SimFrontend::ring_keys() const {
+XenstoreKeys SimFrontend::ring_keys() {
   XenstoreKeys keys{{"feature-persistent", "0"}};
-  if (!options_.protocol.empty()) keys["protocol"] = options_.protocol;
-  if (queues_.size() > 1) keys["multi-queue-num-queues"] = std::to_string(queues_.size());
+  if (!options_.protocol.empty()) {
+    keys["protocol"] = options_.protocol;
+  } else if (xenstore_.read(directory_ + "/protocol")) {
+    keys["protocol"] = "x86_64-abi";  // another kernel's may stand there
+  }
+  // A kernel that was here before may have left these, and other values in them.
+  const bool counts_queues =
+      queues_.size() > 1 || xenstore_.read(directory_ + "/multi-queue-num-queues");
+  if (counts_queues) keys["multi-queue-num-queues"] = std::to_string(queues_.size());
+  const bool in_directories = queues_.size() > 1 || options_.one_queue_in_directory;
   for (std::size_t i = 0; i < queues_.size(); ++i) {
-    const std::string place = queues_.size() > 1 ? "queue-" + std::to_string(i) + "/" : "";
+    const std::string place = in_directories ? "queue-" + std::to_string(i) + "/" : "";
     const std::vector<GrantRef>& refs = queues_[i]->ring_refs();
     keys[place + "event-channel"] = std::to_string(queues_[i]->port());
-    if (refs.size() == 1) {
+    if (refs.size() > 1 || xenstore_.read(directory_ + "/ring-page-order")) {
+      keys["ring-page-order"] = std::to_string(std::countr_zero(refs.size()));
+    }
+    if (refs.size() == 1 && !options_.numbers_single_page) {
       keys[place + "ring-ref"] = std::to_string(refs[0]);
       continue;
     }
-    keys["ring-page-order"] = std::to_string(std::countr_zero(refs.size()));
     for (std::size_t page = 0; page < refs.size(); ++page) {
       keys[place + "ring-ref" + std::to_string(page)] = std::to_string(refs[page]);
     }
@@ -214,6 +256,16 @@ void SimFrontend::release() {
       violations_.push_back("closed, but the event channel is still bound");
     }
     if (!queue->release()) violations_.push_back("closed, but the ring is still mapped");
+  }
+  queues_.clear();
+}
+
+void SimFrontend::abandon_rings() {
+  std::erase_if(abandoned_, [](const auto& queue) { return !queue->held(); });
+  for (auto& queue : queues_) {
+    violations_.insert(violations_.end(), queue->violations().begin(), queue->violations().end());
+    queue->abandon();
+    abandoned_.push_back(std::move(queue));
   }
   queues_.clear();
 }

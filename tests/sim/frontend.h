@@ -26,7 +26,10 @@ struct FrontendOptions {
   unsigned ring_order = 0;              ///< less if the backend wants less; also the next three
   unsigned queues = 1;
   std::size_t indirect_segments = 256;
-  bool closes_when_asked = true;  ///< at the backend's 5; else only at close(), as if mounted
+  bool closes_when_asked = true;        ///< at the backend's 5; else only at close(), as if mounted
+  bool numbers_single_page = false;     ///< `ring-ref0` where most write `ring-ref`
+  bool one_queue_in_directory = false;  ///< `queue-0/ring-ref` likewise
+  bool impatient = false;  ///< makes its rings before the backend's 2, as after a resume
 };
 
 class SimFrontend {
@@ -38,6 +41,13 @@ class SimFrontend {
               DiskModel& model, FrontendOptions options = {});
   SimFrontend(const SimFrontend&) = delete;
   SimFrontend& operator=(const SimFrontend&) = delete;
+
+  DiskName name() const noexcept { return name_; }
+  const FrontendOptions& options() const noexcept { return options_; }
+  const std::string& directory() const noexcept { return directory_; }
+
+  /// A guest's next kernel, or its kernel after the bootloader: its next connection is like this.
+  void become(FrontendOptions options) { options_ = std::move(options); }
 
   bool connected() const noexcept { return state_ == kConnected; }
   bool closed() const noexcept { return state_ == kClosed; }
@@ -67,8 +77,19 @@ class SimFrontend {
   /// The driver comes again after close(), once the backend has closed too.
   void reload();
 
+  /// Another kernel runs, which knows nothing of the old one's rings: it closes what xenstore says
+  /// is open, and connects anew.
+  void kexec(FrontendOptions next);
+
   /// The domain is no more: nothing is done or expected from now on.
   void die();
+
+  /// A ring that it ever made is mapped, or its port bound.
+  bool held() const noexcept;
+
+  /// The guest does not run: what comes waits until resume().
+  void pause();
+  void resume();
 
   /// Everything the backend did wrong.
   std::vector<std::string> violations() const;
@@ -90,7 +111,9 @@ class SimFrontend {
   void connect();
   void finish_closing();
   void release();
-  XenstoreKeys ring_keys() const;
+  void abandon_rings();
+  bool may_negotiate(uint64_t backend) const noexcept;
+  XenstoreKeys ring_keys();
   void set_state(State state, XenstoreKeys keys = {});
   void change(uint8_t operation, uint64_t sector, uint32_t sectors, Done done);
   FrontQueue& any_queue();
@@ -109,6 +132,7 @@ class SimFrontend {
   bool reloading_ = false;
   bool came_again_ = false;  ///< and the backend's state is still that of last time
   std::vector<std::unique_ptr<FrontQueue>> queues_;
+  std::vector<std::unique_ptr<FrontQueue>> abandoned_;
   uint64_t sectors_ = 0;
   bool read_only_ = false;
   bool discards_ = false;

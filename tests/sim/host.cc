@@ -13,8 +13,12 @@
 namespace tapring::sim {
 namespace {
 
+/// In memory where that is possible: what a power-off leaves of a file is the simulation's to say.
 std::filesystem::path make_directory() {
-  std::string name = (std::filesystem::temp_directory_path() / "tapring-XXXXXX").string();
+  const std::filesystem::path memory = "/dev/shm";
+  const bool usable = std::filesystem::is_directory(memory) && ::access(memory.c_str(), W_OK) == 0;
+  const auto parent = usable ? memory : std::filesystem::temp_directory_path();
+  std::string name = (parent / "tapring-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
   return name;
 }
@@ -64,6 +68,8 @@ Host::~Host() {
 }
 
 void Host::stop() {
+  // systemd would kill a daemon that does not come to an end.
+  storage_.release_all();
   background_.stop_holding();
   background_.release();
   daemon_->server->shut_down();
@@ -80,6 +86,7 @@ std::string Host::make_image(const std::string& name, uint64_t bytes) {
   const std::string path = image_path(name);
   std::ofstream(path).close();
   std::filesystem::resize_file(path, bytes);
+  images_.insert(path);
   return path;
 }
 
@@ -126,7 +133,7 @@ std::string Host::held() const {
   note(machine_.zombies(), "zombie domains");
   note(storage_.open_files(), "files open");
   for (const SimWorker& worker : daemon_->workers) note(worker.events.bound(), "ports bound");
-  for (const auto& [path, model] : models_) note(descriptors(path), "descriptors of " + path);
+  for (const std::string& path : images_) note(descriptors(path), "descriptors of " + path);
   return held;
 }
 

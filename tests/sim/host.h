@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -110,6 +111,7 @@ class Host {
   SimToolstack toolstack_{world_, machine_, store_};
   Blkback no_blkback_{"/nonexistent"};
   std::unique_ptr<Daemon> daemon_;
+  std::set<std::string> images_;
   std::map<std::string, DiskModel> models_;
   std::map<DiskName, std::unique_ptr<SimFrontend>> frontends_;
 };

@@ -20,7 +20,7 @@ void SimLoad::issue() {
   if (issued_ == options_.requests || !frontend_.connected()) return;
   ++issued_;
   Random& random = world_.random();
-  const auto done = [this](int16_t status) { answered(status); };
+  const auto done = [this, begun = world_.now()](int16_t status) { answered(status, begun); };
   if (random.chance(options_.flushes)) return frontend_.flush(done);
   const uint64_t region = std::min(frontend_.sectors(), options_.region_sectors);
   uint64_t most = std::min<uint64_t>({options_.most_sectors, frontend_.most_sectors(), region});
@@ -42,8 +42,9 @@ void SimLoad::issue() {
   }
 }
 
-void SimLoad::answered(int16_t status) {
+void SimLoad::answered(int16_t status, Time begun) {
   ++answered_;
+  slowest_ = std::max(slowest_, world_.now() - begun);
   if (status != kGuestOkay) ++failed_;
   issue();
 }

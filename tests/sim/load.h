@@ -27,12 +27,19 @@ class SimLoad {
   SimLoad(SimWorld& world, SimFrontend& frontend, LoadOptions options = {});
 
   bool done() const noexcept { return answered_ == options_.requests; }
+
+  /// Issues no more.
+  void stop() noexcept { options_.requests = issued_; }
+  uint64_t issued() const noexcept { return issued_; }
   uint64_t answered() const noexcept { return answered_; }
   uint64_t failed() const noexcept { return failed_; }
 
+  /// The longest that a request took.
+  Time slowest() const noexcept { return slowest_; }
+
  private:
   void issue();
-  void answered(int16_t status);
+  void answered(int16_t status, Time begun);
 
   SimWorld& world_;
   SimFrontend& frontend_;
@@ -40,6 +47,7 @@ class SimLoad {
   uint64_t issued_ = 0;
   uint64_t answered_ = 0;
   uint64_t failed_ = 0;
+  Time slowest_{0};
 };
 
 }  // namespace tapring::sim

@@ -11,6 +11,10 @@ void SimStorage::release(const std::string& path) {
   for (Work& complete : std::exchange(file.hanging, {})) begin(path, std::move(complete));
 }
 
+void SimStorage::release_all() {
+  for (const auto& [path, file] : files_) release(path);
+}
+
 std::size_t SimStorage::in_flight(const std::string& path) const {
   const auto found = files_.find(path);
   return found == files_.end() ? 0 : found->second.in_flight;

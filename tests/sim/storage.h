@@ -41,6 +41,7 @@ class SimStorage {
   /// From now on no operation of the file completes, until release().
   void hang(const std::string& path) { files_[path].hangs = true; }
   void release(const std::string& path);
+  void release_all();
 
   /// Operations that were begun and have not completed.
   std::size_t in_flight(const std::string& path) const;

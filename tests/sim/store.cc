@@ -37,7 +37,10 @@ void SimStore::make(const std::string& path, std::string value) {
   for (std::size_t slash = 0; (slash = path.find('/', slash + 1)) != std::string::npos;) {
     nodes_.try_emplace(path.substr(0, slash));
   }
-  nodes_[path] = std::move(value);
+  const auto before = observer_ ? read(path) : std::nullopt;
+  std::string& node = nodes_[path];
+  node = std::move(value);
+  if (observer_) observer_(path, before, node);
 }
 
 void SimStore::remove(const std::string& directory) {
@@ -47,6 +50,7 @@ void SimStore::remove(const std::string& directory) {
   auto node = nodes_.lower_bound(prefix);
   while (node != nodes_.end() && node->first.starts_with(prefix)) {
     below.push_back(node->first);
+    if (observer_) observer_(node->first, node->second, std::nullopt);
     node = nodes_.erase(node);
   }
   fire(directory);

@@ -2,10 +2,12 @@
 // The tree that xenstored keeps, and who watches it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace tapring::sim {
@@ -45,6 +47,12 @@ class SimStore {
   void unwatch(const std::string& path, const std::string& token, StoreWatcher& watcher);
   void unwatch_all(StoreWatcher& watcher);
 
+  /// Told of each change of a value in the moment it is made; nullopt: there is, or was, none.
+  using Observer =
+      std::function<void(const std::string& path, const std::optional<std::string>& before,
+                         const std::optional<std::string>& after)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
+
   /// Fires the watches of a special path such as @releaseDomain.
   void announce(const std::string& special_path);
 
@@ -61,6 +69,7 @@ class SimStore {
 
   StoreKeys nodes_;
   std::vector<Watch> watches_;
+  Observer observer_;
 };
 
 /// Whether `path` is `directory` or something in it.

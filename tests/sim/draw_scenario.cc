@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/draw_scenario.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <string>
+
+#include "tests/sim/random.h"
+
+namespace tapring::sim {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+using std::chrono_literals::operator""us;
+
+constexpr std::size_t kMostDisks = 4;
+constexpr uint32_t kFirstDevice = 51712;  // xvda
+constexpr uint32_t kDeviceStep = 16;
+constexpr double kHostile = 0.35;
+constexpr double kSharedGuest = 0.3;
+
+class Draw {
+ public:
+  explicit Draw(uint64_t seed) : seed_(seed), random_(~seed) {}
+
+  Scenario scenario();
+
+ private:
+  template <typename T, std::size_t Size>
+  const T& one_of(const std::array<T, Size>& choices) {
+    return choices[random_.below(Size)];
+  }
+  Time time(Time least, Time most) {
+    return Time(
+        random_.between(static_cast<uint64_t>(least.count()), static_cast<uint64_t>(most.count())));
+  }
+
+  DiskPlan disk(std::size_t number, std::size_t& guests);
+  void choose_line(DiskPlan& plan);
+  FrontendOptions frontend(const DiskPlan& plan);
+  void choose_age(FrontendOptions& options);
+  LoadOptions load();
+  ChangeStorage storage();
+  Deed deed(const DiskPlan& plan);
+  Deed quiet_deed(const DiskPlan& plan);
+  Deed rough_deed(const DiskPlan& plan);
+
+  uint64_t seed_;
+  Random random_;
+};
+
+Scenario Draw::scenario() {
+  Scenario scenario{.seed = seed_, .disks = {}, .acts = {}};
+  const std::size_t disks = random_.between(1, kMostDisks);
+  std::size_t guests = 0;
+  for (std::size_t number = 0; number < disks; ++number) {
+    scenario.disks.push_back(disk(number, guests));
+    scenario.acts.push_back({time(0ms, 50ms), number, AttachDisk{}});
+  }
+  const Time horizon = time(500ms, 4s);
+  const uint64_t deeds = random_.between(2, 7 * disks);
+  for (uint64_t i = 0; i < deeds; ++i) {
+    const std::size_t number = random_.below(disks);
+    scenario.acts.push_back({time(0ms, horizon), number, deed(scenario.disks[number])});
+  }
+  std::ranges::stable_sort(scenario.acts, {}, &Act::at);
+  return scenario;
+}
+
+DiskPlan Draw::disk(std::size_t number, std::size_t& guests) {
+  DiskPlan plan;
+  plan.hostile = number > 0 && random_.chance(kHostile);
+  const bool shares = guests > 0 && !plan.hostile && random_.chance(kSharedGuest);
+  plan.guest = shares ? guests - 1 : guests++;
+  plan.device = kFirstDevice + kDeviceStep * static_cast<uint32_t>(number);
+  choose_line(plan);
+  if (random_.chance(0.15)) plan.mode = "r";
+  constexpr std::array<uint64_t, 5> kSizes{32'768, uint64_t{1} << 20U, 5'000'000,
+                                           (uint64_t{4} << 20U) + 1536, uint64_t{8} << 20U};
+  plan.bytes = one_of(kSizes);
+  plan.frontend = frontend(plan);
+  plan.frontend.numbers_single_page = random_.chance(0.1);
+  plan.frontend.one_queue_in_directory = random_.chance(0.1);
+  return plan;
+}
+
+void Draw::choose_line(DiskPlan& plan) {
+  struct Line {
+    const char* kind;
+    const char* format;
+    const char* script;
+  };
+  constexpr std::array<Line, 6> kLines{{
+      {"vbd", "", "/etc/xen/scripts/block"},
+      {"vbd", "raw:", "/etc/xen/scripts/block-tapring"},
+      {"vbd", "aio:", "/etc/xen/scripts/block-tapring"},
+      {"vbd3", "aio:", "/etc/xen/scripts/block-tap"},
+      {"vbd3", "aio:raw:", "/etc/xen/scripts/block-tapring"},
+      {"qdisk", "aio:", ""},
+  }};
+  const Line& line = one_of(kLines);
+  plan.kind = line.kind;
+  plan.format = line.format;
+  plan.script = line.script;
+}
+
+FrontendOptions Draw::frontend(const DiskPlan& plan) {
+  FrontendOptions options;
+  choose_age(options);
+  options.closes_when_asked = !random_.chance(0.15);
+  // libxl lets a guest run when the backend is in state 2, but for a qdisk.
+  options.impatient = plan.kind == "qdisk" && random_.chance(0.3);
+  // What a kernel writes in one way must not be taken for stale by the way of the next one.
+  options.numbers_single_page = plan.frontend.numbers_single_page;
+  options.one_queue_in_directory = plan.frontend.one_queue_in_directory;
+  return options;
+}
+
+void Draw::choose_age(FrontendOptions& options) {
+  constexpr std::array<std::size_t, 5> kIndirect{0, 11, 32, 64, 256};
+  switch (random_.below(6)) {
+    case 0:  // Linux 2.6: one ring, and in its first years no protocol
+      options.protocol = random_.chance(0.5) ? "" : "x86_64-abi";
+      options.indirect_segments = 0;
+      break;
+    case 1:  // Linux 3.11: indirect segments
+      options.indirect_segments = one_of(kIndirect);
+      break;
+    case 2:  // a 32-bit PV guest
+      options.protocol = "x86_32-abi";
+      options.abi = Abi::x86_32;
+      options.queues = static_cast<unsigned>(random_.between(1, 3));
+      options.ring_order = static_cast<unsigned>(random_.below(5));
+      options.indirect_segments = one_of(kIndirect);
+      break;
+    case 3:  // Linux on Arm
+      options.protocol = "arm-abi";
+      options.queues = static_cast<unsigned>(random_.between(1, 4));
+      options.indirect_segments = one_of(kIndirect);
+      break;
+    case 4:  // Windows: several pages, no indirect segments
+      options.ring_order = static_cast<unsigned>(random_.below(4));
+      options.indirect_segments = 0;
+      break;
+    default:  // Linux of today
+      options.queues = static_cast<unsigned>(random_.between(1, 6));
+      options.ring_order = static_cast<unsigned>(random_.below(6));
+      options.indirect_segments = one_of(kIndirect);
+      break;
+  }
+}
+
+LoadOptions Draw::load() {
+  constexpr std::array<uint32_t, 6> kSectors{1, 8, 16, 64, 88, 2048};
+  constexpr std::array<uint64_t, 4> kRegions{16, 200, 1024, 4096};
+  constexpr std::array<double, 4> kWrites{0, 0.2, 0.6, 1};
+  constexpr std::array<double, 4> kFlushes{0, 0.03, 0.1, 0.5};
+  return {.requests = random_.between(5, 80),
+          .depth = static_cast<unsigned>(random_.between(1, 48)),
+          .writes = one_of(kWrites),
+          .flushes = one_of(kFlushes),
+          .barriers = random_.chance(0.3) ? 0.1 : 0,
+          .discards = random_.chance(0.3) ? 0.2 : 0,
+          .most_sectors = one_of(kSectors),
+          .region_sectors = one_of(kRegions)};
+}
+
+ChangeStorage Draw::storage() {
+  ChangeStorage change;
+  change.latency.least = time(1us, 100us);
+  change.latency.most = change.latency.least + time(1us, random_.chance(0.3) ? 50ms : 1ms);
+  if (random_.chance(0.3)) change.error_probability = random_.chance(0.5) ? 0.02 : 0.3;
+  if (random_.chance(0.1)) change.write_error = ENOSPC;
+  if (random_.chance(0.1)) change.sync_error = EIO;
+  return change;
+}
+
+Deed Draw::deed(const DiskPlan& plan) {
+  if (plan.hostile && random_.chance(0.7)) {
+    return Misbehave{static_cast<unsigned>(random_.between(1, 20))};
+  }
+  return random_.chance(0.6) ? quiet_deed(plan) : rough_deed(plan);
+}
+
+Deed Draw::quiet_deed(const DiskPlan& plan) {
+  switch (random_.below(8)) {
+    case 0:
+      return AttachDisk{};
+    case 1:
+      return ReloadDriver{frontend(plan)};
+    case 2:
+      return DetachDisk{};
+    case 3:
+      return random_.chance(0.5) ? Deed(RestartDaemon{}) : Deed(AttachDisk{});
+    default:
+      return RunLoad{load()};
+  }
+}
+
+Deed Draw::rough_deed(const DiskPlan& plan) {
+  switch (random_.below(10)) {
+    case 0:
+      return StartOtherKernel{frontend(plan)};
+    case 1:
+      return ForceDetach{};
+    case 2:
+      return DestroyGuest{};
+    case 3:
+      return PauseGuest{time(1ms, 300ms)};
+    case 4:
+      return HangStorage{time(1ms, random_.chance(0.1) ? 15s : 500ms)};
+    case 5:
+      return HoldOpens{time(1ms, random_.chance(0.1) ? 15s : 500ms)};
+    case 6:
+      return ChangeScript{time(1ms, random_.chance(0.1) ? 45s : 300ms),
+                          random_.chance(0.8)   ? "connected"
+                          : random_.chance(0.5) ? "error"
+                                                : ""};
+    case 7:
+      return storage();
+    default:
+      return AttachDisk{};
+  }
+}
+
+}  // namespace
+
+Scenario draw_scenario(uint64_t seed) {
+  return Draw(seed).scenario();
+}
+
+}  // namespace tapring::sim

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/exploration.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace tapring::sim {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+
+using Progress = SimToolstack::Progress;
+
+constexpr Time kPatience = 30s;
+
+}  // namespace
+
+Exploration::Exploration(Scenario scenario, Log log)
+    : scenario_(std::move(scenario)),
+      log_(std::move(log)),
+      host_(scenario_.seed),
+      witness_(host_),
+      misbehaviour_(host_) {
+  if (log_) witness_.report_to([this](const std::string& line) { this->log(line); });
+  for (const DiskPlan& plan : scenario_.disks) {
+    const std::size_t number = disks_.size();
+    if (log_) log_(fmt::format("disk {}: {}", number, describe(plan)));
+    disks_.push_back(std::make_unique<ExploredDisk>(host_, plan, number));
+  }
+}
+
+std::vector<std::string> Exploration::run() {
+  try {
+    for (const Act& act : scenario_.acts) {
+      if (act.at > host_.world().now()) host_.world().run_for(act.at - host_.world().now());
+      if (!sound()) return faults_;
+      play(act);
+    }
+    host_.world().run_for(50ms);
+    log("the end begins");
+    mend_storage();
+    destroy_hostile_guests();
+    finish_requests();
+    if (sound()) detach_all();
+    for (const auto& disk : disks_) {
+      if (sound() && !disk->hostile()) live_once_more(*disk);
+    }
+    sound();
+  } catch (const std::exception& error) {
+    faults_.push_back(error.what());
+  }
+  return faults_;
+}
+
+void Exploration::play(const Act& act) {
+  log(describe(act));
+  std::visit([&](const auto& deed) { perform(*disks_[act.disk], deed); }, act.deed);
+}
+
+void Exploration::perform(ExploredDisk& disk, const AttachDisk& /*deed*/) {
+  if (!disk.present()) attach(disk);
+}
+
+void Exploration::perform(ExploredDisk& disk, const RunLoad& deed) {
+  disk.run(deed.options);
+}
+
+void Exploration::perform(ExploredDisk& disk, const ReloadDriver& deed) {
+  if (!disk.connected()) return;
+  disk.frontend()->become(deed.next);
+  disk.frontend()->close();
+  disk.frontend()->reload();
+}
+
+void Exploration::perform(ExploredDisk& disk, const StartOtherKernel& deed) {
+  if (disk.connected()) disk.frontend()->kexec(deed.next);
+}
+
+void Exploration::perform(ExploredDisk& disk, const DetachDisk& /*deed*/) {
+  if (disk.present()) host_.toolstack().detach(disk.line().name);
+}
+
+void Exploration::perform(ExploredDisk& disk, const ForceDetach& /*deed*/) {
+  if (disk.present()) host_.toolstack().force_detach(disk.line().name);
+}
+
+void Exploration::perform(ExploredDisk& disk, const DestroyGuest& /*deed*/) {
+  const auto guest = guests_.find(disk.plan().guest);
+  if (guest == guests_.end()) return;
+  for (const auto& other : disks_) {
+    if (other->plan().guest == guest->first && other->frontend() != nullptr) {
+      other->frontend()->die();
+    }
+  }
+  host_.toolstack().destroy(guest->second);
+  guests_.erase(guest);
+}
+
+void Exploration::perform(ExploredDisk& disk, const PauseGuest& deed) {
+  if (!disk.connected()) return;
+  SimFrontend& frontend = *disk.frontend();
+  frontend.pause();
+  host_.world().after(deed.time, [&frontend] { frontend.resume(); });
+}
+
+void Exploration::perform(ExploredDisk& /*disk*/, const RestartDaemon& /*deed*/) {
+  host_.restart();
+}
+
+void Exploration::perform(ExploredDisk& disk, const ChangeStorage& deed) {
+  FileBehaviour& behaviour = host_.storage().behaviour(disk.image());
+  behaviour.latency = deed.latency;
+  behaviour.error_probability = deed.error_probability;
+  behaviour.fault = [deed](const FileOperation& operation) {
+    switch (operation.kind) {
+      case FileOperation::Kind::write:
+        return system_error_code(deed.write_error);
+      case FileOperation::Kind::sync:
+        return system_error_code(deed.sync_error);
+      default:
+        return Error{};
+    }
+  };
+  if (deed.error_probability > 0 || deed.write_error != 0 || deed.sync_error != 0) disk.spoil();
+}
+
+void Exploration::perform(ExploredDisk& disk, const HangStorage& deed) {
+  disk.excuse_delay();
+  host_.storage().hang(disk.image());
+  host_.world().after(
+      deed.time, [&storage = host_.storage(), image = disk.image()] { storage.release(image); });
+}
+
+void Exploration::perform(ExploredDisk& /*disk*/, const HoldOpens& deed) {
+  for (const auto& disk : disks_) disk->excuse_delay();
+  host_.background().hold();
+  host_.world().after(deed.time, [&background = host_.background()] {
+    background.stop_holding();
+    background.release();
+  });
+}
+
+void Exploration::perform(ExploredDisk& /*disk*/, const ChangeScript& deed) {
+  host_.toolstack().script_takes(deed.takes);
+  host_.toolstack().script_writes(deed.writes);
+}
+
+void Exploration::perform(ExploredDisk& disk, const Misbehave& deed) {
+  if (disk.hostile() && disk.frontend() != nullptr) misbehaviour_.of(*disk.frontend(), deed.times);
+}
+
+DomainId Exploration::guest_of(const ExploredDisk& disk) {
+  const auto [guest, is_new] = guests_.try_emplace(disk.plan().guest);
+  if (is_new) guest->second = ++domains_;
+  return guest->second;
+}
+
+void Exploration::attach(ExploredDisk& disk) {
+  disk.attach(guest_of(disk));
+  witness_.expect_of(disk.line(), [this, &disk] { return closed(disk); });
+}
+
+std::string Exploration::closed(ExploredDisk& disk) {
+  // An open that hangs cannot be taken back, and a hostile guest may forget what it granted.
+  if (disk.hostile() || !host_.background().idle()) return {};
+  const std::string held = disk.held();
+  if (held.empty()) disk.model().settle();
+  return held;
+}
+
+void Exploration::mend_storage() {
+  host_.toolstack().script_takes(100ms);
+  host_.toolstack().script_writes("connected");
+  host_.background().stop_holding();
+  host_.background().release();
+  for (const auto& disk : disks_) {
+    host_.storage().behaviour(disk->image()) = {};
+    host_.storage().release(disk->image());
+  }
+}
+
+void Exploration::destroy_hostile_guests() {
+  for (const auto& disk : disks_) {
+    if (disk->hostile()) perform(*disk, DestroyGuest{});
+  }
+}
+
+void Exploration::finish_requests() {
+  const auto busy = [](const auto& disk) { return !disk->hostile() && disk->busy(); };
+  expect(host_.run_until([&] { return std::ranges::none_of(disks_, busy); }, kPatience),
+         "requests are not answered");
+}
+
+void Exploration::detach_all() {
+  for (const auto& disk : disks_) {
+    if (disk->hostile() || !disk->present()) continue;
+    if (disk->progress() == Progress::detach_refused) disk->frontend()->close();
+    FrontendOptions willing = disk->frontend()->options();
+    willing.closes_when_asked = true;
+    disk->frontend()->become(willing);
+    host_.toolstack().detach(disk->line().name);
+  }
+  const auto present = [](const auto& disk) { return disk->present(); };
+  host_.run_until([&] { return std::ranges::none_of(disks_, present); }, kPatience);
+  for (const auto& disk : disks_) {
+    expect(
+        !disk->present(),
+        fmt::format("{} is not detached: state {}, daemon says '{}' {}",
+                    backend_directory(disk->line()), host_.backend_state(disk->line()),
+                    host_.report(disk->line().name).state, host_.report(disk->line().name).reason));
+  }
+  host_.world().run_for(1s);
+  expect(host_.held().empty(), "held after the last detach: " + host_.held());
+}
+
+void Exploration::live_once_more(ExploredDisk& disk) {
+  disk.trust();
+  attach(disk);
+  const auto directory = backend_directory(disk.line());
+  if (!host_.run_until([&] { return disk.connected(); }, kPatience)) {
+    return expect(false, fmt::format("{} does not connect: state {}, {}", directory,
+                                     host_.backend_state(disk.line()),
+                                     host_.report(disk.line().name).reason));
+  }
+  read_all(disk);
+  disk.run({.requests = 40, .depth = 8, .most_sectors = 32});
+  expect(host_.run_until([&] { return !disk.busy(); }, kPatience),
+         directory + " does not answer in its last life");
+  host_.toolstack().detach(disk.line().name);
+  if (!disk.frontend()->options().closes_when_asked) disk.frontend()->close();
+  expect(host_.run_until([&] { return !disk.present(); }, kPatience),
+         directory + " is not detached after its last life");
+  host_.world().run_for(1s);
+  expect(host_.held().empty(), "held after the last life: " + host_.held());
+}
+
+/// Whatever was written in all lives of the disk must be there.
+void Exploration::read_all(ExploredDisk& disk) {
+  constexpr uint64_t kPiece = 8;
+  uint64_t next = 0;
+  for (const uint64_t sector : disk.model().written()) {
+    if (sector < next) continue;
+    next = std::min(sector + kPiece, disk.frontend()->sectors());
+    disk.frontend()->read(sector, static_cast<uint32_t>(next - sector));
+  }
+}
+
+bool Exploration::sound() {
+  for (const auto& disk : disks_) {
+    for (std::string& fault : disk->faults()) faults_.push_back(std::move(fault));
+  }
+  faults_.insert(faults_.end(), witness_.faults().begin(), witness_.faults().end());
+  return faults_.empty();
+}
+
+void Exploration::expect(bool holds, const std::string& what) {
+  if (!holds) faults_.push_back(what);
+}
+
+void Exploration::log(const std::string& line) {
+  if (log_) {
+    log_(fmt::format("{:12.6f} s  {}", static_cast<double>(host_.world().now().count()) / 1e9,
+                     line));
+  }
+}
+
+}  // namespace tapring::sim

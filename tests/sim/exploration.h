@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/sim/explored_disk.h"
+#include "tests/sim/host.h"
+#include "tests/sim/misbehaviour.h"
+#include "tests/sim/scenario.h"
+#include "tests/sim/state_witness.h"
+
+namespace tapring::sim {
+
+/// Plays a scenario to its end, and then to a good end: storage is mended, hostile guests are
+/// destroyed, and every other disk must go through one more life without a fault.
+class Exploration {
+ public:
+  using Log = std::function<void(const std::string&)>;
+
+  explicit Exploration(Scenario scenario, Log log = {});
+
+  /// What went wrong; empty if nothing did.
+  std::vector<std::string> run();
+
+ private:
+  void play(const Act& act);
+  void perform(ExploredDisk& disk, const AttachDisk& deed);
+  void perform(ExploredDisk& disk, const RunLoad& deed);
+  void perform(ExploredDisk& disk, const ReloadDriver& deed);
+  void perform(ExploredDisk& disk, const StartOtherKernel& deed);
+  void perform(ExploredDisk& disk, const DetachDisk& deed);
+  void perform(ExploredDisk& disk, const ForceDetach& deed);
+  void perform(ExploredDisk& disk, const DestroyGuest& deed);
+  void perform(ExploredDisk& disk, const PauseGuest& deed);
+  void perform(ExploredDisk& disk, const RestartDaemon& deed);
+  void perform(ExploredDisk& disk, const ChangeStorage& deed);
+  void perform(ExploredDisk& disk, const HangStorage& deed);
+  void perform(ExploredDisk& disk, const HoldOpens& deed);
+  void perform(ExploredDisk& disk, const ChangeScript& deed);
+  void perform(ExploredDisk& disk, const Misbehave& deed);
+
+  DomainId guest_of(const ExploredDisk& disk);
+  void attach(ExploredDisk& disk);
+  std::string closed(ExploredDisk& disk);
+  void mend_storage();
+  void destroy_hostile_guests();
+  void finish_requests();
+  void detach_all();
+  void live_once_more(ExploredDisk& disk);
+  void read_all(ExploredDisk& disk);
+  bool sound();
+  void expect(bool holds, const std::string& what);
+  void log(const std::string& line);
+
+  Scenario scenario_;
+  Log log_;
+  Host host_;
+  StateWitness witness_;
+  Misbehaviour misbehaviour_;
+  std::vector<std::unique_ptr<ExploredDisk>> disks_;
+  std::map<std::size_t, DomainId> guests_;  ///< the domain that a guest of the scenario is
+  DomainId domains_ = 0;
+  std::vector<std::string> faults_;
+};
+
+}  // namespace tapring::sim

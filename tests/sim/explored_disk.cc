@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/explored_disk.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace tapring::sim {
+
+ExploredDisk::ExploredDisk(Host& host, const DiskPlan& plan, std::size_t number)
+    : host_(host),
+      plan_(plan),
+      number_(number),
+      image_(host.make_image("disk" + std::to_string(number), plan.bytes)) {
+  line_.name.device = plan.device;
+  line_.vdev = std::string("xvd") + static_cast<char>('a' + number);
+  line_.kind = plan.kind;
+  line_.params = plan.format + image_;
+  line_.mode = plan.mode;
+  line_.script = plan.script;
+}
+
+bool ExploredDisk::present() const {
+  return attached_once_ && progress() != SimToolstack::Progress::gone;
+}
+
+SimToolstack::Progress ExploredDisk::progress() const {
+  return host_.toolstack().progress(line_.name);
+}
+
+void ExploredDisk::attach(DomainId guest) {
+  line_.name.domain = guest;
+  attached_once_ = true;
+  frontend_ = &host_.attach(line_, plan_.frontend);
+  if (std::ranges::find(all_frontends_, frontend_) == all_frontends_.end()) {
+    all_frontends_.push_back(frontend_);
+  }
+}
+
+void ExploredDisk::trust() noexcept {
+  spoiled_ = false;
+  delayed_ = false;
+  std::ranges::move(loads_, std::back_inserter(past_loads_));
+  loads_.clear();
+}
+
+void ExploredDisk::run(const LoadOptions& options) {
+  if (!connected()) return;
+  loads_.push_back(std::make_unique<SimLoad>(host_.world(), *frontend_, options));
+}
+
+std::string ExploredDisk::held() const {
+  std::string held;
+  if (Host::descriptors(image_) > 0) held += "the image is open; ";
+  for (const SimFrontend* frontend : all_frontends_) {
+    if (frontend->held()) held += "a ring is mapped or its port bound; ";
+  }
+  return held;
+}
+
+std::vector<std::string> ExploredDisk::faults() {
+  std::vector<std::string> faults;
+  if (std::filesystem::file_size(image_) != plan_.bytes)
+    faults.push_back("the image's size changed");
+  if (hostile()) return faults;
+  for (const SimFrontend* frontend : all_frontends_) {
+    for (const std::string& violation : frontend->violations()) faults.push_back(violation);
+  }
+  for (const auto& load : loads_) judge(*load, faults);
+  for (std::string& fault : faults) fault = "disk " + std::to_string(number_) + ": " + fault;
+  return faults;
+}
+
+void ExploredDisk::judge(const SimLoad& load, std::vector<std::string>& faults) const {
+  constexpr Time kPatience = std::chrono::seconds(5);
+  if (spoiled_) return;
+  if (load.failed() > 0) {
+    faults.push_back(std::to_string(load.failed()) + " requests failed on sound storage");
+  }
+  if (load.slowest() > kPatience && !delayed_) {
+    faults.push_back("a request took " + std::to_string(load.slowest().count() / 1'000'000) +
+                     " ms on sound storage");
+  }
+}
+
+}  // namespace tapring::sim

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// One disk of a scenario while it is played: its line, its guest's driver, its loads, and what may
+// be expected of it.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/sim/host.h"
+#include "tests/sim/load.h"
+#include "tests/sim/scenario.h"
+
+namespace tapring::sim {
+
+class ExploredDisk {
+ public:
+  ExploredDisk(Host& host, const DiskPlan& plan, std::size_t number);
+  ExploredDisk(const ExploredDisk&) = delete;
+  ExploredDisk& operator=(const ExploredDisk&) = delete;
+
+  const DiskPlan& plan() const noexcept { return plan_; }
+  const DiskLine& line() const noexcept { return line_; }
+  const std::string& image() const noexcept { return image_; }
+  bool hostile() const noexcept { return plan_.hostile; }
+
+  /// nullptr before the first attach().
+  SimFrontend* frontend() const noexcept { return frontend_; }
+  bool connected() const noexcept { return frontend_ != nullptr && frontend_->connected(); }
+
+  /// The toolstack has something of it.
+  bool present() const;
+  SimToolstack::Progress progress() const;
+
+  void attach(DomainId guest);
+  void run(const LoadOptions& options);
+
+  /// Its storage fails: requests may fail.
+  void spoil() noexcept { spoiled_ = true; }
+
+  /// Something that holds requests up was done.
+  void excuse_delay() noexcept { delayed_ = true; }
+
+  /// Everything it needs is sound from now on. Forgets what was.
+  void trust() noexcept;
+
+  /// Requests of its loads, all lives together, that a ring took and did not answer.
+  bool busy() const noexcept { return connected() && frontend_->in_flight() > 0; }
+
+  /// What the daemon or anybody still holds of the image and the rings.
+  std::string held() const;
+
+  /// Everything that is wrong so far.
+  std::vector<std::string> faults();
+
+  DiskModel& model() { return host_.model(line_.params); }
+
+ private:
+  void judge(const SimLoad& load, std::vector<std::string>& faults) const;
+
+  Host& host_;
+  DiskPlan plan_;
+  std::size_t number_;
+  std::string image_;
+  DiskLine line_;
+  SimFrontend* frontend_ = nullptr;
+  std::vector<SimFrontend*> all_frontends_;
+  bool attached_once_ = false;
+  bool spoiled_ = false;
+  bool delayed_ = false;
+  std::vector<std::unique_ptr<SimLoad>> loads_;
+  std::vector<std::unique_ptr<SimLoad>> past_loads_;  ///< before trust()
+};
+
+}  // namespace tapring::sim

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/scenario.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+namespace tapring::sim {
+namespace {
+
+std::string in_milliseconds(Time time) {
+  return fmt::format("{:.3f} ms", static_cast<double>(time.count()) / 1e6);
+}
+
+struct InWords {
+  std::string operator()(const AttachDisk& /*deed*/) const { return "attach"; }
+  std::string operator()(const RunLoad& deed) const {
+    const LoadOptions& load = deed.options;
+    return fmt::format(
+        "load: {} requests, {} at a time, {:.0f} % writes, {:.0f} % flushes, {:.0f} % "
+        "barriers, {:.0f} % discards, up to {} sectors of the first {}",
+        load.requests, load.depth, load.writes * 100, load.flushes * 100, load.barriers * 100,
+        load.discards * 100, load.most_sectors, load.region_sectors);
+  }
+  std::string operator()(const ReloadDriver& deed) const {
+    return "driver closes and comes again: " + describe(deed.next);
+  }
+  std::string operator()(const StartOtherKernel& deed) const {
+    return "kexec: " + describe(deed.next);
+  }
+  std::string operator()(const DetachDisk& /*deed*/) const { return "detach"; }
+  std::string operator()(const ForceDetach& /*deed*/) const { return "detach by force"; }
+  std::string operator()(const DestroyGuest& /*deed*/) const { return "the guest is destroyed"; }
+  std::string operator()(const PauseGuest& deed) const {
+    return "the guest pauses for " + in_milliseconds(deed.time);
+  }
+  std::string operator()(const RestartDaemon& /*deed*/) const { return "tapringd restarts"; }
+  std::string operator()(const ChangeStorage& deed) const {
+    return fmt::format("storage: {} to {}, errors {:.1f} %, writes: {}, syncs: {}",
+                       in_milliseconds(deed.latency.least), in_milliseconds(deed.latency.most),
+                       deed.error_probability * 100, std::strerror(deed.write_error),
+                       std::strerror(deed.sync_error));
+  }
+  std::string operator()(const HangStorage& deed) const {
+    return "storage hangs for " + in_milliseconds(deed.time);
+  }
+  std::string operator()(const HoldOpens& deed) const {
+    return "opening images hangs for " + in_milliseconds(deed.time);
+  }
+  std::string operator()(const ChangeScript& deed) const {
+    return fmt::format("hotplug scripts take {} and write '{}'", in_milliseconds(deed.takes),
+                       deed.writes);
+  }
+  std::string operator()(const Misbehave& deed) const {
+    return fmt::format("the guest misbehaves {} times", deed.times);
+  }
+};
+
+}  // namespace
+
+std::string describe(const FrontendOptions& options) {
+  return fmt::format("{}, {} queues of {} pages, {} indirect segments{}{}{}{}",
+                     options.protocol.empty() ? "no protocol" : options.protocol, options.queues,
+                     1U << options.ring_order, options.indirect_segments,
+                     options.closes_when_asked ? "" : ", mounted",
+                     options.numbers_single_page ? ", ring-ref0" : "",
+                     options.one_queue_in_directory ? ", queue-0" : "",
+                     options.impatient ? ", impatient" : "");
+}
+
+std::string describe(const DiskPlan& plan) {
+  return fmt::format("{} {}PATH, mode {}, {} bytes, script '{}', guest {}, device {}, {}{}",
+                     plan.kind, plan.format, plan.mode, plan.bytes, plan.script, plan.guest,
+                     plan.device, describe(plan.frontend), plan.hostile ? ", hostile" : "");
+}
+
+std::string describe(const Act& act) {
+  return fmt::format("disk {}: {}", act.disk, std::visit(InWords(), act.deed));
+}
+
+}  // namespace tapring::sim

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// What may happen to the disks of one simulated host, as data: drawn by draw_scenario, played by
+// Exploration.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "tests/sim/frontend.h"
+#include "tests/sim/load.h"
+#include "tests/sim/world.h"
+
+namespace tapring::sim {
+
+/// One image, and the guest that it is for.
+struct DiskPlan {
+  std::string kind = "vbd";
+  std::string format;  ///< what stands before the path: "", "aio:", "raw:"
+  std::string script;
+  std::string mode = "w";
+  uint64_t bytes = uint64_t{1} << 20U;
+  std::size_t guest = 0;  ///< its number in the scenario
+  uint32_t device = 51712;
+  FrontendOptions frontend;
+  bool hostile = false;
+};
+
+// What may happen to a disk. Where its circumstances do not allow it, nothing happens.
+
+struct AttachDisk {};
+struct RunLoad {
+  LoadOptions options;
+};
+struct ReloadDriver {
+  FrontendOptions next;
+};
+struct StartOtherKernel {
+  FrontendOptions next;
+};
+struct DetachDisk {};
+struct ForceDetach {};
+struct DestroyGuest {};
+struct PauseGuest {
+  Time time;
+};
+struct RestartDaemon {};
+struct ChangeStorage {
+  Latency latency;
+  double error_probability = 0;
+  int write_error = 0;  ///< an errno that every write ends with; 0: none
+  int sync_error = 0;
+};
+struct HangStorage {
+  Time time;
+};
+struct HoldOpens {
+  Time time;
+};
+struct ChangeScript {
+  Time takes;
+  std::string writes;
+};
+struct Misbehave {
+  unsigned times = 1;
+};
+
+using Deed = std::variant<AttachDisk, RunLoad, ReloadDriver, StartOtherKernel, DetachDisk,
+                          ForceDetach, DestroyGuest, PauseGuest, RestartDaemon, ChangeStorage,
+                          HangStorage, HoldOpens, ChangeScript, Misbehave>;
+
+struct Act {
+  Time at;
+  std::size_t disk;  ///< its number in the scenario
+  Deed deed;
+};
+
+struct Scenario {
+  uint64_t seed = 0;
+  std::vector<DiskPlan> disks;
+  std::vector<Act> acts;  ///< in order of time
+};
+
+std::string describe(const DiskPlan& plan);
+std::string describe(const FrontendOptions& options);
+std::string describe(const Act& act);
+
+}  // namespace tapring::sim

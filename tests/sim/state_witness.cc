@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/state_witness.h"
+
+#include <charconv>
+#include <optional>
+#include <set>
+#include <utility>
+
+namespace tapring::sim {
+namespace {
+
+/// 0: there is no such key.
+unsigned state_of(const std::optional<std::string>& value) {
+  unsigned state = 0;
+  if (value) std::from_chars(value->data(), value->data() + value->size(), state);
+  return state;
+}
+
+/// By the daemon or by the toolstack, which makes nodes, asks for 5 at any time and removes them.
+bool is_legal(unsigned before, unsigned after) {
+  static const std::set<std::pair<unsigned, unsigned>> kSteps{
+      {1, 2}, {1, 5}, {1, 6}, {2, 4}, {2, 5}, {2, 6}, {4, 5}, {4, 6}, {5, 6}, {6, 2}, {6, 5}};
+  return before == after || before == 0 || after == 0 || after == 1 ||
+         kSteps.contains({before, after});
+}
+
+}  // namespace
+
+StateWitness::StateWitness(Host& host) : host_(host) {
+  host_.store().observe([this](const std::string& path, const auto& before, const auto& after) {
+    if (path.ends_with("/state")) changed(path, state_of(before), state_of(after));
+  });
+}
+
+void StateWitness::expect_of(const DiskLine& line, std::function<std::string()> closed) {
+  disks_[backend_directory(line) + "/state"] = {line, std::move(closed)};
+}
+
+void StateWitness::changed(const std::string& path, unsigned before, unsigned after) {
+  if (log_) log_(path + ": " + std::to_string(before) + " -> " + std::to_string(after));
+  const auto found = disks_.find(path);
+  if (found == disks_.end()) return;
+  const auto fault = [&](const std::string& what) {
+    faults_.push_back(path + " became " + std::to_string(after) + ", " + what);
+  };
+  const Disk& disk = found->second;
+  if (!is_legal(before, after)) fault("but was " + std::to_string(before));
+  if (after == 4 && before != 4 && !disk.line.script.empty() &&
+      host_.store().read(backend_directory(disk.line) + "/hotplug-status") != "connected") {
+    fault("but the hotplug script is not done");
+  }
+  if (after != 6 || before == 6) return;
+  const std::string held = disk.closed();
+  if (!held.empty()) fault("but is held: " + held);
+}
+
+}  // namespace tapring::sim

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/sim/host.h"
+
+namespace tapring::sim {
+
+/// Sees every change of a backend's state in the moment it is made, and what must hold then.
+class StateWitness {
+ public:
+  explicit StateWitness(Host& host);
+  StateWitness(const StateWitness&) = delete;
+  StateWitness& operator=(const StateWitness&) = delete;
+  ~StateWitness() { host_.store().observe({}); }
+
+  /// `closed` is asked when the disk's state becomes 6: what is still held of it, in words.
+  void expect_of(const DiskLine& line, std::function<std::string()> closed);
+
+  /// Told of each change, for the log of a run.
+  void report_to(std::function<void(const std::string&)> log) { log_ = std::move(log); }
+
+  const std::vector<std::string>& faults() const noexcept { return faults_; }
+
+ private:
+  struct Disk {
+    DiskLine line;
+    std::function<std::string()> closed;
+  };
+
+  void changed(const std::string& path, unsigned before, unsigned after);
+
+  Host& host_;
+  std::map<std::string, Disk> disks_;  ///< by the path of their state
+  std::function<void(const std::string&)> log_;
+  std::vector<std::string> faults_;
+};
+
+}  // namespace tapring::sim
