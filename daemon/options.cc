@@ -104,7 +104,7 @@ void read_file(const std::filesystem::path& file, Options& options, Problems& pr
     read_table(toml::parse(*contents), file.string(), options, problems);
   } catch (const toml::parse_error& error) {
     problems.push_back(fmt::format("{}:{}: is not TOML: {}", file.string(),
-                                   error.source().begin.line, error.description()));
+                                   error.source().begin.line, printable(error.description())));
   }
 }
 

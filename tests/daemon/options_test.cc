@@ -123,6 +123,12 @@ TEST_F(OptionsTest, WhatIsNotTomlIsRefusedWithItsLine) {
   EXPECT_THAT(err(), HasSubstr("tapringd.toml:2: is not TOML: "));
 }
 
+TEST_F(OptionsTest, WhatTheTomlParserQuotesReachesNoTerminalAsItIs) {
+  EXPECT_EQ(parse_config("workers =i\t[]\n"), std::unexpected(2));
+  EXPECT_THAT(err(), HasSubstr("is not TOML: "));
+  EXPECT_THAT(err(), testing::Not(HasSubstr("\t")));
+}
+
 TEST_F(OptionsTest, ValuesOutOfTheirBoundsAreRefused) {
   for (const char* text :
        {"kinds = ['vbd', 'vbd']", "kinds = ['tap']", "kinds = 'vbd'", "kinds = [1]",
