@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An image file of any bytes, opened by each driver; what opens is read, written and flushed.
+// An image file of any bytes, opened by each driver; what opens is read, written, flushed and given
+// back.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <algorithm>
@@ -27,19 +28,23 @@ constexpr uint64_t kSector = 512;
 constexpr std::size_t kActions = 6;
 constexpr std::size_t kMostSectors = 128;
 
-tapring::Detached act(Image& image, uint64_t size_bytes, bool read_only, FuzzedDataProvider& input,
+tapring::Detached act(Image& image, const tapring::Geometry& geometry, FuzzedDataProvider& input,
                       bool& done) {
-  bool writable = !read_only;
+  const uint64_t size_bytes = geometry.size_bytes;
+  const bool may_discard = geometry.discard_granularity > 0;
+  bool writable = !geometry.read_only;
   for (std::size_t i = 0; i < kActions && input.remaining_bytes() > 0; ++i) {
     const auto sector = input.ConsumeIntegralInRange<uint64_t>(0, size_bytes / kSector - 1);
     const uint64_t most = std::min<uint64_t>(size_bytes / kSector - sector, kMostSectors);
     const auto sectors = input.ConsumeIntegralInRange<uint64_t>(1, most);
     std::vector<std::byte> data(sectors * kSector, std::byte{0xA5});
     const iovec whole{data.data(), data.size()};
-    const auto choice = input.ConsumeIntegralInRange<unsigned>(0, 3);
+    const auto choice = input.ConsumeIntegralInRange<unsigned>(0, 4);
     if (choice == 3) {
       const Error error = co_await image.flush();
       if (error) writable = false;
+    } else if (choice == 4 && writable && may_discard) {
+      co_await image.discard(sector * kSector, sectors * kSector);
     } else if (choice == 2 && writable) {
       co_await image.write(sector * kSector, {&whole, 1});
     } else {
@@ -61,7 +66,7 @@ void serve(std::unique_ptr<OpenImage> open, FuzzedDataProvider& input) {
   bool done = false;
   loop.post([&] {
     image = open->serve_on(loop);
-    act(*image, geometry.size_bytes, geometry.read_only, input, done);
+    act(*image, geometry, input, done);
   });
   [[maybe_unused]] const bool ended = world.run_until([&] { return done; });
   assert(ended);

@@ -27,6 +27,11 @@ class MemoryFile {
 
   std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_.get()); }
 
+  void resize(std::size_t bytes) {
+    [[maybe_unused]] const int resized = ::ftruncate(descriptor_.get(), static_cast<off_t>(bytes));
+    assert(resized == 0);
+  }
+
   std::vector<std::byte> contents() const {
     struct stat status{};
     [[maybe_unused]] const int described = ::fstat(descriptor_.get(), &status);

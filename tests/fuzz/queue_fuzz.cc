@@ -47,6 +47,7 @@ constexpr DomainId kGuest = 1;
 constexpr DomainId kOther = 2;
 constexpr std::size_t kGuestPages = 64;
 constexpr std::size_t kImageBytes = 65536;
+constexpr std::size_t kMostImageBytes = 4 * kImageBytes;
 constexpr std::size_t kActions = 200;
 constexpr std::chrono::seconds kPatience(60);
 
@@ -114,7 +115,10 @@ class World {
       in_its_right_mind_ = false;
     }
     read_only_ = input_.ConsumeBool();
+    if (input_.ConsumeBool()) storage_.behaviour(file_.path()).block_bytes = 4096;
     auto image = tapring::find_format("raw")->open({.path = file_.path(), .read_only = read_only_});
+    options.geometry = image->geometry();
+    if (read_only_) options.geometry.discard_granularity = 0;
     loop_.post([this, &image, &options] {
       disk_ = std::make_shared<Disk>(worker_, std::move(image), options, stats_);
     });
@@ -123,7 +127,7 @@ class World {
   }
 
   void act() {
-    switch (input_.ConsumeIntegralInRange<unsigned>(0, 9)) {
+    switch (input_.ConsumeIntegralInRange<unsigned>(0, 10)) {
       case 0:
         put_bytes();
         break;
@@ -153,6 +157,9 @@ class World {
         break;
       case 9:
         storage_.hang(file_.path());
+        break;
+      case 10:
+        grow();
         break;
     }
     read_responses();
@@ -243,6 +250,12 @@ class World {
     refs_.erase(refs_.begin() + static_cast<std::ptrdiff_t>(index));
   }
 
+  void grow() {
+    if (image_bytes_ < kMostImageBytes) image_bytes_ += tapring::kSectorBytes;
+    file_.resize(image_bytes_);
+    loop_.post([disk = disk_] { disk->measure([](const tapring::Result<uint64_t>&) {}); });
+  }
+
   /// Until everything that was pushed is answered.
   void settle() {
     storage_.release(file_.path());
@@ -283,7 +296,7 @@ class World {
     assert(std::ranges::all_of(forbidden_, is_zero));
     assert(std::ranges::all_of(other_.memory(0, 1), is_zero));
     const std::vector<std::byte> image = file_.contents();
-    assert(image.size() == kImageBytes);
+    assert(image.size() == image_bytes_);
     assert(!read_only_ || std::ranges::all_of(image, is_zero));
   }
 
@@ -312,6 +325,7 @@ class World {
   std::optional<tapring::sim::EventEnd> twin_;
   tapring::QueueSetup setup_;
   bool read_only_ = false;
+  std::size_t image_bytes_ = kImageBytes;
   std::shared_ptr<tapring::DiskStats> stats_ = std::make_shared<tapring::DiskStats>();
   std::shared_ptr<Disk> disk_;
 

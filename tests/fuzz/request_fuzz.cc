@@ -46,10 +46,18 @@ void check_decoded(const Request& request, const Entry& entry) {
   }
   assert(request.operation == entry.request.operation);
   assert(request.id == entry.request.id && request.sector == entry.request.sector_number);
-  if (request.operation == tapring::sim::kGuestDiscard) return;
+  if (request.operation == tapring::sim::kGuestDiscard) {
+    assert(request.discard_sectors == entry.discard.nr_sectors);
+    return;
+  }
   assert(request.segment_count == entry.request.nr_segments);
   const std::size_t present = std::min<std::size_t>(request.segment_count, 11);
   for (std::size_t i = 0; i < present; ++i) assert(same(request.segments[i], entry.request.seg[i]));
+}
+
+bool fits(uint64_t sector, uint64_t sectors, uint64_t capacity) {
+  __extension__ using Wide = unsigned __int128;
+  return Wide{sector} + sectors <= capacity;
 }
 
 /// Whether these segments are pages' parts that fit between `sector` and the end of the disk, by
@@ -61,17 +69,22 @@ std::optional<uint32_t> sectors_on_disk(std::span<const Segment> segments, uint6
     if (segment.first_sector > segment.last_sector || segment.last_sector > 7) return std::nullopt;
     total += static_cast<uint32_t>(segment.last_sector - segment.first_sector) + 1;
   }
-  __extension__ using Wide = unsigned __int128;
-  if (Wide{sector} + total > capacity) return std::nullopt;
+  if (!fits(sector, total, capacity)) return std::nullopt;
   return total;
 }
 
 void check_accepted(const Request& request, const RequestLimits& limits,
                     std::span<const std::byte> page) {
-  if (request.operation == tapring::sim::kGuestDiscard) return;
+  if (request.operation == tapring::sim::kGuestDiscard) {
+    assert(limits.discards && !limits.read_only && !request.indirect);
+    assert(request.discard_sectors > 0);
+    assert(fits(request.sector, request.discard_sectors, limits.sectors));
+    return;
+  }
   const bool reads = request.operation == tapring::sim::kGuestRead;
   assert(reads || !limits.read_only || request.segment_count == 0);
-  assert(request.segment_count > 0 || request.operation == tapring::sim::kGuestFlush);
+  assert(request.segment_count > 0 || request.operation == tapring::sim::kGuestFlush ||
+         request.operation == tapring::sim::kGuestBarrier);
   std::array<Segment, tapring::kIndirectSegments> memory{};
   assert(request.segment_count <= (request.indirect ? memory.size() : request.segments.size()));
   const auto segments = std::span(memory).first(request.segment_count);
@@ -105,6 +118,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   RequestLimits limits{};
   limits.sectors = flags & 2U ? take<uint64_t>(input) : 2048;
   limits.read_only = (flags & 4U) != 0;
+  limits.discards = (flags & 8U) != 0;
   if (flags & 1U) {
     check_entry<tapring::sim::Guest32>(tapring::Abi::x86_32, input, limits);
   } else {
