@@ -229,75 +229,6 @@ void Device::begin(const VbdState& now) {
   if (node_.offer(now.backend, context_.offer)) open_image();
 }
 
-void Device::open_image() {
-  if (image_stage_ != ImageStage::none) return;
-  image_stage_ = ImageStage::opening;
-  run_aside([self = shared_from_this(), &control = context_.control,
-             &policy = context_.open_policy, attempt = ++open_attempt_, spec = disk_spec_,
-             mode = spec_.mode]() mutable {
-    std::unique_ptr<OpenImage> image;
-    std::string error;
-    try {
-      image = open_disk(spec, mode, policy);
-    } catch (const std::exception& failure) {
-      error = failure.what();
-    }
-    control.post([self = std::move(self), attempt, image = std::move(image), error]() mutable {
-      self->image_opened(attempt, std::move(image), error);
-    });
-  });
-}
-
-void Device::image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image,
-                          const std::string& error) {
-  if (attempt != open_attempt_) {
-    // The disk was detached while its storage hung. Closing may hang as well.
-    return image ? close_aside(std::move(image), [] {}) : void();
-  }
-  if (!error.empty()) {
-    image_stage_ = ImageStage::none;
-    return refuse(error);
-  }
-  image_stage_ = ImageStage::open;
-  image_ = std::move(image);
-  geometry_ = image_->geometry();
-  if (!spec_.discard || geometry_.read_only) geometry_.discard_granularity = 0;
-  notices_ = image_->notices();
-  for (const std::string& notice : notices_) {
-    spdlog::warn("{}: {}: {}", label(), disk_spec_.path, notice);
-  }
-  node_.write_verdict("ready");
-  advance();
-}
-
-/// Comes back to advance() when the files are closed: state 6 promises that they are.
-void Device::release_image() {
-  if (image_stage_ == ImageStage::opening) {
-    image_stage_ = ImageStage::none;
-    return gone_ ? vanish() : advance();
-  }
-  image_stage_ = ImageStage::releasing;
-  close_aside(std::move(image_), [self = shared_from_this()] {
-    self->image_stage_ = ImageStage::none;
-    return self->gone_ ? self->vanish() : self->advance();
-  });
-}
-
-void Device::close_aside(std::unique_ptr<OpenImage> image, Work then) {
-  auto work = [&control = context_.control, image = std::move(image),
-               then = std::move(then)]() mutable {
-    image.reset();
-    control.post(std::move(then));
-  };
-  // Shared, as it must survive a thread that cannot be had: then the control thread has to wait.
-  auto shared = std::make_shared<decltype(work)>(std::move(work));
-  try {
-    context_.background.run([shared] { (*shared)(); });
-  } catch (const std::system_error&) {
-    (*shared)();
-  }
-}
-
 bool Device::hotplug_done(const VbdState& now) {
   if (spec_.script.empty() || name_.kind == "qdisk") return true;
   if (now.hotplug_status == "error") {
@@ -313,109 +244,23 @@ void Device::connect(const VbdState& now) {
   if (name_.kind == "vbd" && context_.blkback.serves(name_.sysfs_name())) {
     return refuse("xen-blkback took the device back: load it before tapringd starts, not after");
   }
-  auto rings = negotiate(node_.frontend_keys(spec_), node_.read_offer());
+  RingOffer offer = node_.read_offer();
+  // Of a disk that is taken up the guest knows already whether its pages may stay mapped.
+  if (now.backend < XenbusState::connected) {
+    offer.persistent_grants = context_.offer.max_persistent_grants > 0;
+  }
+  auto rings = negotiate(node_.frontend_keys(spec_), offer);
   if (!rings) {
     return refuse(rings.error() + "; reload the driver in the guest, or detach the disk");
   }
   rings_ = std::move(*rings);
-  DiskOptions options{label(), name_.domain, geometry_, rings_, RingHistory::fresh};
+  offered_ = {context_.offer.max_indirect_segments, offer.persistent_grants};
+  DiskOptions options{label(), name_.domain, geometry_, rings_, RingHistory::fresh,
+                      context_.offer.max_persistent_grants};
   if (now.backend >= XenbusState::connected) {
     options.history = node_.drained() ? RingHistory::drained : RingHistory::unknown;
   }
   attach(options);
-}
-
-void Device::attach(const DiskOptions& options) {
-  link_ = Link::connecting;
-  image_stage_ = ImageStage::none;
-  worker_ = context_.workers.assign();
-  stats_ = std::make_shared<DiskStats>();
-  Worker& worker = context_.workers[worker_];
-  worker.loop().post([self = shared_from_this(), &worker, &control = context_.control, options,
-                      image = std::move(image_), stats = stats_]() mutable {
-    std::shared_ptr<Disk> disk;
-    std::string error;
-    try {
-      disk = std::make_shared<Disk>(worker, std::move(image), options, std::move(stats));
-    } catch (const std::exception& failure) {
-      error = failure.what();
-    }
-    control.post([self = std::move(self), disk = std::move(disk), error]() mutable {
-      self->attached(std::move(disk), error);
-    });
-  });
-}
-
-void Device::attached(std::shared_ptr<Disk> disk, const std::string& error) {
-  if (!disk) {
-    link_ = Link::none;
-    context_.workers.release(worker_);
-    return gone_ ? vanish() : refuse(error);
-  }
-  link_ = Link::connected;
-  disk_ = std::move(disk);
-  if (shutting_down_) return end_disk(Disk::Ending::drain);
-  if (gone_) return end_disk(Disk::Ending::abandon);
-  const VbdState now = node_.read_state(spec_);
-  const bool wanted = now.backend != XenbusState::missing && now.backend < XenbusState::closing;
-  if (wanted &&
-      node_.connect(now.backend, spec_, geometry_, context_.offer.max_indirect_segments)) {
-    reason_.clear();
-    spdlog::info("{}: connected: {}:{}, {} MiB, {}, {} queue(s) of {} page(s), {}", label(),
-                 disk_spec_.format, disk_spec_.path, geometry_.size_bytes >> 20,
-                 geometry_.read_only ? "read-only" : "writable", rings_.queues.size(),
-                 rings_.queues.front().ring_refs.size(), rings_.protocol);
-  }
-  advance();
-}
-
-void Device::check_size() {
-  if (link_ != Link::connected || measuring_) return;
-  measuring_ = true;
-  context_.workers[worker_].loop().post(
-      [self = shared_from_this(), &control = context_.control, disk = disk_]() mutable {
-        Disk& measured = *disk;
-        measured.measure([self = std::move(self), &control](const Result<uint64_t>& sectors) {
-          control.post([self, sectors] { self->measured(sectors); });
-        });
-      });
-}
-
-void Device::measured(const Result<uint64_t>& sectors) {
-  measuring_ = false;
-  if (!sectors || link_ != Link::connected) return;
-  const uint64_t bytes = *sectors * kSectorBytes;
-  if (bytes < geometry_.size_bytes) {
-    context_.log_limit.log(spdlog::level::err, label(),
-                           "{} is now {} bytes, less than the guest's disk of {}: I/O past its end "
-                           "fails; make it large again (truncate -s {} {})",
-                           disk_spec_.path, bytes, geometry_.size_bytes, geometry_.size_bytes,
-                           disk_spec_.path);
-  }
-  if (bytes <= geometry_.size_bytes || !node_.resize(*sectors)) return;
-  spdlog::info("{}: grown from {} to {} bytes", label(), geometry_.size_bytes, bytes);
-  geometry_.size_bytes = bytes;
-}
-
-void Device::end_disk(Disk::Ending ending) {
-  link_ = Link::ending;
-  context_.workers[worker_].loop().post([self = shared_from_this(), &control = context_.control,
-                                         disk = std::move(disk_), ending]() mutable {
-    Disk& ended = *disk;
-    ended.end(ending, [self = std::move(self), &control]() mutable {
-      control.post([self = std::move(self)] { self->disk_ended(); });
-    });
-  });
-}
-
-void Device::disk_ended() {
-  link_ = Link::none;
-  context_.workers.release(worker_);
-  if (shutting_down_) {
-    node_.mark_drained();
-    return;
-  }
-  return gone_ ? vanish() : advance();
 }
 
 void Device::frontend_died() {

@@ -47,6 +47,9 @@ class Device : public std::enable_shared_from_this<Device> {
   /// times; does nothing while something it began is under way, which comes back here.
   void advance();
 
+  /// The frontend's state was written, perhaps with what it was before. Then advance().
+  void frontend_wrote() noexcept { frontend_moved_ = true; }
+
   /// Tells the guest if others have made the image larger.
   void check_size();
 
@@ -125,7 +128,8 @@ class Device : public std::enable_shared_from_this<Device> {
   bool frontend_dead_ = false;
   bool shutting_down_ = false;
   bool measuring_ = false;
-  /// A refused disk is tried again when its frontend has been elsewhere and starts anew.
+  /// A refused disk is tried again when its frontend has written its state and starts anew: it may
+  /// have been elsewhere without our seeing it there.
   bool frontend_moved_ = false;
   std::string reason_;
   VbdState last_;
@@ -136,6 +140,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::vector<std::string> notices_;
 
   RingSetup rings_;
+  ConnectionOffer offered_;
   uint32_t worker_ = 0;
   std::shared_ptr<Disk> disk_;  ///< to be used and let go of on its worker
   std::shared_ptr<DiskStats> stats_;

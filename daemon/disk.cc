@@ -26,7 +26,13 @@ Disk::Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& 
            std::shared_ptr<DiskStats> stats)
     : stats_(std::move(stats)), gate_(worker.loop()),
       volume_(image->serve_on(worker.loop()), options.geometry),
-      context_{worker, volume_, gate_, *stats_, options.domain, options.name} {
+      context_{worker,
+               volume_,
+               gate_,
+               *stats_,
+               options.domain,
+               options.name,
+               options.rings.persistent_grants ? options.max_persistent_grants : 0} {
   for (const QueueSetup& setup : options.rings.queues) {
     queues_.push_back(std::make_unique<Queue>(context_, setup, options.rings.abi));
     if (options.history == RingHistory::unknown) refuse_unanswered(*queues_.back());

@@ -30,6 +30,7 @@ struct DiskOptions {
   Geometry geometry;  ///< what the guest is offered of the image
   RingSetup rings;
   RingHistory history = RingHistory::fresh;
+  uint32_t max_persistent_grants = 0;  ///< of each ring, if it was agreed to have any
 };
 
 /// Made, used and destroyed on the worker's thread.

@@ -63,7 +63,7 @@ ServerSettings settings_of(const Options& options) {
   ServerSettings settings;
   settings.kinds = options.kinds;
   settings.offer = {options.queue_limit(), options.max_ring_page_order,
-                    options.max_indirect_segments};
+                    options.max_indirect_segments, options.max_persistent_grants};
   for (const auto& directory : options.image_directories) {
     settings.open_policy.image_directories.push_back(directory.string());
   }

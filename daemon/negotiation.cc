@@ -76,6 +76,7 @@ std::expected<RingSetup, std::string> negotiate(const FrontendKeys& read, const 
   if (!abi) return Refusal(abi.error());
   setup.abi = *abi;
 
+  setup.persistent_grants = offer.persistent_grants && read("feature-persistent") == "1";
   const auto queues = bounded_number(read, "multi-queue-num-queues", 1, offer.max_queues, 1);
   if (!queues) return Refusal(queues.error());
   const auto order = bounded_number(read, "ring-page-order", 0, offer.max_ring_order, 0);

@@ -24,12 +24,14 @@ struct RingSetup {
   Abi abi = Abi::x86_64;
   std::string protocol;
   std::vector<QueueSetup> queues;
+  bool persistent_grants = false;
 };
 
 /// What the backend's keys offered.
 struct RingOffer {
   uint32_t max_queues = 1;
   uint32_t max_ring_order = 0;
+  bool persistent_grants = false;
 };
 
 /// The value of a key of the frontend's directory, "ring-ref" or "queue-0/event-channel".

@@ -22,6 +22,7 @@ constexpr std::array kAllKinds = {"vbd", "vbd3", "qdisk"};
 constexpr uint32_t kMaxWorkers = 64;
 constexpr uint32_t kMaxArenaMebibytes = 4096;
 constexpr uint32_t kMaxQueues = 64;
+constexpr uint32_t kMaxPersistentGrants = 8192;
 constexpr uint32_t kMaxLockWaitSeconds = 60;
 
 const OptionKey kKeys[] = {
@@ -45,6 +46,9 @@ const OptionKey kKeys[] = {
     {"max_indirect_segments", kPerformance,
      "pages that a request may have; 0: no indirect requests, so 11 pages",
      NumberKey{&Options::max_indirect_segments, 0, kIndirectSegments}},
+    {"max_persistent_grants", kPerformance,
+     "pages of a guest that each ring may keep mapped; 0: no persistent grants",
+     NumberKey{&Options::max_persistent_grants, 0, kMaxPersistentGrants}},
 };
 
 std::vector<std::string> split(std::string_view text) {

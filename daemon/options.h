@@ -54,6 +54,11 @@ struct Options {
   /// Pages that one request may have; 0 offers no indirect requests, so 11 pages.
   uint32_t max_indirect_segments = 256;
 
+  /// Pages of a guest that each of its rings may keep mapped, so that their data moves without a
+  /// call to Xen; 0 offers no persistent grants. A guest that accepts them copies its data once
+  /// more.
+  uint32_t max_persistent_grants = 0;
+
   /// `workers`, or the number of online CPUs up to 4.
   uint32_t worker_count() const;
 

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstring>
 #include <system_error>
 
 namespace tapring {
@@ -36,6 +37,7 @@ BlkifStatus status_of(Error error) noexcept {
 
 Queue::Queue(const QueueContext& context, const QueueSetup& setup, Abi abi)
     : context_(context), mapping_(map_ring(context, setup)), ring_(mapping_.pages(), abi),
+      persistent_(context.worker.grants(), context.domain, context.max_persistent_grants),
       in_flight_(context.worker.loop()) {
   const auto port = context.worker.events().bind(context.domain, setup.event_channel, *this);
   if (!port) {
@@ -62,6 +64,7 @@ void Queue::detach() {
   to_publish_ = false;
   context_.worker.answers().withdraw(*this);
   context_.worker.events().unbind(port_);
+  persistent_.clear();
   mapping_ = GrantMapping();
 }
 
@@ -129,8 +132,8 @@ Task<BlkifStatus> Queue::serve_indirect(const Request& request) {
     const Buffer list = co_await context_.worker.buffers().acquire(segments.size() * kSegmentBytes);
     const auto bytes = static_cast<uint16_t>(segments.size() * kSegmentBytes);
     GrantBatch::Transfer transfer(context_.worker.copies());
-    transfer.add({.local = list.data(), .ref = request.indirect_ref, .domain = context_.domain,
-                  .offset = 0, .length = bytes, .to_guest = false, .failed = false});
+    move(transfer, {.local = list.data(), .ref = request.indirect_ref, .domain = context_.domain,
+                    .offset = 0, .length = bytes, .to_guest = false, .failed = false});
     const Error error = co_await transfer;
     if (error) co_return BlkifStatus::error;
     decode_segments({list.data(), bytes}, segments);
@@ -171,7 +174,7 @@ Task<Error> Queue::read(uint64_t sector, std::span<const Segment> segments) {
   for (const Segment& segment : segments) {
     GrantCopy copy = copy_of(segment, from);
     copy.to_guest = true;
-    transfer.add(copy);
+    move(transfer, copy);
     from += copy.length;
   }
   co_return co_await transfer;
@@ -185,7 +188,7 @@ Task<Error> Queue::write(uint64_t sector, std::span<const Segment> segments) {
   std::byte* to = buffer.data();
   for (const Segment& segment : segments) {
     const GrantCopy copy = copy_of(segment, to);
-    transfer.add(copy);
+    move(transfer, copy);
     to += copy.length;
   }
   const Error error = co_await transfer;
@@ -202,6 +205,15 @@ Task<Error> Queue::flush(uint64_t sector, std::span<const Segment> segments) {
   const Error write_error = co_await write(sector, segments);
   if (write_error) co_return write_error;
   co_return co_await context_.volume.flush();
+}
+
+/// At once where the page is kept mapped, else with the other copies of the turn.
+void Queue::move(GrantBatch::Transfer& transfer, const GrantCopy& copy) {
+  std::byte* page = persistent_.page(copy.ref);
+  if (page == nullptr) return transfer.add(copy);
+  std::byte* granted = page + copy.offset;
+  std::memcpy(copy.to_guest ? granted : copy.local, copy.to_guest ? copy.local : granted,
+              copy.length);
 }
 
 GrantCopy Queue::copy_of(const Segment& segment, std::byte* local) const noexcept {

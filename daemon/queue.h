@@ -14,6 +14,7 @@
 #include "daemon/worker.h"
 #include "ring/back_ring.h"
 #include "ring/gate.h"
+#include "ring/persistent_grants.h"
 
 namespace tapring {
 
@@ -25,6 +26,7 @@ struct QueueContext {
   DiskStats& stats;
   DomainId domain;
   std::string disk;  ///< for log lines
+  uint32_t max_persistent_grants = 0;  ///< of each queue
 };
 
 /// Lives on the worker's thread, until every request has left the gate.
@@ -64,6 +66,7 @@ class Queue final : private EventSink, private Answering {
   Task<Error> read(uint64_t sector, std::span<const Segment> segments);
   Task<Error> write(uint64_t sector, std::span<const Segment> segments);
   Task<Error> flush(uint64_t sector, std::span<const Segment> segments);
+  void move(GrantBatch::Transfer& transfer, const GrantCopy& copy);
   GrantCopy copy_of(const Segment& segment, std::byte* local) const noexcept;
   void answer(const Request& request, BlkifStatus status);
   void count_bytes(const Request& request, uint64_t moved);
@@ -73,6 +76,7 @@ class Queue final : private EventSink, private Answering {
   const QueueContext& context_;
   GrantMapping mapping_;
   BackRing ring_;
+  PersistentGrants persistent_;
   Port port_ = 0;
   bool attached_ = false;
   bool taking_ = false;

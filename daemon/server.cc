@@ -45,7 +45,11 @@ void Server::start() {
 void Server::on_event(const WatchEvent& event) {
   if (event.token == kDomainsWatch) return control_.post([this] { check_domains(); });
   // A frontend's state is watched with its node's path as the token.
-  if (const auto name = parse_vbd_path(event.token, context_.backend_domain)) return touch(*name);
+  if (const auto name = parse_vbd_path(event.token, context_.backend_domain)) {
+    const auto known = devices_.find(*name);
+    if (known != devices_.end()) known->second->frontend_wrote();
+    return touch(*name);
+  }
   if (const auto name = parse_vbd_path(event.path, context_.backend_domain)) return touch(*name);
   control_.post([this, kind = event.token] { scan(kind); });
 }

@@ -64,6 +64,7 @@ RingOffer VbdNode::read_offer() const {
   offer.max_queues = parse_decimal(read("multi-queue-max-queues").value_or("")).value_or(1);
   offer.max_ring_order = parse_decimal(read("max-ring-page-order").value_or("")).value_or(0);
   offer.max_ring_order = std::min(offer.max_ring_order, kMaxRingOrder);
+  offer.persistent_grants = read("feature-persistent") == "1";
   return offer;
 }
 
@@ -89,7 +90,7 @@ bool VbdNode::offer(XenbusState from, const TransportOffer& offer) {
 }
 
 bool VbdNode::connect(XenbusState from, const VbdSpec& spec, const Geometry& geometry,
-                      uint32_t max_indirect_segments) {
+                      const ConnectionOffer& offer) {
   // Every feature is written, also those we have not: a node taken from xen-blkback, or one used
   // before, may hold other values.
   const bool discards = geometry.discard_granularity > 0;
@@ -100,8 +101,8 @@ bool VbdNode::connect(XenbusState from, const VbdSpec& spec, const Geometry& geo
                {"discard-granularity", std::to_string(geometry.discard_granularity)},
                {"discard-alignment", "0"},
                {"discard-secure", "0"},
-               {"feature-persistent", "0"},
-               {"feature-max-indirect-segments", std::to_string(max_indirect_segments)},
+               {"feature-persistent", offer.persistent_grants ? "1" : "0"},
+               {"feature-max-indirect-segments", std::to_string(offer.max_indirect_segments)},
                {"sectors", std::to_string(geometry.size_bytes / kSectorBytes)},
                {"sector-size", std::to_string(kSectorBytes)},
                {"physical-sector-size", std::to_string(geometry.physical_sector_bytes)},

@@ -53,6 +53,13 @@ struct TransportOffer {
   uint32_t max_queues = 1;
   uint32_t max_ring_order = 0;
   uint32_t max_indirect_segments = 0;
+  uint32_t max_persistent_grants = 0;  ///< of each ring; 0: not offered
+};
+
+/// What we offer with state 4.
+struct ConnectionOffer {
+  uint32_t max_indirect_segments = 0;
+  bool persistent_grants = false;
 };
 
 class VbdNode {
@@ -67,7 +74,8 @@ class VbdNode {
 
   VbdState read_state(const VbdSpec& spec) const;
 
-  /// The offer that the frontend saw: ours or xen-blkback's.
+  /// The offer that the frontend saw: ours or xen-blkback's; in state `connected` also what it was
+  /// told then.
   RingOffer read_offer() const;
 
   FrontendKeys frontend_keys(const VbdSpec& spec) const;
@@ -86,7 +94,7 @@ class VbdNode {
 
   bool offer(XenbusState from, const TransportOffer& offer);
   bool connect(XenbusState from, const VbdSpec& spec, const Geometry& geometry,
-               uint32_t max_indirect_segments);
+               const ConnectionOffer& offer);
   /// To a connected frontend, which looks at the size again when it sees the state written.
   bool resize(uint64_t sectors);
   bool write_state(XenbusState from, XenbusState to);

@@ -150,6 +150,49 @@ TEST_P(Feature, StorageOfLargeBlocksIsReadBeforeItIsWrittenInPart) {
   expect_detached(disk);
 }
 
+TEST_P(Feature, PersistentGrantsStayMappedUntilTheDiskCloses) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend =
+      attach_and_connect(disk, {.ring_order = 2, .queues = 2, .persistent_grants = true});
+  const std::size_t rings = host_.machine().mappings();
+  expect_served(frontend, {.requests = 600});
+  EXPECT_EQ(host_.machine().mappings(), rings + 2 * sim::Host::kMaxPersistentGrants);
+  expect_detached(disk);
+  EXPECT_TRUE(host_.run_until([&] { return frontend.released(); }));
+  EXPECT_EQ(host_.held(), "");
+}
+
+TEST_P(Feature, PersistentGrantsSurviveARestartOfTheDaemon) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk, {.persistent_grants = true});
+  expect_served(frontend, {.requests = 100});
+  host_.restart();
+  expect_served(frontend, {.requests = 100});
+  expect_detached(disk);
+  EXPECT_TRUE(host_.run_until([&] { return frontend.released(); }));
+  EXPECT_EQ(host_.held(), "");
+}
+
+TEST_P(Feature, WhatAGuestDidNotAgreeToIsNotKeptMapped) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk);
+  const std::size_t rings = host_.machine().mappings();
+  expect_served(frontend, {.requests = 100});
+  EXPECT_EQ(host_.machine().mappings(), rings);
+  host_.restart();
+  expect_served(frontend, {.requests = 100});
+  EXPECT_EQ(host_.machine().mappings(), rings);
+}
+
+TEST_P(Feature, PersistentGrantsOfADestroyedGuestAreGivenBack) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk, {.persistent_grants = true});
+  sim::SimLoad load(host_.world(), frontend, {.requests = 1000});
+  EXPECT_TRUE(host_.run_until([&] { return load.answered() > 100; }));
+  host_.toolstack().destroy(1);
+  EXPECT_TRUE(host_.run_until([&] { return host_.held().empty(); })) << host_.held();
+}
+
 TEST_P(Feature, AGuestSeesItsImageGrow) {
   const DiskLine disk = line(1, "a.img");
   SimFrontend& frontend = attach_and_connect(disk);

@@ -99,6 +99,19 @@ TEST_P(Refusal, EndsWhenTheDriverComesAgain) {
   EXPECT_TRUE(host_.run_until([&] { return frontend.connected(); }));
 }
 
+TEST_P(Refusal, EndsWhenTheDriverComesAgainBeforeItsEndWasSeen) {
+  const DiskLine disk = line_for(host_.image_path("later.img"));
+  host_.machine().create_domain(disk.name.domain);
+  host_.toolstack().attach(disk);
+  EXPECT_TRUE(closes(disk));
+  host_.make_image("later.img", kImageBytes);
+  host_.world().run_for(1s);
+  for (const char* state : {"5", "6", "1"}) {
+    host_.store().write({{frontend_directory(disk.name) + "/state", state}});
+  }
+  EXPECT_TRUE(host_.run_until([&] { return host_.backend_state(disk) == 2; }, 5s));
+}
+
 TEST_P(Refusal, IsNotForABlockDevice) {
   const std::string device = host_.image_path("device");
   ASSERT_EQ(::mknod(device.c_str(), S_IFBLK | 0600, makedev(7, 0)), 0) << "run the tests as root";

@@ -52,6 +52,8 @@ bool FrontQueue::release() {
   for (const GrantRef ref : std::exchange(ring_refs_, {})) {
     released = domain_->end_access(ref) && released;
   }
+  keeps_grants_ = false;
+  for (const GrantedPage& page : std::exchange(kept_, {})) released = take_back(page) && released;
   if (released) domain_->free(ring_frame_, ring_pages_);
   return released;
 }
@@ -124,11 +126,9 @@ void FrontQueue::add_segments(Shadow& shadow) {
   const bool is_write = shadow.io.operation != kGuestRead;
   while (left > 0) {
     const uint32_t sectors = std::min(left, kSectorsInPage - first);
-    const Frame frame = domain_->allocate(1);
-    const GrantRef ref =
-        domain_->grant(backend_, frame, is_write ? Access::read_only : Access::read_write);
-    shadow.frames.push_back(frame);
-    shadow.segments.push_back({ref, static_cast<uint8_t>(first),
+    const GrantedPage page = lend_page(is_write ? Access::read_only : Access::read_write);
+    shadow.pages.push_back(page);
+    shadow.segments.push_back({page.ref, static_cast<uint8_t>(first),
                                static_cast<uint8_t>(first + sectors - 1), 0});
     left -= sectors;
     first = 0;
@@ -138,12 +138,11 @@ void FrontQueue::add_segments(Shadow& shadow) {
 
 void FrontQueue::add_indirect_page(Shadow& shadow, FrontRequest& request) {
   static_assert(256 * sizeof(GuestSegment) <= kXenPageBytes);
-  shadow.indirect_frame = domain_->allocate(1);
-  shadow.indirect_ref = domain_->grant(backend_, *shadow.indirect_frame, Access::read_only);
-  std::memcpy(domain_->memory(*shadow.indirect_frame, 1).data(), shadow.segments.data(),
+  shadow.indirect_page = lend_page(Access::read_only);
+  std::memcpy(domain_->memory(shadow.indirect_page->frame, 1).data(), shadow.segments.data(),
               shadow.segments.size() * sizeof(GuestSegment));
   request.inner_operation = std::exchange(request.operation, kGuestIndirect);
-  request.indirect_refs[0] = shadow.indirect_ref;
+  request.indirect_refs[0] = shadow.indirect_page->ref;
 }
 
 void FrontQueue::event() {
@@ -174,7 +173,7 @@ std::vector<std::byte> FrontQueue::gather(const Shadow& shadow) const {
   std::vector<std::byte> data;
   for (std::size_t i = 0; i < shadow.segments.size(); ++i) {
     const GuestSegment& segment = shadow.segments[i];
-    const auto page = domain_->memory(shadow.frames[i], 1);
+    const auto page = domain_->memory(shadow.pages[i].frame, 1);
     data.insert(data.end(), page.begin() + segment.first_sect * kSector,
                 page.begin() + (segment.last_sect + 1) * kSector);
   }
@@ -185,23 +184,39 @@ void FrontQueue::scatter(const Shadow& shadow) {
   const std::byte* from = shadow.io.data.data();
   for (std::size_t i = 0; i < shadow.segments.size(); ++i) {
     const GuestSegment& segment = shadow.segments[i];
-    const auto page = domain_->memory(shadow.frames[i], 1);
+    const auto page = domain_->memory(shadow.pages[i].frame, 1);
     const std::size_t bytes = (segment.last_sect - segment.first_sect + 1U) * kSector;
     std::memcpy(page.subspan(segment.first_sect * kSector).data(), from, bytes);
     from += bytes;
   }
 }
 
+/// As blkfront: what may stay mapped is granted for writing as well, whatever it is used for first.
+FrontQueue::GrantedPage FrontQueue::lend_page(Access access) {
+  if (!kept_.empty()) {
+    const GrantedPage page = kept_.back();
+    kept_.pop_back();
+    return page;
+  }
+  const Frame frame = domain_->allocate(1);
+  return {frame, domain_->grant(backend_, frame, keeps_grants_ ? Access::read_write : access)};
+}
+
+bool FrontQueue::take_back(const GrantedPage& page) {
+  if (keeps_grants_) {
+    kept_.push_back(page);
+    return true;
+  }
+  if (!domain_->end_access(page.ref)) return false;
+  domain_->free(page.frame, 1);
+  return true;
+}
+
 bool FrontQueue::take_back(const Shadow& shadow) {
   bool ended = true;
-  for (const GuestSegment& segment : shadow.segments) {
-    ended = domain_->end_access(segment.gref) && ended;
-  }
-  if (shadow.indirect_frame) ended = domain_->end_access(shadow.indirect_ref) && ended;
-  if (!ended) return false;
-  for (const Frame frame : shadow.frames) domain_->free(frame, 1);
-  if (shadow.indirect_frame) domain_->free(*shadow.indirect_frame, 1);
-  return true;
+  for (const GrantedPage& page : shadow.pages) ended = take_back(page) && ended;
+  if (shadow.indirect_page) ended = take_back(*shadow.indirect_page) && ended;
+  return ended;
 }
 
 }  // namespace tapring::sim

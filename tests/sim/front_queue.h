@@ -54,6 +54,9 @@ class FrontQueue {
   void allow_indirect(std::size_t segments) noexcept { most_indirect_ = segments; }
   std::size_t most_sectors() const noexcept;
 
+  /// From now on pages are granted once and used again and again: the backend may keep them mapped.
+  void keep_grants() noexcept { keeps_grants_ = true; }
+
   /// At most most_sectors() of data. Waits for room on the ring.
   void submit(FrontIo io);
 
@@ -87,13 +90,17 @@ class FrontQueue {
   void notify() { machine_.events().send(event_); }
 
  private:
+  struct GrantedPage {
+    Frame frame;
+    GrantRef ref;
+  };
+
   /// What is known of a request on the ring; its index is the request's id.
   struct Shadow {
     FrontIo io;
     std::vector<GuestSegment> segments;
-    std::vector<Frame> frames;  ///< one a segment
-    std::optional<Frame> indirect_frame;
-    GrantRef indirect_ref = 0;
+    std::vector<GrantedPage> pages;  ///< one a segment
+    std::optional<GrantedPage> indirect_page;
   };
 
   void issue_waiting();
@@ -104,6 +111,8 @@ class FrontQueue {
   void answer(const GuestResponse& response);
   std::vector<std::byte> gather(const Shadow& shadow) const;
   void scatter(const Shadow& shadow);
+  GrantedPage lend_page(Access access);
+  bool take_back(const GrantedPage& page);
   bool take_back(const Shadow& shadow);
   void revoke(const Shadow& shadow);
   void violation(std::string what) { violations_.push_back(std::move(what)); }
@@ -118,6 +127,8 @@ class FrontQueue {
   EventEnd event_;
   std::optional<FrontRing> ring_;
   std::size_t most_indirect_ = 0;
+  bool keeps_grants_ = false;
+  std::vector<GrantedPage> kept_;  ///< not in use; the one used last is taken first
   std::vector<std::optional<Shadow>> shadows_;
   std::vector<std::size_t> free_;  ///< ids
   std::deque<FrontIo> waiting_;

@@ -194,7 +194,7 @@ void SimFrontend::negotiate() {
 }
 
 XenstoreKeys SimFrontend::ring_keys() {
-  XenstoreKeys keys{{"feature-persistent", "0"}};
+  XenstoreKeys keys{{"feature-persistent", options_.persistent_grants ? "1" : "0"}};
   if (!options_.protocol.empty()) {
     keys["protocol"] = options_.protocol;
   } else if (xenstore_.read(directory_ + "/protocol")) {
@@ -234,6 +234,10 @@ void SimFrontend::connect() {
   read_only_ = (xenstore_.read_number(backend_ + "/info") & kInfoReadOnly) != 0;
   const uint64_t offered = xenstore_.read_number(backend_ + "/feature-max-indirect-segments");
   for (const auto& queue : queues_) {
+    if (options_.persistent_grants &&
+        xenstore_.read_number(backend_ + "/feature-persistent") == 1) {
+      queue->keep_grants();
+    }
     queue->allow_indirect(std::min<std::size_t>(options_.indirect_segments, offered));
   }
   set_state(kConnected);

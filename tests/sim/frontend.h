@@ -26,6 +26,7 @@ struct FrontendOptions {
   unsigned ring_order = 0;              ///< less if the backend wants less; also the next three
   unsigned queues = 1;
   std::size_t indirect_segments = 256;
+  bool persistent_grants = false;       ///< if the backend wants them
   bool closes_when_asked = true;        ///< at the backend's 5; else only at close(), as if mounted
   bool numbers_single_page = false;     ///< `ring-ref0` where most write `ring-ref`
   bool one_queue_in_directory = false;  ///< `queue-0/ring-ref` likewise

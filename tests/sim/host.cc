@@ -26,7 +26,10 @@ std::filesystem::path make_directory() {
 ServerSettings settings() {
   ServerSettings settings;
   settings.kinds = {"vbd", "vbd3", "qdisk"};
-  settings.offer = {.max_queues = 4, .max_ring_order = 4, .max_indirect_segments = 256};
+  settings.offer = {.max_queues = 4,
+                    .max_ring_order = 4,
+                    .max_indirect_segments = 256,
+                    .max_persistent_grants = Host::kMaxPersistentGrants};
   return settings;
 }
 

@@ -32,6 +32,8 @@ namespace tapring::sim {
 class Host {
  public:
   static constexpr std::size_t kWorkers = 2;
+  /// Few, so that a guest that uses them uses other pages as well.
+  static constexpr uint32_t kMaxPersistentGrants = 64;
   static constexpr std::size_t kArenaBytes = std::size_t{4} << 20U;
 
   explicit Host(uint64_t seed);
