@@ -246,6 +246,8 @@ fio_verify() { # DEVICE BLOCK_SIZE MEBIBYTES
 # --- guests: they run lines typed at their console, see inside/guest-init.sh
 
 guest_options=() # for xl create
+guest_vcpus=1
+guest_extra= # for its kernel's command line
 
 guest_create() { # NAME DISK_LINE...
     local name=$1 line disks=
@@ -257,9 +259,9 @@ name = "$name"
 type = "pv"
 kernel = "$images/vmlinux"
 ramdisk = "$images/guest.cpio"
-extra = "console=hvc0 rdinit=/init loglevel=4 mitigations=off norandmaps"
+extra = "console=hvc0 rdinit=/init loglevel=4 mitigations=off norandmaps $guest_extra"
 memory = 256
-vcpus = 1
+vcpus = $guest_vcpus
 disk = [$disks]
 on_poweroff = "destroy"
 on_crash = "destroy"
