@@ -259,6 +259,8 @@ void Device::connect(const VbdState& now) {
                       context_.offer.max_persistent_grants};
   if (now.backend >= XenbusState::connected) {
     options.history = node_.drained() ? RingHistory::drained : RingHistory::unknown;
+    // Before the first request is taken: it must not be believed of us if we die.
+    node_.clear_drained();
   }
   attach(options);
 }

@@ -130,6 +130,8 @@ bool VbdNode::mark_drained() {
          store_.update(path_, state_is(XenbusState::closing), keys);
 }
 
+void VbdNode::clear_drained() { store_.update(path_, {"frontend"}, {{kDrainedKey, "0"}}); }
+
 void VbdNode::write_verdict(const std::string& verdict) {
   store_.update(path_, {"frontend"}, {{kVerdictKey, verdict}});
 }

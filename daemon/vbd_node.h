@@ -100,6 +100,8 @@ class VbdNode {
   bool write_state(XenbusState from, XenbusState to);
   bool mark_drained();
 
+  void clear_drained();
+
   /// The last state that one of these wrote; missing if none did.
   XenbusState written() const noexcept { return written_; }
 

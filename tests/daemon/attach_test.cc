@@ -257,6 +257,7 @@ TEST_P(Attach, ARestartServesADiskOnThatIsAskedToClose) {
   host_.restart();
   EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
   EXPECT_EQ(load.failed(), 0U);
+  EXPECT_EQ(host_.store().read(sim::backend_directory(disk) + "/tapring-drained"), "0");
   frontend.close();
   EXPECT_TRUE(closes(disk));
   EXPECT_EQ(host_.held(), "");

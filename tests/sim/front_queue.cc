@@ -64,18 +64,23 @@ void FrontQueue::abandon() {
     if (shadow) revoke(*shadow);
     shadow.reset();
   }
+  for (const GrantedPage& page : std::exchange(kept_, {})) revoke(page);
   for (const GrantRef ref : ring_refs_) domain_->revoke(ref);
   const auto filler = static_cast<std::byte>(world_.random().next());
   std::ranges::fill(domain_->memory(ring_frame_, ring_pages_), filler);
   // Not freed: who had mapped the ring may look at it for a while.
 }
 
+void FrontQueue::revoke(const GrantedPage& page) {
+  const bool mapped = domain_->is_mapped(page.ref);
+  domain_->revoke(page.ref);
+  // Who has mapped it may look at it for a while.
+  if (!mapped) domain_->free(page.frame, 1);
+}
+
 void FrontQueue::revoke(const Shadow& shadow) {
-  for (const GuestSegment& segment : shadow.segments) domain_->revoke(segment.gref);
-  for (const Frame frame : shadow.frames) domain_->free(frame, 1);
-  if (!shadow.indirect_frame) return;
-  domain_->revoke(shadow.indirect_ref);
-  domain_->free(*shadow.indirect_frame, 1);
+  for (const GrantedPage& page : shadow.pages) revoke(page);
+  if (shadow.indirect_page) revoke(*shadow.indirect_page);
 }
 
 bool FrontQueue::held() const noexcept {

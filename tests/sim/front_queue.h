@@ -114,6 +114,7 @@ class FrontQueue {
   GrantedPage lend_page(Access access);
   bool take_back(const GrantedPage& page);
   bool take_back(const Shadow& shadow);
+  void revoke(const GrantedPage& page);
   void revoke(const Shadow& shadow);
   void violation(std::string what) { violations_.push_back(std::move(what)); }
 
