@@ -92,7 +92,7 @@ mount /dev/xvda /mnt
 step "growth, under a mounted file system"
 truncate -s 128M "$disk"
 wait_for 20 "the new size" sectors_are xvda $((128 * 2048))
-resize2fs /dev/xvda >/dev/null 2>&1
+resize2fs /dev/xvda >/tmp/resize.log 2>&1 || { cat /tmp/resize.log; die "resize2fs"; }
 [[ $(sha256sum </mnt/kept) == "$sum" ]] || die "growing changed a file"
 umount /mnt
 detach xvda
