@@ -46,8 +46,11 @@ class AsioExecutor final : public Executor {
     // Asio wants handlers that it can copy, in this version.
     auto shared = std::make_shared<Work>(std::move(work));
     boost::asio::post(context_, [shared] {
+      // Out of what is shared with the thread that posts, and may be about to return from here:
+      // what the work owns ends on this thread, before whatever comes next.
+      Work taken = std::move(*shared);
       try {
-        (*shared)();
+        taken();
       } catch (const std::exception& error) {
         // A step of one disk failed, most likely in xenstore; the others are still to be served.
         spdlog::error("{}", error.what());
