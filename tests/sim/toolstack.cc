@@ -15,31 +15,6 @@ constexpr const char* kInitWait = "2";
 constexpr const char* kClosing = "5";
 constexpr const char* kClosed = "6";
 
-StoreKeys backend_keys(const DiskLine& line) {
-  return {{"frontend", frontend_directory(line.name)},
-          {"frontend-id", std::to_string(line.name.domain)},
-          {"online", "1"},
-          {"removable", "0"},
-          {"bootable", "1"},
-          {"state", kInitialising},
-          {"dev", line.vdev},
-          {"type", line.kind == "vbd" ? "phy" : line.kind},
-          {"mode", line.mode},
-          {"device-type", "disk"},
-          {"discard-enable", line.mode == "w" && line.discard ? "1" : "0"},
-          {"specification", "xen"},
-          {"params", line.params}};
-}
-
-StoreKeys frontend_keys(const DiskLine& line) {
-  return {{"backend", backend_directory(line)},
-          {"backend-id", std::to_string(line.backend_domain)},
-          {"state", kInitialising},
-          {"virtual-device", std::to_string(line.name.device)},
-          {"device-type", "disk"},
-          {"trusted", "1"}};
-}
-
 void add_below(const std::string& directory, const StoreKeys& keys, StoreKeys& all) {
   all[directory] = "";
   for (const auto& [key, value] : keys) all[directory + '/' + key] = value;
@@ -57,6 +32,33 @@ std::string frontend_directory(DiskName name) {
          std::to_string(name.device);
 }
 
+StoreKeys backend_keys(const DiskLine& line) {
+  StoreKeys keys{{"frontend", frontend_directory(line.name)},
+                 {"frontend-id", std::to_string(line.name.domain)},
+                 {"online", "1"},
+                 {"removable", "0"},
+                 {"bootable", "1"},
+                 {"state", kInitialising},
+                 {"dev", line.vdev},
+                 {"type", line.kind == "vbd" ? "phy" : line.kind},
+                 {"mode", line.mode},
+                 {"device-type", "disk"},
+                 {"discard-enable", line.mode == "w" && line.discard ? "1" : "0"},
+                 {"specification", "xen"},
+                 {"params", line.params}};
+  if (!line.script.empty()) keys["script"] = line.script;
+  return keys;
+}
+
+StoreKeys frontend_keys(const DiskLine& line) {
+  return {{"backend", backend_directory(line)},
+          {"backend-id", std::to_string(line.backend_domain)},
+          {"state", kInitialising},
+          {"virtual-device", std::to_string(line.name.device)},
+          {"device-type", "disk"},
+          {"trusted", "1"}};
+}
+
 SimToolstack::SimToolstack(SimWorld& world, SimMachine& machine, SimStore& store)
     : world_(world), machine_(machine), store_(store), thread_(world),
       xenstore_(world, machine, store, thread_, 0) {
@@ -66,10 +68,8 @@ SimToolstack::SimToolstack(SimWorld& world, SimMachine& machine, SimStore& store
 
 void SimToolstack::attach(const DiskLine& line) {
   StoreKeys all;
-  StoreKeys backend = backend_keys(line);
-  if (!line.script.empty()) backend["script"] = line.script;
   add_below(frontend_directory(line.name), frontend_keys(line), all);
-  add_below(backend_directory(line), backend, all);
+  add_below(backend_directory(line), backend_keys(line), all);
   Vbd& vbd = vbds_[line.name];
   vbd = {.line = line, .attempt = ++attempts_};
   store_.write(all);

@@ -37,6 +37,10 @@ struct DiskLine {
 std::string backend_directory(const DiskLine& line);
 std::string frontend_directory(DiskName name);
 
+/// What libxl writes there for a new disk.
+StoreKeys backend_keys(const DiskLine& line);
+StoreKeys frontend_keys(const DiskLine& line);
+
 class SimToolstack {
  public:
   enum class Progress : uint8_t {

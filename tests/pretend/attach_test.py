@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Disks are attached, used by guests that check what they read, and detached."""
+
+import unittest
+
+import machine
+
+
+@machine.for_each_build
+class Attach(machine.PretendTest):
+    def use(self, params, **options):
+        self.attach(params)
+        end = self.machine.guest("load", domain=1, requests=2000, **options)
+        self.assert_good(end)
+        self.assertEqual(end["answered"], 2000)
+        self.detach()
+
+    def test_aio(self):
+        self.use(f"aio:{self.machine.make_image()}")
+
+    def test_raw(self):
+        self.use(f"raw:{self.machine.make_image()}")
+
+    def test_several_queues_and_ring_pages(self):
+        self.use(f"aio:{self.machine.make_image()}", queues=4, ring_order=2, depth=64)
+
+    def test_large_requests(self):
+        self.use(f"aio:{self.machine.make_image()}", segments=256, depth=8)
+
+    def test_guest_of_32_bits(self):
+        self.use(f"aio:{self.machine.make_image()}", protocol="x86_32-abi")
+
+    def test_two_disks_at_a_time(self):
+        guests = []
+        for device, kind in ((51712, "aio"), (51728, "raw")):
+            self.attach(f"{kind}:{self.machine.make_image()}", device=device)
+            guests.append(self.machine.start_guest("load", domain=1, device=device, requests=1500,
+                                                   queues=2, seed=device))
+        for guest in guests:
+            self.assert_good(guest.end())
+        for device in (51712, 51728):
+            self.detach(device=device)
+
+    def test_read_only(self):
+        self.attach(f"aio:{self.machine.make_image()}", mode="r")
+        self.assert_good(self.machine.guest("load", domain=1, requests=300))
+        self.detach()
+
+    def test_image_that_is_not_there_is_refused(self):
+        with self.assertRaisesRegex(AssertionError, "refused: .*/nowhere.img"):
+            self.attach("aio:/nowhere.img")
+        self.detach()
+
+    def test_detached_while_connected(self):
+        self.attach(f"aio:{self.machine.make_image()}")
+        guest = self.machine.start_guest("connect", domain=1)
+        guest.wait_for_event("connected")
+        self.detach()
+        self.assert_good(guest.end())
+
+    def test_domain_dies_under_load(self):
+        self.attach(f"aio:{self.machine.make_image()}")
+        guest = self.machine.start_guest("load", domain=1)
+        guest.wait_for_answers(100)
+        guest.process.kill()
+        self.machine.guest("destroy-domain", domain=1)
+        self.detach()
+        self.assertEqual(self.machine.status()["mapped"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: MIT
+"""A machine with a pretend Xen for a test: Debian's xenstored, one tapringd as it was built, and
+guests. All of it is gone after the test, whatever happened."""
+
+import json
+import os
+import pathlib
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = SOURCE / "build"
+TOOLS = BUILD / "debug"
+LIBRARIES = TOOLS / "pretend"
+XENSTORED = "/usr/lib/xen-4.17/bin/xenstored"
+# Ends with its parent, even if that is killed.
+BOUND = ["setpriv", "--pdeathsig", "KILL", "--"]
+LIMIT = 60  # seconds that anything may take, unless it says otherwise
+
+# By preset. A report ends up in a file of its own; suppressing none.
+SANITIZERS = {
+    "debug": {
+        "LD_PRELOAD": str(LIBRARIES / "libpretend_exit.so"),
+        "ASAN_OPTIONS": "log_path={log}:verify_asan_link_order=0:quarantine_size_mb=4",
+        "UBSAN_OPTIONS": "log_path={log}:print_stacktrace=1",
+    },
+    "tsan": {"TSAN_OPTIONS": "log_path={log}:second_deadlock_stack=1"},
+}
+
+
+def for_each_build(case):
+    """Makes of a test case one for each tapringd that is built with sanitizers."""
+    module = sys.modules[case.__module__]
+    for preset in SANITIZERS:
+        name = case.__name__ + preset.capitalize()
+        members = {"preset": preset, "__module__": case.__module__, "__qualname__": name}
+        setattr(module, name, type(name, (case,), members))
+
+
+def without_address_randomisation():
+    """The runtime of g++ 12's ThreadSanitizer does not know every layout of a process."""
+    command = ["setarch", "--addr-no-randomize"]
+    done = subprocess.run([*command, "true"], capture_output=True, check=False)
+    return command if done.returncode == 0 else []
+
+
+def wait_until(what, condition, limit=LIMIT):
+    deadline = time.monotonic() + limit
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {limit} s for {what}")
+        time.sleep(0.005)
+
+
+def thread_names(proc):
+    for task in (proc / "task").iterdir():
+        try:
+            yield (task / "comm").read_text()
+        except OSError:
+            pass  # it has ended
+
+
+class Guest:
+    """A pretend_guest that runs on while the test does other things."""
+
+    def __init__(self, process):
+        self.process = process
+        self.events = queue.Queue()
+        self.seen = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.events.put(json.loads(line))
+        self.events.put(None)
+
+    def wait_for(self, what, condition):
+        """The first event from now on that `condition` holds for."""
+        deadline = time.monotonic() + LIMIT
+        while True:
+            try:
+                event = self.events.get(timeout=max(0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"waited {LIMIT} s for a guest's {what}") from None
+            if event is None:
+                raise AssertionError(f"a guest ended before its {what}: {self._errors()}")
+            self.seen.append(event)
+            if condition(event):
+                return event
+
+    def wait_for_event(self, name):
+        return self.wait_for(name, lambda event: event["event"] == name)
+
+    def wait_for_answers(self, count):
+        """So many more than there were when this was called."""
+        before = self.wait_for_event("progress")["answered"]
+        self.wait_for("answers", lambda event: event.get("answered", 0) >= before + count)
+
+    def wait_for_stillness(self):
+        """No answer between some reports: what is under way stays so."""
+        answered = []
+        while len(answered) < 4 or len(set(answered[-4:])) > 1:
+            answered.append(self.wait_for_event("progress")["answered"])
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def end(self):
+        """Its last event, when it is done."""
+        return self.wait_for_event("end")
+
+    def _errors(self):
+        code = self.process.wait(LIMIT)
+        return f"exit code {code}: {self.process.stderr.read()}"
+
+
+class Daemon:
+    """tapringd, which may be stopped, killed and started again."""
+
+    def __init__(self, machine, preset):
+        self.machine = machine
+        self.preset = preset
+        self.log = machine.scratch / "tapringd.log"
+        self.process = None
+
+    def start(self):
+        before = self.text().count("serving\n")
+        layout = without_address_randomisation() if self.preset == "tsan" else []
+        options = {name: value.format(log=self.machine.scratch / "report")
+                   for name, value in SANITIZERS[self.preset].items()}
+        with self.log.open("a", encoding="utf-8") as log:
+            self.process = self.machine.start(
+                [*layout, BUILD / self.preset / "bin/tapringd", "--config", "/dev/null",
+                 "--run-dir", self.machine.scratch / "run", "--workers", "2",
+                 "--max-queues", "4"],
+                environment={"LD_LIBRARY_PATH": str(LIBRARIES), **options},
+                stdout=log, stderr=subprocess.STDOUT)
+        wait_until("tapringd to serve", lambda: self._serves(before))
+
+    def _serves(self, before):
+        if self.process.poll() is not None:
+            raise AssertionError(f"tapringd ended with {self.process.returncode}:\n{self.text()}"
+                                 + "".join(self.reports()))
+        return self.text().count("serving\n") > before
+
+    def stop(self):
+        """As systemd does; nothing may have leaked then."""
+        self.process.terminate()
+        code = self.process.wait(LIMIT)
+        if code != 0:
+            raise AssertionError(f"tapringd ended with {code}:\n{self.text()}"
+                                 + "".join(self.reports()))
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(LIMIT)
+
+    def text(self):
+        return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
+
+    def reports(self):
+        """What the sanitizers found."""
+        return [path.read_text(errors="replace")
+                for path in self.machine.scratch.glob("report.*")]
+
+    def holdings(self):
+        """What grows if something is not given back, and its memory in KiB. Not in it are areas
+        of mere memory, which the sanitizers' allocators make as they like, and the kernel's own
+        threads for io_uring."""
+        proc = pathlib.Path("/proc", str(self.process.pid))
+        status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
+        xen = self.machine.status()
+        counts = {"descriptors": len(list((proc / "fd").iterdir())),
+                  "mapped files": sum("/" in line
+                                      for line in (proc / "maps").read_text().splitlines()),
+                  "threads": sum(not name.startswith("iou-") for name in thread_names(proc)),
+                  "granted pages": xen["mapped"], "event channels": xen["ports"]}
+        return counts, int(status["VmRSS"].split()[0])
+
+
+    def holdings_when_quiet(self):
+        """The threads that close images end a moment after the images are closed."""
+        found = [self.holdings()]
+        while [counts for counts, _ in found[-4:]].count(found[-1][0]) < 4:
+            found.append(self.holdings())
+        return found[-1]
+
+
+class Machine:
+    """Domain 0 with xenstored, started by start_all()."""
+
+    def __init__(self, test):
+        self.test = test
+        self.directory = self._make_directory("/dev/shm")
+        self.scratch = self._make_directory(None)
+        self.environment = {**os.environ, "TAPRING_PRETEND_MACHINE": str(self.directory),
+                            "XENSTORED_RUNDIR": str(self.directory),
+                            "XENSTORED_PATH": str(self.directory / "socket")}
+        self.images = 0
+
+    def _make_directory(self, place):
+        directory = tempfile.TemporaryDirectory(prefix="tapring-pretend-", dir=place)
+        self.test.addCleanup(directory.cleanup)
+        return pathlib.Path(directory.name)
+
+    def start(self, command, environment=None, **streams):
+        process = subprocess.Popen([*BOUND, *command], stdin=subprocess.DEVNULL,
+                                   env={**self.environment, **(environment or {})}, **streams)
+        self.test.addCleanup(self._end, process)
+        return process
+
+    @staticmethod
+    def _end(process):
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def start_all(self):
+        self.guest("create")
+        self.start([XENSTORED, "--no-fork", "--internal-db=on"],
+                   {"LD_LIBRARY_PATH": str(LIBRARIES),
+                    "LD_PRELOAD": str(LIBRARIES / "libpretend_xenstored.so")})
+        wait_until("xenstored", (self.directory / "socket").exists)
+        self.guest("start")
+
+    @staticmethod
+    def command(name, **options):
+        arguments = [TOOLS / "bin/pretend_guest", name]
+        for option, value in options.items():
+            arguments += ["--" + option.replace("_", "-"), str(value)]
+        return arguments
+
+    def guest(self, name, limit=LIMIT, **options):
+        """Runs a command of pretend_guest to its end. Its last event, if it has any."""
+        done = subprocess.run([*BOUND, *self.command(name, **options)], timeout=limit, text=True,
+                              capture_output=True, env=self.environment, check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"pretend_guest {name} {options}: {done.stdout}{done.stderr}")
+        lines = done.stdout.splitlines()
+        return json.loads(lines[-1]) if lines else None
+
+    def start_guest(self, name, **options):
+        return Guest(self.start(self.command(name, **options), stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True))
+
+    def status(self):
+        return self.guest("status")
+
+    def make_image(self, mebibytes=16):
+        self.images += 1
+        path = self.scratch / f"disk-{self.images}.img"
+        with path.open("wb") as image:
+            image.truncate(mebibytes << 20)
+        return path
+
+
+class PretendTest(unittest.TestCase):
+    """A machine with a guest, domain 1, and a tapringd that must end without a report."""
+
+    preset = None
+    result = None
+
+    def setUp(self):
+        self.machine = Machine(self)
+        self.machine.start_all()
+        self.machine.guest("create-domain", domain=1)
+        self.daemon = Daemon(self.machine, self.preset)
+        self.addCleanup(self._show_log_of_failure)
+        self.daemon.start()
+
+    def run(self, result=None):
+        self.result = result
+        return super().run(result)
+
+    def _show_log_of_failure(self):
+        if any(case is self for case, _ in self.result.failures + self.result.errors):
+            print(f"--- {self.id()}: the log of tapringd\n{self.daemon.text()}", file=sys.stderr)
+
+    def tearDown(self):
+        if self.daemon.process.poll() is None:
+            self.daemon.stop()
+        self.assertEqual(self.daemon.reports(), [])
+
+    def attach(self, image, domain=1, device=51712, **options):
+        """Over the script of ours, as libxl does it."""
+        self.machine.guest("attach", domain=domain, device=device, params=image,
+                           script="/etc/xen/scripts/block-tapring", **options)
+
+    def detach(self, domain=1, device=51712):
+        self.machine.guest("detach", domain=domain, device=device)
+
+    def assert_good(self, end):
+        """A guest's last event tells of a disk without a fault."""
+        faults = {key: end[key] for key in ("failed", "mismatches", "violations")}
+        self.assertEqual(faults, {"failed": 0, "mismatches": [], "violations": []})
