@@ -9,9 +9,9 @@ from .tree import Tree, pack_ext4
 _PROGRAMS = """awk basename bash blkid blockdev cat chattr chmod choom chown cmp comm cp cut date dd
     dirname dmesg dmsetup e2fsck env flock fsck.ext4 grep head insmod jq kmod ldd ln logger losetup
     ls lsblk lsmod mkdir mkfifo mkfs.ext4 mknod modprobe mount mv prlimit qemu-img readlink
-    realpath rm rmmod sed setpriv setsid sh sha256sum sleep sort stat strace stty sync tail timeout
-    touch tr truncate umount uname wc xenstore xenstore-exists xenstore-list xenstore-ls
-    xenstore-read xenstore-rm xenstore-watch xenstore-write xl""".split()
+    realpath resize2fs rm rmmod sed setpriv setsid sh sha256sum sleep sort stat strace stty sync
+    tail timeout touch tr truncate umount uname wc xenstore xenstore-exists xenstore-list
+    xenstore-ls xenstore-read xenstore-rm xenstore-watch xenstore-write xl""".split()
 _FILES = ["/usr/lib/xen-4.17", "/usr/lib/xen-common", "/etc/xen",
           # The stock QEMU for qdisk; it wants a keymap even with -vnc none.
           "/usr/libexec/xen-qemu-system-i386", "/usr/share/qemu/keymaps",
