@@ -4,6 +4,7 @@
 # ring pages, indirect segments, persistent grants, discards, growth, storage of large blocks.
 #
 # seconds: 240
+# control: no
 
 # shellcheck source=tests/xen/dom0.sh
 source "${0%/*}/../dom0.sh"
