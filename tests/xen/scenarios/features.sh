@@ -60,8 +60,8 @@ xen_blkfront.max_queues=4"
 guest_boot many "tap:aio:$disk,xvda,w"
 guest_run many disk 30 'until [ -b /dev/xvda ]; do sleep 0.2; done'
 expect "4 queues of 16 pages" has_rings "$(xl domid many)/xvda" 4 16
-guest_run many verify 120 "$(guest_fio --name=verify --rw=randwrite --bsrange=512-1M --size=8M \
-    --numjobs=4 --offset_increment=8M --verify=crc32c --verify_fatal=1)"
+guest_run many verify 120 "$(guest_fio --name=verify --rw=randwrite --bsrange=512-1M --size=4M \
+    --numjobs=4 --offset_increment=4M --verify=crc32c --verify_fatal=1)"
 guest_start many off 'poweroff -f'
 wait_for 40 "the guest to be gone" guest_is_gone many
 
