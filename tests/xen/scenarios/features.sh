@@ -99,8 +99,9 @@ umount /mnt
 detach xvda
 expect_released "$disk"
 
-step "no-discard, untrusted"
-attach_dom0 "format=raw,vdev=xvda,access=rw,no-discard,untrusted,target=$disk" xvda
+step "no-discard, to a guest that does not trust its backends"
+blkfront trusted=0
+attach_dom0 "format=raw,vdev=xvda,access=rw,no-discard,target=$disk" xvda
 [[ $(backend_key feature-discard) == 0 ]] || die "a discard was offered"
 ! blkdiscard /dev/xvda 2>/dev/null || die "blkdiscard succeeded"
 fio_verify /dev/xvda 16k 4
