@@ -64,9 +64,10 @@ Scenario Draw::scenario() {
   const uint64_t deeds = random_.between(2, 7 * disks);
   for (uint64_t i = 0; i < deeds; ++i) {
     const std::size_t number = random_.below(disks);
-    scenario.acts.push_back({time(0ms, horizon), number, deed(scenario.disks[number])});
+    Act act{time(0ms, horizon), number, deed(scenario.disks[number])};
+    const auto later = std::ranges::upper_bound(scenario.acts, act.at, {}, &Act::at);
+    scenario.acts.insert(later, std::move(act));
   }
-  std::ranges::stable_sort(scenario.acts, {}, &Act::at);
   return scenario;
 }
 
