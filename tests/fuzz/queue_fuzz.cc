@@ -48,6 +48,7 @@ constexpr DomainId kOther = 2;
 constexpr std::size_t kGuestPages = 64;
 constexpr std::size_t kImageBytes = 65536;
 constexpr std::size_t kMostImageBytes = 4 * kImageBytes;
+constexpr uint32_t kMostPersistent = 4;  ///< fewer than the guest has pages
 constexpr std::size_t kActions = 200;
 constexpr std::chrono::seconds kPatience(60);
 
@@ -96,7 +97,9 @@ class World {
     for (Frame page = 0; page < count; ++page) {
       setup_.ring_refs.push_back(guest_.grant(kBackend, ring_frame_ + page, Access::read_write));
     }
-    abi_ = input_.ConsumeBool() ? tapring::Abi::x86_32 : tapring::Abi::x86_64;
+    const auto flags = input_.ConsumeIntegral<uint8_t>();
+    abi_ = flags & 1U ? tapring::Abi::x86_32 : tapring::Abi::x86_64;
+    persistent_ = (flags & 2U) != 0;
     ring_.emplace(guest_.memory(ring_frame_, count), abi_);
     event_ = machine_.events().allocate_unbound(kGuest, kBackend, [] {});
     setup_.event_channel = event_.port;
@@ -107,6 +110,8 @@ class World {
     options.name = "1/xvda";
     options.domain = kGuest;
     options.rings.abi = abi_;
+    options.rings.persistent_grants = persistent_;
+    options.max_persistent_grants = kMostPersistent;
     options.rings.queues.push_back(setup_);
     if (input_.ConsumeBool()) {
       // Two queues on one ring: whoever comes first takes a request.
@@ -324,6 +329,7 @@ class World {
   tapring::sim::EventEnd event_{};
   std::optional<tapring::sim::EventEnd> twin_;
   tapring::QueueSetup setup_;
+  bool persistent_ = false;
   bool read_only_ = false;
   std::size_t image_bytes_ = kImageBytes;
   std::shared_ptr<tapring::DiskStats> stats_ = std::make_shared<tapring::DiskStats>();
