@@ -4,6 +4,9 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
+#include <utility>
+
 namespace tapring {
 namespace {
 
@@ -39,6 +42,24 @@ TEST_F(BareDisk, ASegmentEndsInsideItsPage) {
   EXPECT_EQ(status(request(kGuestRead, 0, {page(), 0, 8, 0})), kGuestError);
   EXPECT_EQ(status(request(kGuestRead, 0, {page(), 8, 8, 0})), kGuestError);
   EXPECT_EQ(status(indirect(kGuestRead, 0, {whole(page()), {page(), 0, 8, 0}})), kGuestError);
+}
+
+TEST_F(BareDisk, ASegmentOutsideOfItsPageHarmsNoOtherRequest) {
+  constexpr uint64_t kBad = 1;
+  constexpr uint64_t kGood = 2;
+  sim::FrontRequest bad = request(kGuestWrite, 0, {page(), 0, 8, 0});
+  bad.id = kBad;
+  sim::FrontRequest good = request(kGuestWrite, 8, whole(page()));
+  good.id = kGood;
+  ring_.put(bad);
+  send(good);
+  std::map<uint64_t, int> statuses;
+  world_.run_until([&] {
+    while (const auto response = ring_.take()) statuses[response->id] = response->status;
+    return statuses.size() == 2;
+  });
+  EXPECT_THAT(statuses, testing::ElementsAre(std::pair(kBad, int{kGuestError}),
+                                             std::pair(kGood, int{kGuestOkay})));
 }
 
 TEST_F(BareDisk, WhatIsNotSpokenIsNotSupported) {

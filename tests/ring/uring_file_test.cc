@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -136,6 +137,28 @@ TEST_P(UringFileTest, CloseGivesTheDescriptorBack) {
   const auto other = open();
   EXPECT_FALSE(run(other->close()));
   EXPECT_EQ(open_files(), before);
+}
+
+TEST(UringFile, AShortTransferGoesOn) {
+  UringLoop loop;
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  OpenFile pipe;
+  pipe.fd = UniqueFd(ends[0]);
+  const UniqueFd writer(ends[1]);
+  const auto file = loop.file(std::move(pipe));
+  const std::string text(512, 'x');
+  std::string read(text.size(), '\0');
+  const iovec whole{read.data(), read.size()};
+  std::optional<Error> result;
+  ASSERT_EQ(::write(writer.get(), text.data(), 100), 100);
+  store_result(file->read(0, {&whole, 1}), result);
+  loop.turn(true);
+  EXPECT_FALSE(result);
+  ASSERT_EQ(::write(writer.get(), text.data(), 412), 412);
+  while (!result) loop.turn(true);
+  EXPECT_EQ(*result, Error{});
+  EXPECT_EQ(read, text);
 }
 
 TEST(UringLoop, PostFromAnotherThreadWakesTheLoop) {
