@@ -57,9 +57,11 @@ void Device::check_size() {
   context_.workers[worker_].loop().post(
       [self = shared_from_this(), &control = context_.control, disk = disk_]() mutable {
         Disk& measured = *disk;
-        measured.measure([self = std::move(self), &control](const Result<uint64_t>& sectors) {
-          control.post([self, sectors] { self->measured(sectors); });
-        });
+        // The device is let go of on the control thread only, so no copy of `self` stays here.
+        measured.measure(
+            [self = std::move(self), &control](const Result<uint64_t>& sectors) mutable {
+              control.post([self = std::move(self), sectors] { self->measured(sectors); });
+            });
       });
 }
 

@@ -40,13 +40,12 @@ Disk::Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& 
   for (const auto& queue : queues_) queue->start();
 }
 
-void Disk::measure(std::function<void(Result<uint64_t>)> then) {
+void Disk::measure(Measured then) {
   measure_volume(shared_from_this(), std::move(then));
 }
 
-Detached Disk::measure_volume(std::shared_ptr<Disk> disk,
-                              std::function<void(Result<uint64_t>)> then) {
-  Gate::Pass pass(disk->gate_);
+Detached Disk::measure_volume(std::shared_ptr<Disk> disk, Measured then) {
+  const Gate::Pass pass(disk->gate_);
   then(co_await disk->volume_.grow());
 }
 

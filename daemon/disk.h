@@ -49,14 +49,14 @@ class Disk : public std::enable_shared_from_this<Disk> {
 
   /// Looks whether others made the image larger, and lets the guest use that. `then` runs on this
   /// thread with the image's present size in sectors.
-  void measure(std::function<void(Result<uint64_t>)> then);
+  using Measured = std::move_only_function<void(const Result<uint64_t>&)>;
+  void measure(Measured then);
 
   /// Ends everything, releases the image, then runs `done` on this thread. The last call.
   void end(Ending ending, Work done);
 
  private:
-  static Detached measure_volume(std::shared_ptr<Disk> disk,
-                                 std::function<void(Result<uint64_t>)> then);
+  static Detached measure_volume(std::shared_ptr<Disk> disk, Measured then);
   static Detached end_all(std::shared_ptr<Disk> disk, Ending ending, Work done);
 
   std::shared_ptr<DiskStats> stats_;
