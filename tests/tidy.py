@@ -275,6 +275,24 @@ def links(tree):
                     yield Finding(path, number, f"{target} does not exist")
 
 
+def proofs_of_features(tree):
+    """A feature's proof is a test, or a scenario, that there is."""
+    page = "docs/features.md"
+    if page not in tree.paths:
+        return
+    sources = "\n".join(tree.text(path) for path in tree.of_kind("cc"))
+    known = {f"{suite}.{name}" for suite, name in
+             re.findall(r"^TEST(?:_[FP])?\((\w+), (\w+)\)", sources, re.MULTILINE)}
+    known |= {pathlib.PurePosixPath(path).stem for path in tree.paths
+              if path.startswith("tests/xen/scenarios/")}
+    for number, line in tree.lines(page):
+        if not line.startswith("| ") or line.startswith("| Feature"):
+            continue
+        for proof in re.findall(r"`([^`]+)`", line.rstrip("| ").rpartition("|")[2]):
+            if proof not in known:
+                yield Finding(page, number, f"there is no test {proof}")
+
+
 def compiler_findings(command, tree):
     done = subprocess.run(command, cwd=tree.root, capture_output=True, text=True, check=False)
     for match in re.finditer(r"^([^:\n]+):(\d+):\d+: (?:fatal )?(?:error|warning): (.*)$",
@@ -301,7 +319,8 @@ def shell_scripts(tree):
 
 RULES = [folders, license_line, line_length, white_space, file_length, function_length,
          include_direction, own_header_first, pragma_once, listed_in_cmake, await_in_macro,
-         capture_all, left_over, stands_alone, links, headers_compile_alone, shell_scripts]
+         capture_all, left_over, stands_alone, links, proofs_of_features,
+         headers_compile_alone, shell_scripts]
 
 
 def main():

@@ -113,6 +113,13 @@ class Rule(unittest.TestCase):
         self.assertEqual(self.check(tidy.links, {"docs/a.md": text, "README.md": ""}),
                          ["docs/a.md:1"])
 
+    def test_proofs_of_features(self):
+        tree = {"docs/features.md": "| Feature | Shown by |\n|---|---|\n"
+                                    "| `x` | `A.One`, `boot` |\n| y | `A.Two` |\n",
+                "tests/a_test.cc": "TEST_P(A, One) {}\n", "tests/xen/scenarios/boot.sh": ""}
+        self.assertEqual(self.check(tidy.proofs_of_features, tree),
+                         ["docs/features.md:4"])
+
     def test_headers_compile_alone(self):
         files = {"ring/a.h": "#pragma once\ninline std::string f() { return {}; }\n",
                  "ring/b.h": "#pragma once\ninline int f() { return 0; }\n",
