@@ -12,6 +12,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tomllib
 
 MAX_COLUMNS = 100
 MAX_FUNCTION_LINES = 70
@@ -293,6 +294,24 @@ def proofs_of_features(tree):
                 yield Finding(page, number, f"there is no test {proof}")
 
 
+def mutants(tree):
+    """Each can be made, and docs/testing.md lists what they are."""
+    table = "tests/mutants/mutants.toml"
+    if table not in tree.paths:
+        return
+    known = tomllib.loads(tree.text(table))["mutant"]
+    for mutant in known:
+        line = line_of(tree.text(table), tree.text(table).index(f'name = "{mutant["name"]}"'))
+        count = tree.text(mutant["file"]).count(mutant["old"])
+        if count != 1:
+            yield Finding(table, line, f"its old text is {count} times in {mutant['file']}")
+    rows = [f"| `{mutant['name']}` | {mutant['what']} |" for mutant in known]
+    section = tree.text("docs/testing.md").partition("\n## Mutants\n")[2].partition("\n## ")[0]
+    if [line for line in section.splitlines() if line.startswith("| `")] != rows:
+        yield Finding("docs/testing.md", 1, "its table of mutants is that of "
+                      "`tests/mutants/run --table`")
+
+
 def compiler_findings(command, tree):
     done = subprocess.run(command, cwd=tree.root, capture_output=True, text=True, check=False)
     for match in re.finditer(r"^([^:\n]+):(\d+):\d+: (?:fatal )?(?:error|warning): (.*)$",
@@ -319,7 +338,7 @@ def shell_scripts(tree):
 
 RULES = [folders, license_line, line_length, white_space, file_length, function_length,
          include_direction, own_header_first, pragma_once, listed_in_cmake, await_in_macro,
-         capture_all, left_over, stands_alone, links, proofs_of_features,
+         capture_all, left_over, stands_alone, links, proofs_of_features, mutants,
          headers_compile_alone, shell_scripts]
 
 

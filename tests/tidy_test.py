@@ -120,6 +120,16 @@ class Rule(unittest.TestCase):
         self.assertEqual(self.check(tidy.proofs_of_features, tree),
                          ["docs/features.md:4"])
 
+    def test_mutants(self):
+        mutant = '[[mutant]]\nname = "{}"\nwhat = "w"\nfile = "ring/a.cc"\nold = "f"\nnew = "g"\n'
+        files = {"tests/mutants/mutants.toml": mutant.format("m") + mutant.format("n"),
+                 "docs/testing.md": "\n## Mutants\n| `m` | w |\n| `n` | w |\n", "ring/a.cc": "f\n"}
+        self.assertEqual(self.check(tidy.mutants, files), [])
+        self.assertEqual(self.check(tidy.mutants, {**files, "ring/a.cc": "f f\n"}),
+                         ["tests/mutants/mutants.toml:2", "tests/mutants/mutants.toml:8"])
+        self.assertEqual(self.check(tidy.mutants, {**files, "docs/testing.md": "| `m` | w |\n"}),
+                         ["docs/testing.md:1"])
+
     def test_headers_compile_alone(self):
         files = {"ring/a.h": "#pragma once\ninline std::string f() { return {}; }\n",
                  "ring/b.h": "#pragma once\ninline int f() { return 0; }\n",
