@@ -197,7 +197,7 @@ void Device::close(const VbdState& now) {
   if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
   if (image_stage_ != ImageStage::none) return release_image();
   if (now.backend == XenbusState::closed) return;
-  if (node_.write_state(now.backend, XenbusState::closed)) spdlog::info("{}: closed", label());
+  if (node_.write_state(now.backend, XenbusState::closed)) log(spdlog::level::info, "closed");
 }
 
 /// Nothing is held; the toolstack and the frontend still get their answers.
@@ -256,7 +256,7 @@ void Device::connect(const VbdState& now) {
   rings_ = std::move(*rings);
   offered_ = {context_.offer.max_indirect_segments, offer.persistent_grants};
   DiskOptions options{label(), name_.domain, geometry_, rings_, RingHistory::fresh,
-                      context_.offer.max_persistent_grants};
+                      context_.offer.max_persistent_grants, &context_.log_limit};
   if (now.backend >= XenbusState::connected) {
     options.history = node_.drained() ? RingHistory::drained : RingHistory::unknown;
     // Before the first request is taken: it must not be believed of us if we die.
@@ -283,8 +283,7 @@ void Device::refuse(const std::string& reason) {
   if (image_stage_ == ImageStage::opening) image_stage_ = ImageStage::none;
   frontend_moved_ = false;
   reason_ = reason;
-  context_.log_limit.log(spdlog::level::err, label(), "refused: {} (params '{}')", reason,
-                         spec_.params);
+  log(spdlog::level::err, "refused: {} (params '{}')", reason, spec_.params);
   node_.write_verdict("refused: " + reason);
   if (image_stage_ == ImageStage::open) return release_image();
   advance();

@@ -110,6 +110,12 @@ class Device : public std::enable_shared_from_this<Device> {
   void disk_ended();
 
   void refuse(const std::string& reason);
+
+  /// A guest can cause many lines about its disk: their number is limited.
+  template <typename... Args>
+  void log(LogLevel level, fmt::format_string<Args...> format, Args&&... args) {
+    context_.log_limit.log(level, label(), format, std::forward<Args>(args)...);
+  }
   std::string label() const;
   std::string state_name() const;
   std::string reason() const;

@@ -43,10 +43,10 @@ void Device::attached(std::shared_ptr<Disk> disk, const std::string& error) {
   const bool wanted = now.backend != XenbusState::missing && now.backend < XenbusState::closing;
   if (wanted && node_.connect(now.backend, spec_, geometry_, offered_)) {
     reason_.clear();
-    spdlog::info("{}: connected: {}:{}, {} MiB, {}, {} queue(s) of {} page(s), {}", label(),
-                 disk_spec_.format, disk_spec_.path, geometry_.size_bytes >> 20,
-                 geometry_.read_only ? "read-only" : "writable", rings_.queues.size(),
-                 rings_.queues.front().ring_refs.size(), rings_.protocol);
+    log(spdlog::level::info, "connected: {}:{}, {} MiB, {}, {} queue(s) of {} page(s), {}",
+        disk_spec_.format, disk_spec_.path, geometry_.size_bytes >> 20,
+        geometry_.read_only ? "read-only" : "writable", rings_.queues.size(),
+        rings_.queues.front().ring_refs.size(), rings_.protocol);
   }
   advance();
 }
@@ -70,14 +70,13 @@ void Device::measured(const Result<uint64_t>& sectors) {
   if (!sectors || link_ != Link::connected) return;
   const uint64_t bytes = *sectors * kSectorBytes;
   if (bytes < geometry_.size_bytes) {
-    context_.log_limit.log(spdlog::level::err, label(),
-                           "{} is now {} bytes, less than the guest's disk of {}: I/O past its end "
-                           "fails; make it large again (truncate -s {} {})",
-                           disk_spec_.path, bytes, geometry_.size_bytes, geometry_.size_bytes,
-                           disk_spec_.path);
+    log(spdlog::level::err,
+        "{} is now {} bytes, less than the guest's disk of {}: I/O past its end fails; make it "
+        "large again (truncate -s {} {})",
+        disk_spec_.path, bytes, geometry_.size_bytes, geometry_.size_bytes, disk_spec_.path);
   }
   if (bytes <= geometry_.size_bytes || !node_.resize(*sectors)) return;
-  spdlog::info("{}: grown from {} to {} bytes", label(), geometry_.size_bytes, bytes);
+  log(spdlog::level::info, "grown from {} to {} bytes", geometry_.size_bytes, bytes);
   geometry_.size_bytes = bytes;
 }
 

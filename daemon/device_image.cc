@@ -44,7 +44,7 @@ void Device::image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image,
   if (!spec_.discard || geometry_.read_only) geometry_.discard_granularity = 0;
   notices_ = image_->notices();
   for (const std::string& notice : notices_) {
-    spdlog::warn("{}: {}: {}", label(), disk_spec_.path, notice);
+    log(spdlog::level::warn, "{}: {}", disk_spec_.path, notice);
   }
   node_.write_verdict("ready");
   advance();

@@ -32,7 +32,8 @@ Disk::Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& 
                *stats_,
                options.domain,
                options.name,
-               options.rings.persistent_grants ? options.max_persistent_grants : 0} {
+               options.rings.persistent_grants ? options.max_persistent_grants : 0,
+               options.log_limit} {
   for (const QueueSetup& setup : options.rings.queues) {
     queues_.push_back(std::make_unique<Queue>(context_, setup, options.rings.abi));
     if (options.history == RingHistory::unknown) refuse_unanswered(*queues_.back());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/disk_stats.h"
+#include "daemon/log.h"
 #include "daemon/negotiation.h"
 #include "daemon/queue.h"
 #include "daemon/volume.h"
@@ -31,6 +32,7 @@ struct DiskOptions {
   RingSetup rings;
   RingHistory history = RingHistory::fresh;
   uint32_t max_persistent_grants = 0;  ///< of each ring, if it was agreed to have any
+  LogLimit* log_limit = nullptr;  ///< outlives the disk; null: what a guest causes is not logged
 };
 
 /// Made, used and destroyed on the worker's thread.

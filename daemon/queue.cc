@@ -274,9 +274,10 @@ void Queue::count(const Request& request, BlkifStatus status, Loop::Clock::time_
 void Queue::halt() {
   taking_ = false;
   context_.stats.ring_broken = true;
-  spdlog::error("{}: the guest's ring indices are impossible: this ring is stopped until the guest "
-                "reconnects",
-                context_.disk);
+  if (context_.log_limit == nullptr) return;
+  context_.log_limit->log(spdlog::level::err, context_.disk,
+                          "the guest's ring indices are impossible: this ring is stopped until the "
+                          "guest reconnects");
 }
 
 }  // namespace tapring

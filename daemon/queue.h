@@ -9,6 +9,7 @@
 
 #include "daemon/answers.h"
 #include "daemon/disk_stats.h"
+#include "daemon/log.h"
 #include "daemon/negotiation.h"
 #include "daemon/volume.h"
 #include "daemon/worker.h"
@@ -27,6 +28,7 @@ struct QueueContext {
   DomainId domain;
   std::string disk;  ///< for log lines
   uint32_t max_persistent_grants = 0;  ///< of each queue
+  LogLimit* log_limit = nullptr;       ///< for lines that the guest causes; may be null
 };
 
 /// Lives on the worker's thread, until every request has left the gate.
