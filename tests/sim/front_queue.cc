@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t kSector = 512;
 constexpr uint32_t kSectorsInPage = 8;
 constexpr double kOddlyCut = 0.25;   ///< requests whose data does not begin at a page
+constexpr uint64_t kFirstRawId = 0x8000000000000001U;
+constexpr uint64_t kRawIdStep = 0x100000001U;  ///< all bytes of the id are in use
 constexpr double kNeedlessly = 0.1;  ///< requests that are indirect though they need not be
 
 }  // namespace
@@ -158,8 +160,28 @@ void FrontQueue::event() {
   issue_waiting();
 }
 
+void FrontQueue::send_raw(FrontRequest request, Answered answered) {
+  request.id = kFirstRawId + raw_sent_++ * kRawIdStep;
+  const bool indirect = request.operation == kGuestIndirect;
+  const uint8_t expected = indirect ? request.inner_operation : request.operation;
+  raw_[request.id] = {expected, std::move(answered)};
+  ring_->put(request);
+  ring_->push();
+  notify();
+}
+
+void FrontQueue::answer_raw(const GuestResponse& response) {
+  const auto found = raw_.find(response.id);
+  if (found == raw_.end()) return violation("response to a raw id that does not wait");
+  const Raw raw = std::move(found->second);
+  raw_.erase(found);
+  if (response.operation != raw.operation) return violation("response has another operation");
+  if (raw.answered) raw.answered(response);
+}
+
 void FrontQueue::answer(const GuestResponse& response) {
   if (!violations_.empty()) return;
+  if (response.id >= kFirstRawId) return answer_raw(response);
   if (response.id >= shadows_.size()) return violation("response with an id that never was");
   if (!shadows_[response.id]) return violation("response to an id that does not wait");
   const Shadow shadow = *std::exchange(shadows_[response.id], std::nullopt);

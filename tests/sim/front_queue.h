@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -60,6 +61,12 @@ class FrontQueue {
   /// At most most_sectors() of data. Waits for room on the ring.
   void submit(FrontIo io);
 
+  /// Puts a request on the ring as it is, and notifies. Its id is chosen here, one that submit()
+  /// never uses. `answered` is called once, if at all.
+  using Answered = std::function<void(const GuestResponse&)>;
+  void send_raw(FrontRequest request, Answered answered = {});
+  std::size_t unanswered_raw() const noexcept { return raw_.size(); }
+
   /// Given to submit() and not yet done.
   std::size_t in_flight() const noexcept {
     return waiting_.size() + shadows_.size() - free_.size();
@@ -108,6 +115,7 @@ class FrontQueue {
   void add_segments(Shadow& shadow);
   void add_indirect_page(Shadow& shadow, FrontRequest& request);
   void event();
+  void answer_raw(const GuestResponse& response);
   void answer(const GuestResponse& response);
   std::vector<std::byte> gather(const Shadow& shadow) const;
   void scatter(const Shadow& shadow);
@@ -133,6 +141,12 @@ class FrontQueue {
   std::vector<std::optional<Shadow>> shadows_;
   std::vector<std::size_t> free_;  ///< ids
   std::deque<FrontIo> waiting_;
+  struct Raw {
+    uint8_t operation;
+    Answered answered;
+  };
+  std::map<uint64_t, Raw> raw_;  ///< by id
+  uint64_t raw_sent_ = 0;
   std::vector<std::string> violations_;
 };
 

@@ -100,6 +100,8 @@ bool FrontRing::arm() noexcept {
 
 void FrontRing::set_producer(uint32_t value) noexcept { store(kReqProd, value); }
 
+uint32_t FrontRing::answered_by_backend() const noexcept { return load(kRspProd); }
+
 bool FrontRing::overflowed() const noexcept {
   return load(kRspProd) - response_consumer_ > in_flight();
 }

@@ -47,6 +47,12 @@ class FrontRing {
   /// Asks for an event with the next response. True if one came meanwhile: then take() again.
   bool arm() noexcept;
 
+  /// Responses taken.
+  uint32_t answered() const noexcept { return response_consumer_; }
+
+  /// The backend's response producer.
+  uint32_t answered_by_backend() const noexcept;
+
   /// Claims anything about the requests there are.
   void set_producer(uint32_t value) noexcept;
 

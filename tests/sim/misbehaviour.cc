@@ -62,7 +62,6 @@ FrontRequest Misbehaviour::strange_request(SimFrontend& frontend) {
       .segment_count =
           static_cast<uint16_t>(random().chance(0.7) ? random().below(14) : strange_number()),
       .handle = static_cast<uint16_t>(random().next()),
-      .id = random().next(),
       .sector = random().chance(0.5) ? random().below(frontend.sectors() + 9) : strange_number(),
       .discard_sectors = strange_number(),
       .discard_flag = static_cast<uint8_t>(random().next())};
@@ -79,10 +78,8 @@ FrontRequest Misbehaviour::strange_request(SimFrontend& frontend) {
 void Misbehaviour::send_strange_requests(SimFrontend& frontend, unsigned count) {
   FrontQueue& queue = frontend.queue(random().below(frontend.queues()));
   for (unsigned i = 0; i < count && !queue.ring().full(); ++i) {
-    queue.ring().put(strange_request(frontend));
+    queue.send_raw(strange_request(frontend));
   }
-  queue.ring().push();
-  queue.notify();
 }
 
 void Misbehaviour::jump_producer(SimFrontend& frontend) {

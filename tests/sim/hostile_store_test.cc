@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// What a hostile guest can write into its directory of xenstore, and when.
+#include "tests/sim/hostile_test.h"
+
+namespace tapring::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+class HostileStore : public HostileTest {
+ protected:
+  void write(const std::string& key, const std::string& value) {
+    host_.store().write({{frontend_directory(hostile_line_.name) + "/" + key, value}});
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Seeds, HostileStore, testing::ValuesIn(seeds(3)));
+
+TEST_P(HostileStore, StatesInEveryOrderOfTwoEndInOrder) {
+  for (int first = 0; first <= 8; ++first) {
+    for (int second = 0; second <= 8; ++second) {
+      SCOPED_TRACE(std::to_string(first) + ' ' + std::to_string(second));
+      connect_hostile();
+      write("state", std::to_string(first));
+      host_.world().run_for(host_.world().pick({0us, 3ms}));
+      write("state", std::to_string(second));
+      host_.world().run_for(5ms);
+      take_hostile_away();
+    }
+  }
+}
+
+TEST_P(HostileStore, AStateThatFlapsFloodsNoLog) {
+  SimFrontend& frontend = connect_hostile();
+  for (int i = 0; i < 400; ++i) {
+    if (frontend.connected()) frontend.close();
+    frontend.reload();
+    host_.world().run_for(5ms);
+  }
+  EXPECT_GT(host_.report(hostile_line_.name).state, "");
+  EXPECT_LT(log_.count(), 30U);
+}
+
+TEST_P(HostileStore, RingsThatBreakAfterEachReconnectFloodNoLog) {
+  SimFrontend& frontend = connect_hostile();
+  for (int i = 0; i < 200; ++i) {
+    if (frontend.connected()) {
+      frontend.queue(0).ring().set_producer(0x80000000U);
+      frontend.queue(0).notify();
+      host_.world().run_for(1ms);
+      frontend.close();
+    }
+    frontend.reload();
+    host_.world().run_for(5ms);
+  }
+  EXPECT_LT(log_.count(), 30U);
+}
+
+TEST_P(HostileStore, RefusedKeysAfterEachReconnectFloodNoLog) {
+  SimFrontend& frontend = host_.attach(hostile_line_, {.protocol = "none of them"});
+  EXPECT_TRUE(host_.run_until([&] { return host_.backend_state(hostile_line_) == 6; }));
+  for (int i = 0; i < 200; ++i) {
+    frontend.close();
+    frontend.reload();
+    host_.world().run_for(5ms);
+  }
+  EXPECT_LT(log_.count(), 30U);
+}
+
+TEST_P(HostileStore, KeysRewrittenAfterConnectingMeanNothing) {
+  SimFrontend& frontend = connect_hostile();
+  for (const char* key : {"ring-ref", "event-channel", "protocol", "multi-queue-num-queues",
+                          "ring-page-order", "backend", "backend-id", "feature-persistent"}) {
+    write(key, "77");
+    host_.world().run_for(2ms);
+  }
+  expect_served(frontend);
+}
+
+TEST_P(HostileStore, ABackendKeyThatPointsAtTheNeighbourMeansNothing) {
+  SimFrontend& frontend = connect_hostile();
+  write("backend", backend_directory(neighbour_line_));
+  write("backend-id", "2");
+  write("state", "5");
+  host_.world().run_for(5ms);
+  EXPECT_EQ(host_.backend_state(neighbour_line_), 4U);
+  EXPECT_FALSE(frontend.directory().empty());
+}
+
+TEST_P(HostileStore, HundredsOfQueuesAreRefused) {
+  for (const unsigned queues : {0U, 5U, 8U, 300U, 65'536U, 4'294'967'295U}) {
+    SimFrontend& frontend = host_.attach(hostile_line_);
+    EXPECT_TRUE(host_.run_until([&] { return frontend.queues() == 1; }));
+    misbehaviour_.announce_queues(frontend, queues);
+    EXPECT_TRUE(host_.run_until([&] { return host_.backend_state(hostile_line_) == 6; }));
+    EXPECT_EQ(host_.machine().mappings_of(kHostile), 0U);
+    take_hostile_away();
+  }
+}
+
+TEST_P(HostileStore, ValuesThatAreNoNumbersAreRefusedInOneShortLine) {
+  const std::vector<std::string> values{"",    "-1",  "0x10", "12 ", " 12", "1e3", "99999999999999",
+                                        "abc", "\n\n", std::string(2000, '9'),
+                                        std::string(4000, 'x'), std::string(100, '\0')};
+  for (const char* key : {"ring-ref", "event-channel", "multi-queue-num-queues",
+                          "ring-page-order"}) {
+    for (const std::string& value : values) {
+      SimFrontend& frontend = host_.attach(hostile_line_);
+      EXPECT_TRUE(host_.run_until([&] { return frontend.queues() == 1; }));
+      write(key, value);
+      EXPECT_TRUE(host_.run_until([&] { return host_.backend_state(hostile_line_) == 6; }, 5s))
+          << key << ' ' << value.substr(0, 20);
+      EXPECT_LT(host_.report(hostile_line_.name).reason.size(), 300U);
+      take_hostile_away();
+    }
+  }
+}
+
+TEST_P(HostileStore, AStateThatIsNoNumberIsNoState) {
+  for (const char* value : {"", "x", "-1", "9", "44", "4 ", "0x4", "4294967300"}) {
+    connect_hostile();
+    write("state", value);
+    // As if the frontend's directory were gone: its disk is closed.
+    EXPECT_TRUE(host_.run_until([&] { return host_.backend_state(hostile_line_) == 6; }, 1s))
+        << value;
+    take_hostile_away();
+  }
+}
+
+TEST_P(HostileStore, MisdeedsOfChanceHurtNobody) {
+  for (int life = 0; life < 20; ++life) {
+    SimFrontend& frontend = host_.attach(hostile_line_, {.queues = 2});
+    for (int i = 0; i < 10; ++i) {
+      host_.world().run_for(host_.world().pick({0us, 200ms}));
+      misbehaviour_.of(frontend, 3);
+    }
+    expect_neighbour_served();
+    take_hostile_away();
+  }
+}
+
+}  // namespace
+}  // namespace tapring::sim
