@@ -103,6 +103,22 @@ void DiskModel::settle() {
   }
 }
 
+void DiskModel::end_flush(Ticket flush, bool done) noexcept {
+  if (done) flushed_ = std::max(flushed_, flush);
+}
+
+void DiskModel::power_off() {
+  settle();
+  const uint64_t now = ++clock_;
+  for (auto& [sector, candidates] : sectors_) {
+    for (Candidate& candidate : candidates) {
+      candidate.answered = now;
+      candidate.done = false;
+    }
+  }
+  losable_ = false;
+}
+
 std::vector<uint64_t> DiskModel::written() const {
   std::vector<uint64_t> all;
   for (const auto& [sector, candidates] : sectors_) all.push_back(sector);
@@ -112,7 +128,8 @@ std::vector<uint64_t> DiskModel::written() const {
 /// Of what a settled sector might have held it holds what was seen, and that will not change.
 void DiskModel::pin(uint64_t sector, Ticket seen) {
   const auto known = sectors_.find(sector);
-  if (known == sectors_.end()) return;
+  // With the power something older may come back.
+  if (known == sectors_.end() || losable_) return;
   std::vector<Candidate>& candidates = known->second;
   const bool by_later_one = std::ranges::any_of(candidates, [seen](const Candidate& candidate) {
     return candidate.content == seen && !candidate.settled;
@@ -130,13 +147,19 @@ bool DiskModel::is_overwritten(const std::vector<Candidate>& candidates,
   });
 }
 
-void DiskModel::prune(uint64_t sector) {
+bool DiskModel::is_kept(const std::vector<Candidate>& candidates,
+                        const Candidate& candidate) const noexcept {
   // A read that is under way may still have met what was there when it began.
   const uint64_t oldest_read = reads_.empty() ? clock_ + 1 : *reads_.begin();
+  const uint64_t before = losable_ ? std::min(oldest_read, flushed_) : oldest_read;
+  return !is_overwritten(candidates, candidate, before);
+}
+
+void DiskModel::prune(uint64_t sector) {
   std::vector<Candidate>& candidates = sectors_[sector];
   std::vector<Candidate> left;
   for (const Candidate& candidate : candidates) {
-    if (!is_overwritten(candidates, candidate, oldest_read)) left.push_back(candidate);
+    if (is_kept(candidates, candidate)) left.push_back(candidate);
   }
   candidates = std::move(left);
 }

@@ -45,6 +45,14 @@ class DiskModel {
   /// A read that got no data.
   void forget_read(Ticket read) { reads_.erase(read); }
 
+  // Writes are lost with the power unless a flush that began after their answer was answered.
+
+  /// To be called before the first write if power_off() will be.
+  void expect_power_off() noexcept { losable_ = true; }
+  Ticket begin_flush() noexcept { return ++clock_; }
+  void end_flush(Ticket flush, bool done) noexcept;
+  void power_off();
+
   /// Nobody has the disk open: what was not answered will never be. Each sector has one of the
   /// contents that were possible until now, and keeps it until it is written again.
   void settle();
@@ -76,10 +84,13 @@ class DiskModel {
 
   static bool is_overwritten(const std::vector<Candidate>& candidates, const Candidate& candidate,
                              uint64_t before) noexcept;
+  bool is_kept(const std::vector<Candidate>& candidates, const Candidate& candidate) const noexcept;
   void prune(uint64_t sector);
   void pin(uint64_t sector, Ticket seen);
 
   uint64_t clock_ = 0;
+  bool losable_ = false;
+  Ticket flushed_ = 0;  ///< what was answered before is durable
   std::map<Ticket, Write> writes_;  ///< not yet answered
   std::set<Ticket> reads_;
   /// By sector; a sector that is not there has never been written.

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <string>
+#include <utility>
 
 #include "tests/sim/random.h"
 
@@ -20,6 +21,7 @@ constexpr std::size_t kMostDisks = 4;
 constexpr uint32_t kFirstDevice = 51712;  // xvda
 constexpr uint32_t kDeviceStep = 16;
 constexpr double kHostile = 0.35;
+constexpr double kPowerOff = 0.15;
 constexpr double kSharedGuest = 0.3;
 
 class Draw {
@@ -50,31 +52,37 @@ class Draw {
 
   uint64_t seed_;
   Random random_;
+  bool last_is_hostile_ = false;  ///< of the disks drawn so far
 };
 
 Scenario Draw::scenario() {
   Scenario scenario{.seed = seed_, .disks = {}, .acts = {}};
+  const auto add = [&scenario](Act act) {
+    const auto later = std::ranges::upper_bound(scenario.acts, act.at, {}, &Act::at);
+    scenario.acts.insert(later, std::move(act));
+  };
   const std::size_t disks = random_.between(1, kMostDisks);
   std::size_t guests = 0;
   for (std::size_t number = 0; number < disks; ++number) {
     scenario.disks.push_back(disk(number, guests));
-    scenario.acts.push_back({time(0ms, 50ms), number, AttachDisk{}});
+    add({time(0ms, 50ms), number, AttachDisk{}});
   }
   const Time horizon = time(500ms, 4s);
   const uint64_t deeds = random_.between(2, 7 * disks);
   for (uint64_t i = 0; i < deeds; ++i) {
     const std::size_t number = random_.below(disks);
-    Act act{time(0ms, horizon), number, deed(scenario.disks[number])};
-    const auto later = std::ranges::upper_bound(scenario.acts, act.at, {}, &Act::at);
-    scenario.acts.insert(later, std::move(act));
+    add({time(0ms, horizon), number, deed(scenario.disks[number])});
   }
+  if (random_.chance(kPowerOff)) add({time(100ms, horizon), 0, PowerOff{}});
   return scenario;
 }
 
 DiskPlan Draw::disk(std::size_t number, std::size_t& guests) {
   DiskPlan plan;
   plan.hostile = number > 0 && random_.chance(kHostile);
-  const bool shares = guests > 0 && !plan.hostile && random_.chance(kSharedGuest);
+  const bool may_share = guests > 0 && !plan.hostile && !last_is_hostile_;
+  const bool shares = may_share && random_.chance(kSharedGuest);
+  last_is_hostile_ = plan.hostile;
   plan.guest = shares ? guests - 1 : guests++;
   plan.device = kFirstDevice + kDeviceStep * static_cast<uint32_t>(number);
   choose_line(plan);

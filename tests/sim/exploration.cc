@@ -31,6 +31,11 @@ Exploration::Exploration(Scenario scenario, Log log)
     if (log_) log_(fmt::format("disk {}: {}", number, describe(plan)));
     disks_.push_back(std::make_unique<ExploredDisk>(host_, plan, number));
   }
+  const bool loses_power = std::ranges::any_of(scenario_.acts, [](const Act& act) {
+    return std::holds_alternative<PowerOff>(act.deed);
+  });
+  if (!loses_power) return;
+  for (const auto& disk : disks_) host_.make_losable(disk->line(), disk->image());
 }
 
 std::vector<std::string> Exploration::run() {
@@ -109,6 +114,11 @@ void Exploration::perform(ExploredDisk& disk, const PauseGuest& deed) {
 
 void Exploration::perform(ExploredDisk& /*disk*/, const RestartDaemon& /*deed*/) {
   host_.restart();
+}
+
+void Exploration::perform(ExploredDisk& /*disk*/, const PowerOff& /*deed*/) {
+  host_.power_off();
+  guests_.clear();
 }
 
 void Exploration::perform(ExploredDisk& disk, const ChangeStorage& deed) {

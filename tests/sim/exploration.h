@@ -38,6 +38,7 @@ class Exploration {
   void perform(ExploredDisk& disk, const DestroyGuest& deed);
   void perform(ExploredDisk& disk, const PauseGuest& deed);
   void perform(ExploredDisk& disk, const RestartDaemon& deed);
+  void perform(ExploredDisk& disk, const PowerOff& deed);
   void perform(ExploredDisk& disk, const ChangeStorage& deed);
   void perform(ExploredDisk& disk, const HangStorage& deed);
   void perform(ExploredDisk& disk, const HoldOpens& deed);

@@ -106,14 +106,15 @@ Task<Error> SimFile::write(uint64_t offset, Buffers from) {
   const FileOperation operation{FileOperation::Kind::write, offset, bytes_of(from)};
   const Error fault = co_await Completion(*this, operation);
   if (fault) {
-    write_part(offset, from);
+    if (storage_.powered_) write_part(offset, from);
     co_return fault;
   }
   const int fd = file_.fd.get();
+  storage_.before_write(file_.path, fd, offset, operation.bytes);
   const Error error = transfer(offset, from, [fd](std::byte* data, std::size_t bytes, off_t at) {
     return ::pwrite(fd, data, bytes, at);
   });
-  ++storage_.files_[file_.path].writes_done;
+  storage_.after_write(file_.path, fd, offset, operation.bytes);
   co_return error;
 }
 
@@ -122,8 +123,7 @@ Task<Error> SimFile::sync() {
   const FileOperation operation{FileOperation::Kind::sync, 0, 0};
   const Error fault = co_await Completion(*this, operation);
   if (fault) co_return fault;
-  uint64_t& durable = storage_.files_[file_.path].writes_durable;
-  durable = std::max(durable, covered);
+  storage_.synced(file_.path, covered);
   co_return Error{};
 }
 
@@ -131,10 +131,13 @@ Task<Error> SimFile::discard(uint64_t offset, uint64_t bytes) {
   const Error fault =
       co_await Completion(*this, {FileOperation::Kind::discard, offset, bytes});
   if (fault) co_return fault;
+  const int fd = file_.fd.get();
+  storage_.before_write(file_.path, fd, offset, bytes);
   const int result = ::fallocate(file_.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                                  static_cast<off_t>(offset), static_cast<off_t>(bytes));
-  ++storage_.files_[file_.path].writes_done;
-  co_return system_error_code(result == 0 ? 0 : errno);
+  const Error error = system_error_code(result == 0 ? 0 : errno);
+  storage_.after_write(file_.path, fd, offset, bytes);
+  co_return error;
 }
 
 Task<Result<uint64_t>> SimFile::size() {
@@ -149,7 +152,10 @@ Task<Error> SimFile::close() {
 }
 
 Error SimFile::write_part(uint64_t offset, Buffers from) {
-  uint64_t left = loop_.world().random().below(bytes_of(from) / kSector + 1) * kSector;
+  const uint64_t whole = loop_.world().random().below(bytes_of(from) / kSector + 1) * kSector;
+  const uint64_t begin = offset;
+  uint64_t left = whole;
+  storage_.before_write(file_.path, file_.fd.get(), begin, whole);
   for (const iovec& buffer : from) {
     const std::size_t bytes = std::min<std::size_t>(left, buffer.iov_len);
     if (::pwrite(file_.fd.get(), buffer.iov_base, bytes, static_cast<off_t>(offset)) < 0) {
@@ -158,6 +164,7 @@ Error SimFile::write_part(uint64_t offset, Buffers from) {
     offset += bytes;
     left -= bytes;
   }
+  storage_.after_write(file_.path, file_.fd.get(), begin, whole);
   return Error{};
 }
 

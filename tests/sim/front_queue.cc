@@ -189,6 +189,10 @@ void FrontQueue::answer(const GuestResponse& response) {
     return violation("response has operation " + std::to_string(response.operation) +
                      " instead of " + std::to_string(shadow.io.operation));
   }
+  // A driver would never use the operation again, or fail its disk.
+  if (response.status == kGuestNotSupported && shadow.io.operation != kGuestDiscard) {
+    return violation("an operation that was offered is not supported");
+  }
   const bool has_data = response.status == kGuestOkay && shadow.io.operation == kGuestRead;
   const std::vector<std::byte> data = has_data ? gather(shadow) : std::vector<std::byte>{};
   if (!take_back(shadow)) return violation("the response came before the grants were unmapped");

@@ -134,6 +134,12 @@ TEST_F(FrontQueueTest, AnAnswerBeforeUnmappingIsFound) {
   if (pages) grants_.unmap(*pages);
 }
 
+TEST_F(FrontQueueTest, AnOfferedOperationThatIsNotSupportedIsFound) {
+  submit_read();
+  back_.respond(back_.take()->id, kGuestRead, BlkifStatus::not_supported);
+  EXPECT_THAT(complaints(), ElementsAre(HasSubstr("not supported")));
+}
+
 TEST_F(FrontQueueTest, MoreAnswersThanRequestsAreFound) {
   submit_read();
   respond(back_.take()->id);

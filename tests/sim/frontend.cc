@@ -70,7 +70,9 @@ void SimFrontend::change(uint8_t operation, uint64_t sector, uint32_t sectors, D
 void SimFrontend::flush(Done done) {
   any_queue().submit({.operation = kGuestFlush,
                       .data = {},
-                      .done = [done = std::move(done)](int16_t status, auto) {
+                      .done = [this, flush = model_.begin_flush(), done = std::move(done)](
+                                  int16_t status, auto) {
+                        model_.end_flush(flush, status == kGuestOkay);
                         if (done) done(status);
                       }});
 }

@@ -85,6 +85,26 @@ void Host::restart() {
   daemon_ = std::make_unique<Daemon>(*this);
 }
 
+void Host::power_off() {
+  storage_.power_off();
+  storage_.release_all();
+  for (const auto& [name, frontend] : frontends_) {
+    frontend->die();
+    if (name.domain != 0 && machine_.alive(name.domain)) toolstack_.destroy(name.domain);
+  }
+  // What the daemon does now reaches no file: it may as well come to its end in order.
+  world_.run_until([this] { return toolstack_.has_nothing(); });
+  stop();
+  storage_.power_on();
+  for (auto& [params, model] : models_) model.power_off();
+  daemon_ = std::make_unique<Daemon>(*this);
+}
+
+void Host::make_losable(const DiskLine& line, const std::string& path) {
+  storage_.make_losable(path);
+  models_[line.params].expect_power_off();
+}
+
 std::string Host::make_image(const std::string& name, uint64_t bytes) {
   const std::string path = image_path(name);
   std::ofstream(path).close();

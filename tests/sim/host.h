@@ -56,6 +56,13 @@ class Host {
   /// As the daemon does now and then by itself.
   void check_sizes() { daemon_->server->check_sizes(); }
 
+  /// The whole machine loses its power and starts again: no guest is left, and of what was written
+  /// but not made durable some is lost.
+  void power_off();
+
+  /// Before the disk's first write, if power_off() is to come.
+  void make_losable(const DiskLine& line, const std::string& path);
+
   /// Makes an image of zeros and gives its path. It goes with the host.
   std::string make_image(const std::string& name, uint64_t bytes);
   std::string image_path(const std::string& name) const { return directory_ / name; }

@@ -28,7 +28,8 @@ class HostileRequest : public HostileTest {
   FrontRequest good_indirect(uint8_t inner_operation = kGuestRead) {
     FrontRequest request{.operation = kGuestIndirect, .inner_operation = inner_operation,
                          .segment_count = 1, .sector = 8};
-    request.indirect_refs[0] = list_page({.gref = page_, .first_sect = 0, .last_sect = 7, .pad = 0});
+    request.indirect_refs[0] =
+        list_page({.gref = page_, .first_sect = 0, .last_sect = 7, .pad = 0});
     return request;
   }
 
@@ -93,7 +94,8 @@ TEST_P(HostileRequest, WithMoreIndirectSegmentsThanOfferedFails) {
 }
 
 TEST_P(HostileRequest, WhoseSegmentLeavesItsPageFails) {
-  for (const auto& [first, last] : {std::pair{0, 8}, {0, 255}, {7, 6}, {8, 8}, {255, 255}, {1, 0}}) {
+  for (const auto& [first, last] :
+       {std::pair{0, 8}, {0, 255}, {7, 6}, {8, 8}, {255, 255}, {1, 0}}) {
     const GuestSegment segment{.gref = page_, .first_sect = static_cast<uint8_t>(first),
                                .last_sect = static_cast<uint8_t>(last), .pad = 0};
     EXPECT_EQ(answer_with([&](FrontRequest& request) { request.segments[0] = segment; }),

@@ -35,6 +35,7 @@ struct InWords {
     return "the guest pauses for " + in_milliseconds(deed.time);
   }
   std::string operator()(const RestartDaemon& /*deed*/) const { return "tapringd restarts"; }
+  std::string operator()(const PowerOff& /*deed*/) const { return "the host loses its power"; }
   std::string operator()(const ChangeStorage& deed) const {
     return fmt::format("storage: {} to {}, errors {:.1f} %, writes: {}, syncs: {}",
                        in_milliseconds(deed.latency.least), in_milliseconds(deed.latency.most),

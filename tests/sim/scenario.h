@@ -47,6 +47,8 @@ struct PauseGuest {
   Time time;
 };
 struct RestartDaemon {};
+/// Of the whole host.
+struct PowerOff {};
 struct ChangeStorage {
   Latency latency;
   double error_probability = 0;
@@ -69,7 +71,7 @@ struct Misbehave {
 
 using Deed = std::variant<AttachDisk, RunLoad, ReloadDriver, StartOtherKernel, DetachDisk,
                           ForceDetach, DestroyGuest, PauseGuest, RestartDaemon, ChangeStorage,
-                          HangStorage, HoldOpens, ChangeScript, Misbehave>;
+                          HangStorage, HoldOpens, ChangeScript, Misbehave, PowerOff>;
 
 struct Act {
   Time at;

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "tests/sim/storage.h"
 
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <utility>
+
+#include "ring/unique_fd.h"
 
 namespace tapring::sim {
 
@@ -13,6 +19,32 @@ void SimStorage::release(const std::string& path) {
 
 void SimStorage::release_all() {
   for (const auto& [path, file] : files_) release(path);
+}
+
+void SimStorage::power_on() {
+  powered_ = true;
+  for (auto& [path, file] : files_) {
+    if (!file.cache) continue;
+    const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    file.cache->lose_some(fd.get(), world_.random());
+  }
+}
+
+void SimStorage::before_write(const std::string& path, int fd, uint64_t offset, uint64_t bytes) {
+  File& file = files_[path];
+  if (file.cache) file.cache->before_write(fd, offset, bytes);
+}
+
+void SimStorage::after_write(const std::string& path, int fd, uint64_t offset, uint64_t bytes) {
+  File& file = files_[path];
+  ++file.writes_done;
+  if (file.cache) file.cache->after_write(fd, offset, bytes, file.writes_done);
+}
+
+void SimStorage::synced(const std::string& path, uint64_t writes) {
+  File& file = files_[path];
+  file.writes_durable = std::max(file.writes_durable, writes);
+  if (file.cache) file.cache->synced(writes);
 }
 
 std::size_t SimStorage::in_flight(const std::string& path) const {
@@ -39,6 +71,7 @@ void SimStorage::begin(const std::string& path, Work complete) {
 }
 
 Error SimStorage::outcome(const std::string& path, const FileOperation& operation) {
+  if (!powered_) return system_error_code(EIO);
   const FileBehaviour& behaviour = files_[path].behaviour;
   if (behaviour.fault) {
     if (const Error error = behaviour.fault(operation)) return error;

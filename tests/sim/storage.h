@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ring/error.h"
 #include "ring/executor.h"
 #include "tests/sim/world.h"
+#include "tests/sim/write_cache.h"
 
 namespace tapring::sim {
 
@@ -43,6 +45,14 @@ class SimStorage {
   void release(const std::string& path);
   void release_all();
 
+  /// From now on what was written to the file and not made durable can be lost.
+  void make_losable(const std::string& path) { files_[path].cache.emplace(); }
+
+  /// Nothing is written any more, and every operation fails. What was not durable is lost, or
+  /// not, sector by sector, when the power is on again.
+  void power_off() noexcept { powered_ = false; }
+  void power_on();
+
   /// Operations that were begun and have not completed.
   std::size_t in_flight(const std::string& path) const;
   std::size_t open_files() const noexcept { return open_files_; }
@@ -60,15 +70,21 @@ class SimStorage {
     std::size_t in_flight = 0;
     uint64_t writes_done = 0;
     uint64_t writes_durable = 0;
+    std::optional<SimWriteCache> cache;
   };
 
   /// Calls `complete` when it is time.
   void begin(const std::string& path, Work complete);
   Error outcome(const std::string& path, const FileOperation& operation);
 
+  void before_write(const std::string& path, int fd, uint64_t offset, uint64_t bytes);
+  void after_write(const std::string& path, int fd, uint64_t offset, uint64_t bytes);
+  void synced(const std::string& path, uint64_t writes);
+
   SimWorld& world_;
   std::map<std::string, File> files_;
   std::size_t open_files_ = 0;
+  bool powered_ = true;
 };
 
 }  // namespace tapring::sim

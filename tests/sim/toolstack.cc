@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/sim/toolstack.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tapring::sim {
@@ -94,6 +95,11 @@ void SimToolstack::destroy(DomainId domain) {
   for (auto& [name, vbd] : vbds_) {
     if (name.domain == domain && vbd.progress != Progress::gone) force_detach(name);
   }
+}
+
+bool SimToolstack::has_nothing() const noexcept {
+  return std::ranges::all_of(
+      vbds_, [](const auto& entry) { return entry.second.progress == Progress::gone; });
 }
 
 void SimToolstack::begin_detach(Vbd& vbd, bool forced) {

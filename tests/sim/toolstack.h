@@ -66,6 +66,9 @@ class SimToolstack {
 
   Progress progress(DiskName name) const { return vbds_.at(name).progress; }
 
+  /// Every disk is gone.
+  bool has_nothing() const noexcept;
+
   /// The next scripts take so long.
   void script_takes(Time time) noexcept { script_time_ = time; }
 
