@@ -98,5 +98,45 @@ TEST_F(DiskModelTest, AMixtureOfTwoWritesInASectorIsFound) {
   EXPECT_TRUE(model_.end_read(model_.begin_read(), 7, data));
 }
 
+TEST_F(DiskModelTest, AWriteThatLandsAfterTheDiskWasClosedIsFound) {
+  const Ticket first = write_whole(7);
+  const Ticket unanswered = model_.begin_write(7, 1);
+  model_.settle();
+  EXPECT_TRUE(allows(model_.begin_read(), 7, first));
+  EXPECT_FALSE(allows(model_.begin_read(), 7, unanswered));
+}
+
+TEST_F(DiskModelTest, AnUnansweredWriteMayHaveHappenedBeforeTheDiskWasClosed) {
+  const Ticket first = write_whole(7);
+  const Ticket unanswered = model_.begin_write(7, 1);
+  model_.settle();
+  EXPECT_TRUE(allows(model_.begin_read(), 7, unanswered));
+  EXPECT_FALSE(allows(model_.begin_read(), 7, first));
+}
+
+TEST_F(DiskModelTest, WhatWasFlushedSurvivesAPowerOff) {
+  model_.expect_power_off();
+  const Ticket lost = write_whole(7);
+  const Ticket flushed = write_whole(7);
+  model_.end_flush(model_.begin_flush(), true);
+  model_.power_off();
+  EXPECT_FALSE(allows(model_.begin_read(), 7, 0));
+  EXPECT_FALSE(allows(model_.begin_read(), 7, lost));
+  EXPECT_TRUE(allows(model_.begin_read(), 7, flushed));
+}
+
+TEST_F(DiskModelTest, WhatWasNotFlushedMaySurviveAPowerOffOrNot) {
+  for (const bool survives : {false, true}) {
+    model_ = DiskModel();
+    model_.expect_power_off();
+    const Ticket flush = model_.begin_flush();
+    const Ticket write = write_whole(7);
+    model_.end_flush(flush, true);
+    model_.power_off();
+    EXPECT_TRUE(allows(model_.begin_read(), 7, survives ? write : 0));
+    EXPECT_FALSE(allows(model_.begin_read(), 7, survives ? 0 : write));
+  }
+}
+
 }  // namespace
 }  // namespace tapring::sim

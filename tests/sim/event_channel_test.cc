@@ -87,6 +87,30 @@ TEST_F(SimEventChannelTest, AnUnboundPortCanBeBoundAgain) {
   EXPECT_TRUE(channels_.bind(kGuest, guest.port, sink_));
 }
 
+TEST_F(SimEventChannelTest, WhatIsSentWhileNobodyIsBoundIsLost) {
+  const EventEnd guest = offer();
+  const auto port = channels_.bind(kGuest, guest.port, sink_);
+  world_.run_until_idle();
+  channels_.unbind(*port);
+  guest_sends(guest);
+  ASSERT_TRUE(channels_.bind(kGuest, guest.port, sink_));
+  world_.run_until_idle();
+  EXPECT_EQ(sink_.events, 2);  // one of each binding
+}
+
+TEST_F(SimEventChannelTest, APortCanBeBoundAgainAfterItsOwnerDied) {
+  const EventEnd guest = offer();
+  {
+    SimEventChannel dead(loop_, machine_, 0);
+    ASSERT_TRUE(dead.bind(kGuest, guest.port, sink_));
+    world_.run_until_idle();
+  }
+  EXPECT_FALSE(machine_.events().is_bound(guest));
+  EXPECT_TRUE(channels_.bind(kGuest, guest.port, sink_));
+  world_.run_until_idle();
+  EXPECT_EQ(sink_.events, 2);
+}
+
 TEST_F(SimEventChannelTest, ADeadDomainHasNoPorts) {
   const EventEnd guest = offer();
   const auto port = channels_.bind(kGuest, guest.port, sink_);
