@@ -83,8 +83,8 @@ bool Device::read_spec() {
     return false;
   }
   spec_ = **spec;
-  spec_known_ = true;
   context_.store.watch(spec_.frontend + "/state", node_.path());
+  spec_known_ = true;  // not before: where xenstore refuses the watch, the next event tries again
   return true;
 }
 
