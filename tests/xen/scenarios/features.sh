@@ -106,6 +106,7 @@ attach_dom0 "format=raw,vdev=xvda,access=rw,no-discard,target=$disk" xvda
 ! blkdiscard /dev/xvda 2>/dev/null || die "blkdiscard succeeded"
 fio_verify /dev/xvda 16k 4
 detach xvda
+blkfront # the next scenarios have the driver as it comes
 
 step "storage that takes blocks of 4096 bytes"
 loop=$(losetup --find --show --direct-io=on --sector-size 4096 "$disk")
