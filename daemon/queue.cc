@@ -130,6 +130,7 @@ Task<BlkifStatus> Queue::serve_indirect(const Request& request) {
   {
     // Given back before the data's buffer is asked for: who holds one never waits for another.
     const Buffer list = co_await context_.worker.buffers().acquire(segments.size() * kSegmentBytes);
+    if (!attached_) co_return BlkifStatus::error;
     const auto bytes = static_cast<uint16_t>(segments.size() * kSegmentBytes);
     GrantBatch::Transfer transfer(context_.worker.copies());
     move(transfer, {.local = list.data(), .ref = request.indirect_ref, .domain = context_.domain,

@@ -22,7 +22,6 @@ class PersistentGrants {
   std::byte* page(GrantRef ref);
 
   void clear() { pages_.clear(); }
-  std::size_t size() const noexcept { return pages_.size(); }
 
  private:
   GrantTable& table_;
