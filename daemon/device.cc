@@ -44,14 +44,18 @@ void Device::advance() {
   last_ = node_.read_state(spec_);
   if (last_.backend == XenbusState::missing || is_another_life(last_)) return vanish();
   if (link_ == Link::connecting || link_ == Link::ending) return;
-  if (image_stage_ == ImageStage::releasing) return;
+  if (image_stage_ == ImageStage::unwanted || image_stage_ == ImageStage::releasing) return;
   switch (claim_) {
-    case Claim::unknown: return claim(last_);
-    case Claim::refused: return stay_refused(last_);
-    case Claim::ours: return step(last_);
+    case Claim::unknown:
+      return claim(last_);
+    case Claim::refused:
+      return stay_refused(last_);
+    case Claim::ours:
+      return step(last_);
     case Claim::examining:
     case Claim::kernels:
-    case Claim::others: return;
+    case Claim::others:
+      return;
   }
 }
 
@@ -64,7 +68,6 @@ bool Device::is_another_life(const VbdState& now) const {
 
 void Device::vanish() {
   gone_ = true;
-  ++open_attempt_;
   if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
   if (image_stage_ != ImageStage::none) return release_image();
   if (finished()) context_.finished(name_);
@@ -97,8 +100,9 @@ void Device::claim(const VbdState& now) {
   }
   const bool kernel_serves = name_.kind == "vbd" && context_.blkback.serves(name_.sysfs_name());
   if (kernel_serves && now.backend >= XenbusState::connected) {
-    return leave_to_kernel("xen-blkback had connected it before tapringd saw it: detach it and "
-                           "attach it again to have tapringd serve it");
+    return leave_to_kernel(
+        "xen-blkback had connected it before tapringd saw it: detach it and "
+        "attach it again to have tapringd serve it");
   }
   examine(now, owner == Ownership::unless_block_device);
 }
@@ -132,9 +136,10 @@ void Device::examined(const Examination& result) {
   if (result.block_device) return leave_to_kernel("a block device is the kernel's to serve");
   claim_ = Claim::ours;
   if (result.unbinding) {
-    return refuse(fmt::format("taking {} from xen-blkback: {} (let the service write there: "
-                              "ReadWritePaths=/sys/bus/xen-backend)",
-                              name_.sysfs_name(), result.unbinding.message()));
+    return refuse(
+        fmt::format("taking {} from xen-blkback: {} (let the service write there: "
+                    "ReadWritePaths=/sys/bus/xen-backend)",
+                    name_.sysfs_name(), result.unbinding.message()));
   }
   const VbdState now = node_.read_state(spec_);
   if (now.backend == XenbusState::connected && last_.backend < XenbusState::connected) {
@@ -165,7 +170,8 @@ void Device::step(const VbdState& now) {
     return;
   }
   switch (now.backend) {
-    case XenbusState::initialising: return begin(now);
+    case XenbusState::initialising:
+      return begin(now);
     case XenbusState::init_wait:
     case XenbusState::initialised:
       open_image();
@@ -181,7 +187,8 @@ void Device::step(const VbdState& now) {
     case XenbusState::closed:
       if (now.frontend == XenbusState::initialising && now.online) begin(now);
       return;
-    default: return;
+    default:
+      return;
   }
 }
 
@@ -193,7 +200,6 @@ bool Device::must_close(const VbdState& now) const {
 }
 
 void Device::close(const VbdState& now) {
-  ++open_attempt_;
   if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
   if (image_stage_ != ImageStage::none) return release_image();
   if (now.backend == XenbusState::closed) return;
@@ -255,8 +261,13 @@ void Device::connect(const VbdState& now) {
   }
   rings_ = std::move(*rings);
   offered_ = {context_.offer.max_indirect_segments, offer.persistent_grants};
-  DiskOptions options{label(), name_.domain, geometry_, rings_, RingHistory::fresh,
-                      context_.offer.max_persistent_grants, &context_.log_limit};
+  DiskOptions options{label(),
+                      name_.domain,
+                      geometry_,
+                      rings_,
+                      RingHistory::fresh,
+                      context_.offer.max_persistent_grants,
+                      &context_.log_limit};
   if (now.backend >= XenbusState::connected) {
     options.history = node_.drained() ? RingHistory::drained : RingHistory::unknown;
     // Before the first request is taken: it must not be believed of us if we die.
@@ -289,6 +300,8 @@ void Device::refuse(const std::string& reason) {
   advance();
 }
 
-std::string Device::label() const { return fmt::format("{}/{}", name_.domain, spec_.vdev); }
+std::string Device::label() const {
+  return fmt::format("{}/{}", name_.domain, spec_.vdev);
+}
 
 }  // namespace tapring

@@ -16,6 +16,7 @@
 #include "daemon/log.h"
 #include "daemon/open_disk.h"
 #include "daemon/report.h"
+#include "daemon/timer.h"
 #include "daemon/vbd_name.h"
 #include "daemon/vbd_node.h"
 #include "daemon/workers.h"
@@ -27,6 +28,7 @@ struct DeviceContext {
   Xenstore& store;
   Executor& control;
   Background& background;
+  Timer& timer;
   const Blkback& blkback;
   Workers& workers;
   LogLimit& log_limit;
@@ -72,7 +74,8 @@ class Device : public std::enable_shared_from_this<Device> {
  private:
   /// Whose the node is.
   enum class Claim : uint8_t { unknown, examining, ours, kernels, others, refused };
-  enum class ImageStage : uint8_t { none, opening, open, releasing };
+  /// `unwanted`: still opening, and to be closed as soon as it is open.
+  enum class ImageStage : uint8_t { none, opening, open, unwanted, releasing };
   /// The disk on its worker.
   enum class Link : uint8_t { none, connecting, connected, ending };
 
@@ -100,6 +103,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void open_image();
   void image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image, const std::string& error);
   void release_image();
+  void image_released();
+  void await_opening();
   void close_aside(std::unique_ptr<OpenImage> image, Work then);
   bool hotplug_done(const VbdState& now);
   void connect(const VbdState& now);

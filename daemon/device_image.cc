@@ -2,19 +2,25 @@
 // A device and its image: opened and closed in the background, as either may hang.
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <system_error>
 #include <utility>
 
 #include "daemon/device.h"
 
 namespace tapring {
+namespace {
+
+// Longer than an open waits for a lock by default, shorter than libxl waits for state 6 (10 s).
+constexpr std::chrono::seconds kOpeningPatience(7);
+
+}  // namespace
 
 void Device::open_image() {
   if (image_stage_ != ImageStage::none) return;
   image_stage_ = ImageStage::opening;
-  run_aside([self = shared_from_this(), &control = context_.control,
-             &policy = context_.open_policy, attempt = ++open_attempt_, spec = disk_spec_,
-             mode = spec_.mode]() mutable {
+  run_aside([self = shared_from_this(), &control = context_.control, &policy = context_.open_policy,
+             attempt = ++open_attempt_, spec = disk_spec_, mode = spec_.mode]() mutable {
     std::unique_ptr<OpenImage> image;
     std::string error;
     try {
@@ -31,8 +37,14 @@ void Device::open_image() {
 void Device::image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image,
                           const std::string& error) {
   if (attempt != open_attempt_) {
-    // The disk was detached while its storage hung. Closing may hang as well.
+    // Given up before. Closing may hang as well.
     return image ? close_aside(std::move(image), [] {}) : void();
+  }
+  if (image_stage_ == ImageStage::unwanted) {
+    if (!image) return image_released();
+    image_stage_ = ImageStage::open;
+    image_ = std::move(image);
+    return release_image();
   }
   if (!error.empty()) {
     image_stage_ = ImageStage::none;
@@ -50,16 +62,38 @@ void Device::image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image,
   advance();
 }
 
-/// Comes back to advance() when the files are closed: state 6 promises that they are.
+/// Comes back by image_released() when the files are closed: state 6 promises that they are.
 void Device::release_image() {
-  if (image_stage_ == ImageStage::opening) {
-    image_stage_ = ImageStage::none;
-    return gone_ ? vanish() : advance();
+  switch (image_stage_) {
+    case ImageStage::opening:
+      return await_opening();
+    case ImageStage::open:
+      image_stage_ = ImageStage::releasing;
+      return close_aside(std::move(image_),
+                         [self = shared_from_this()] { self->image_released(); });
+    case ImageStage::none:
+    case ImageStage::unwanted:
+    case ImageStage::releasing:
+      return;
   }
-  image_stage_ = ImageStage::releasing;
-  close_aside(std::move(image_), [self = shared_from_this()] {
-    self->image_stage_ = ImageStage::none;
-    return self->gone_ ? self->vanish() : self->advance();
+}
+
+void Device::image_released() {
+  image_stage_ = ImageStage::none;
+  return gone_ ? vanish() : advance();
+}
+
+/// Storage that hangs holds up the detaching of its disk for a while, but not for ever.
+void Device::await_opening() {
+  image_stage_ = ImageStage::unwanted;
+  context_.timer.after(kOpeningPatience, [weak = weak_from_this(), attempt = open_attempt_] {
+    const auto self = weak.lock();
+    if (!self || attempt != self->open_attempt_) return;
+    if (self->image_stage_ != ImageStage::unwanted) return;
+    ++self->open_attempt_;
+    self->log(spdlog::level::warn, "{}: its storage does not answer: the disk goes without it",
+              self->disk_spec_.path);
+    self->image_released();
   });
 }
 

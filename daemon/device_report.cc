@@ -37,14 +37,20 @@ DiskReport Device::report() const {
 std::string Device::state_name() const {
   switch (claim_) {
     case Claim::unknown:
-    case Claim::examining: return "claiming";
-    case Claim::kernels: return "kernel";
-    case Claim::others: return "other";
-    case Claim::refused: return "refused";
-    case Claim::ours: break;
+    case Claim::examining:
+      return "claiming";
+    case Claim::kernels:
+      return "kernel";
+    case Claim::others:
+      return "other";
+    case Claim::refused:
+      return "refused";
+    case Claim::ours:
+      break;
   }
   if (link_ == Link::connecting) return "connecting";
   if (link_ == Link::ending || last_.backend == XenbusState::closing) return "closing";
+  if (image_stage_ == ImageStage::unwanted) return "closing";
   if (link_ == Link::connected) return "connected";
   if (image_stage_ == ImageStage::opening) return "opening";
   return last_.backend == XenbusState::closed ? "closed" : "waiting";

@@ -39,26 +39,36 @@ constexpr auto kDrainLimit = 20s;
 // How soon a guest sees that its image has grown. To look costs a system call a disk.
 constexpr auto kSizeCheckInterval = 5s;
 
-class AsioExecutor final : public Executor {
+class ControlThread final : public Executor, public Timer {
  public:
-  explicit AsioExecutor(boost::asio::io_context& context) : context_(context) {}
+  explicit ControlThread(boost::asio::io_context& context) : context_(context) {}
   void post(Work work) override {
     // Asio wants handlers that it can copy, in this version.
-    auto shared = std::make_shared<Work>(std::move(work));
-    boost::asio::post(context_, [shared] {
-      // Out of what is shared with the thread that posts, and may be about to return from here:
-      // what the work owns ends on this thread, before whatever comes next.
-      Work taken = std::move(*shared);
-      try {
-        taken();
-      } catch (const std::exception& error) {
-        // A step of one disk failed, most likely in xenstore; the others are still to be served.
-        spdlog::error("{}", error.what());
-      }
+    boost::asio::post(context_,
+                      [shared = std::make_shared<Work>(std::move(work))] { run(*shared); });
+  }
+
+  void after(std::chrono::milliseconds delay, Work work) override {
+    const auto timer = std::make_shared<boost::asio::steady_timer>(context_, delay);
+    timer->async_wait([timer, shared = std::make_shared<Work>(std::move(work))](
+                          const boost::system::error_code& error) {
+      if (!error) run(*shared);
     });
   }
 
  private:
+  static void run(Work& shared) {
+    // Out of what is shared with the thread that posts, and may be about to return from there:
+    // what the work owns ends on this thread, before whatever comes next.
+    Work taken = std::move(shared);
+    try {
+      taken();
+    } catch (const std::exception& error) {
+      // A step of one disk failed, most likely in xenstore; the others are still to be served.
+      spdlog::error("{}", error.what());
+    }
+  }
+
   boost::asio::io_context& context_;
 };
 
@@ -112,14 +122,14 @@ int serve(const Options& options) {
   // Blocked before there are other threads: they inherit it, and only Asio sees the signals.
   boost::asio::signal_set signals(context, SIGTERM, SIGINT);
   Notify notify;
-  AsioExecutor control(context);
+  ControlThread control(context);
   ThreadBackground background;
   const Blkback blkback;
   XenXenstore store(context);
   const auto threads = start_workers(options);
   std::vector<Worker*> workers;
   for (const auto& thread : threads) workers.push_back(&thread->worker());
-  Server server({store, control, background, blkback, workers}, settings_of(options));
+  Server server({store, control, background, control, blkback, workers}, settings_of(options));
   std::filesystem::create_directories(options.run_dir);
   std::optional<Control> socket(std::in_place, context, options.run_dir, server);
 

@@ -16,11 +16,14 @@ constexpr const char* kDomainsWatch = "@releaseDomain";
 }  // namespace
 
 Server::Server(const ServerPorts& ports, ServerSettings settings)
-    : store_(ports.store), control_(ports.control), kinds_(std::move(settings.kinds)),
+    : store_(ports.store),
+      control_(ports.control),
+      kinds_(std::move(settings.kinds)),
       workers_(ports.workers),
       context_{ports.store,
                ports.control,
                ports.background,
+               ports.timer,
                ports.blkback,
                workers_,
                log_limit_,
@@ -58,8 +61,8 @@ void Server::scan(const std::string& kind) {
   const std::string root = fmt::format("{}/{}", backend_root(context_.backend_domain), kind);
   for (const std::string& domain : store_.list(root)) {
     for (const std::string& device : store_.list(fmt::format("{}/{}", root, domain))) {
-      const auto name = parse_vbd_path(fmt::format("{}/{}/{}", root, domain, device),
-                                       context_.backend_domain);
+      const auto name =
+          parse_vbd_path(fmt::format("{}/{}/{}", root, domain, device), context_.backend_domain);
       if (name) touch(*name);
     }
   }

@@ -19,6 +19,7 @@ struct ServerPorts {
   Xenstore& store;
   Executor& control;
   Background& background;
+  Timer& timer;
   const Blkback& blkback;
   std::vector<Worker*> workers;
 };

@@ -198,6 +198,35 @@ TEST_P(Attach, AnImageThatHangsAtOpenDoesNotHoldUpState2) {
   EXPECT_EQ(host_.held(), "");
 }
 
+TEST_P(Attach, StateSixWaitsForAnImageThatIsStillOpening) {
+  const DiskLine slow = line(1, "a.img");
+  hang_at_open(slow);
+  host_.toolstack().detach(slow.name);
+  host_.world().run_for(2s);
+  EXPECT_EQ(host_.backend_state(slow), 5U);
+  host_.background().release();
+  EXPECT_TRUE(closes(slow));
+  EXPECT_EQ(host_.held(), "");
+  EXPECT_TRUE(reaches(slow, Progress::gone));
+}
+
+TEST_P(Attach, ADiskThatGoesWhileItsImageIsClosingMayComeBack) {
+  const DiskLine disk = line(1, "a.img");
+  attach(disk);
+  EXPECT_TRUE(host_.run_until([&] { return host_.report(disk.name).state == "waiting"; }));
+  host_.background().hold();
+  host_.toolstack().detach(disk.name);
+  EXPECT_TRUE(host_.run_until([&] { return host_.background().held() == 1; }));
+  host_.toolstack().force_detach(disk.name);
+  EXPECT_TRUE(reaches(disk, Progress::gone));
+  host_.world().run_for(100ms);
+  host_.background().stop_holding();
+  host_.background().release();
+  attach_and_connect(disk);
+  expect_detached(disk);
+  EXPECT_EQ(host_.held(), "");
+}
+
 TEST_P(Attach, AGuestDestroyedInMidIoLeavesNothingBehind) {
   const DiskLine doomed = line(1, "a.img");
   const DiskLine other = line(2, "b.img");

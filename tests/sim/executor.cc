@@ -16,6 +16,12 @@ void SimExecutor::post(Work work) {
   if (!scheduled_) schedule();
 }
 
+void SimExecutor::after(std::chrono::milliseconds delay, Work work) {
+  world_.after(delay, [this, alive = std::weak_ptr(alive_), work = std::move(work)]() mutable {
+    if (!alive.expired()) post(std::move(work));
+  });
+}
+
 void SimExecutor::schedule() {
   scheduled_ = true;
   world_.after(kToNextWork, [this, alive = std::weak_ptr(alive_)] {

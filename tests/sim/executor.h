@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <memory>
 
+#include "daemon/timer.h"
 #include "ring/executor.h"
 #include "tests/sim/world.h"
 
@@ -11,13 +13,14 @@ namespace tapring::sim {
 
 /// A thread that does nothing but what it is handed, one piece of work at a time, in order: the
 /// daemon's control thread, a guest's kernel. Work it still has when destroyed is dropped.
-class SimExecutor final : public Executor {
+class SimExecutor final : public Executor, public Timer {
  public:
   explicit SimExecutor(SimWorld& world) noexcept : world_(world) {}
   SimExecutor(const SimExecutor&) = delete;
   SimExecutor& operator=(const SimExecutor&) = delete;
 
   void post(Work work) override;
+  void after(std::chrono::milliseconds delay, Work work) override;
 
  private:
   void schedule();

@@ -16,6 +16,7 @@ using std::chrono_literals::operator""s;
 using Progress = SimToolstack::Progress;
 
 constexpr Time kPatience = 30s;
+constexpr Time kWaitedForAnOpen = 6s;  ///< by a disk that is to close, at least
 
 }  // namespace
 
@@ -31,9 +32,8 @@ Exploration::Exploration(Scenario scenario, Log log)
     if (log_) log_(fmt::format("disk {}: {}", number, describe(plan)));
     disks_.push_back(std::make_unique<ExploredDisk>(host_, plan, number));
   }
-  const bool loses_power = std::ranges::any_of(scenario_.acts, [](const Act& act) {
-    return std::holds_alternative<PowerOff>(act.deed);
-  });
+  const bool loses_power = std::ranges::any_of(
+      scenario_.acts, [](const Act& act) { return std::holds_alternative<PowerOff>(act.deed); });
   if (!loses_power) return;
   for (const auto& disk : disks_) host_.make_losable(disk->line(), disk->image());
 }
@@ -147,6 +147,7 @@ void Exploration::perform(ExploredDisk& disk, const HangStorage& deed) {
 
 void Exploration::perform(ExploredDisk& /*disk*/, const HoldOpens& deed) {
   for (const auto& disk : disks_) disk->excuse_delay();
+  if (deed.time > kWaitedForAnOpen) opens_hung_ = true;
   host_.background().hold();
   host_.world().after(deed.time, [&background = host_.background()] {
     background.stop_holding();
@@ -175,8 +176,8 @@ void Exploration::attach(ExploredDisk& disk) {
 }
 
 std::string Exploration::closed(ExploredDisk& disk) {
-  // An open that hangs cannot be taken back, and a hostile guest may forget what it granted.
-  if (disk.hostile() || !host_.background().idle()) return {};
+  // An open that hangs for long is not waited for, and a hostile guest may forget what it granted.
+  if (disk.hostile() || opens_hung_) return {};
   const std::string held = disk.held();
   if (held.empty()) disk.model().settle();
   return held;

@@ -66,6 +66,7 @@ class Exploration {
   std::vector<std::unique_ptr<ExploredDisk>> disks_;
   std::map<std::size_t, DomainId> guests_;  ///< the domain that a guest of the scenario is
   DomainId domains_ = 0;
+  bool opens_hung_ = false;  ///< for longer than a disk that is to close waits
   std::vector<std::string> faults_;
 };
 

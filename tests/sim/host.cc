@@ -36,7 +36,9 @@ ServerSettings settings() {
 }  // namespace
 
 Host::SimWorker::SimWorker(Host& host)
-    : loop(host.world_, host.storage_), grants(host.machine_, 0), events(loop, host.machine_, 0),
+    : loop(host.world_, host.storage_),
+      grants(host.machine_, 0),
+      events(loop, host.machine_, 0),
       worker(loop, grants, events, kArenaBytes) {}
 
 Host::Daemon::Daemon(Host& host)
@@ -47,7 +49,8 @@ Host::Daemon::Daemon(Host& host)
   for (std::size_t i = 0; i < kWorkers; ++i) {
     pointers.push_back(&workers.emplace_back(host).worker);
   }
-  const ServerPorts ports{*xenstore, *control, host.background_, host.no_blkback_, pointers};
+  const ServerPorts ports{*xenstore, *control,         host.background_,
+                          *control,  host.no_blkback_, pointers};
   server = std::make_unique<Server>(ports, settings());
   server->start();
 }

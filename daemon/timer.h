@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Work for the control thread, some time from now: the port.
+#pragma once
+
+#include <chrono>
+
+#include "ring/executor.h"
+
+namespace tapring {
+
+class Timer {
+ public:
+  virtual ~Timer() = default;
+
+  /// Runs `work` on the control thread after `delay`. For that thread to call.
+  virtual void after(std::chrono::milliseconds delay, Work work) = 0;
+};
+
+}  // namespace tapring
