@@ -54,6 +54,7 @@ void Device::image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image,
   image_ = std::move(image);
   geometry_ = image_->geometry();
   if (!spec_.discard || geometry_.read_only) geometry_.discard_granularity = 0;
+  if (geometry_.discard_granularity == 0) geometry_.secure_erase = false;
   notices_ = image_->notices();
   for (const std::string& notice : notices_) {
     log(spdlog::level::warn, "{}: {}", disk_spec_.path, notice);

@@ -33,6 +33,12 @@ BlkifStatus status_of(Error error) noexcept {
   return error ? BlkifStatus::error : BlkifStatus::okay;
 }
 
+/// Whether nothing else of its ring may run beside it: a barrier says so, and a secure discard
+/// takes a thread, of which a guest must not get many.
+bool is_for_itself(const Request& request) noexcept {
+  return is(request, BlkifOp::write_barrier) || request.secure;
+}
+
 }  // namespace
 
 Queue::Queue(const QueueContext& context, const QueueSetup& setup, Abi abi)
@@ -78,11 +84,11 @@ void Queue::take_all() {
   if (!taking_) return;
   // A guest can go on adding requests that are refused at once; it gets one ringful a turn.
   for (uint32_t taken = 0; taken < ring_.size();) {
-    if (behind_barrier_) return;  // which calls when it is done
+    if (alone_) return;  // what is served alone calls when it is done
     if (const auto request = ring_.take()) {
       ++taken;
-      behind_barrier_ = is(*request, BlkifOp::write_barrier);
-      behind_barrier_ ? serve_alone(*request) : serve(*request);
+      alone_ = is_for_itself(*request);
+      alone_ ? serve_alone(*request) : serve(*request);
     } else if (ring_.broken()) {
       halt();
       return;
@@ -115,12 +121,12 @@ Detached Queue::serve(Request request) {
 }
 
 /// What was taken before it is done before it, and it is done before what comes after.
-Detached Queue::serve_alone(Request barrier) {
+Detached Queue::serve_alone(Request request) {
   const Gate::Pass pass(context_.gate);
   co_await in_flight_.emptied();
-  serve(barrier);
+  serve(request);
   co_await in_flight_.emptied();
-  behind_barrier_ = false;
+  alone_ = false;
   take_all();
 }
 
@@ -153,7 +159,7 @@ Task<BlkifStatus> Queue::execute(const Request& request, std::span<const Segment
     case BlkifOp::write_barrier:
     case BlkifOp::flush_diskcache: error = co_await flush(request.sector, segments); break;
     case BlkifOp::discard:
-      error = co_await context_.volume.discard(request.sector, request.discard_sectors);
+      error = co_await discard(request);
       // Then the guest asks no more. After a flush it would trust in what it never got.
       if (error == std::errc::operation_not_supported) co_return BlkifStatus::not_supported;
       break;
@@ -206,6 +212,13 @@ Task<Error> Queue::flush(uint64_t sector, std::span<const Segment> segments) {
   const Error write_error = co_await write(sector, segments);
   if (write_error) co_return write_error;
   co_return co_await context_.volume.flush();
+}
+
+Task<Error> Queue::discard(const Request& request) {
+  if (request.secure) {
+    return context_.volume.secure_erase(request.sector, request.discard_sectors);
+  }
+  return context_.volume.discard(request.sector, request.discard_sectors);
 }
 
 /// At once where the page is kept mapped, else with the other copies of the turn.

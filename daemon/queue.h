@@ -62,12 +62,13 @@ class Queue final : private EventSink, private Answering {
 
   void take_all();
   Detached serve(Request request);
-  Detached serve_alone(Request barrier);
+  Detached serve_alone(Request request);
   Task<BlkifStatus> serve_indirect(const Request& request);
   Task<BlkifStatus> execute(const Request& request, std::span<const Segment> segments);
   Task<Error> read(uint64_t sector, std::span<const Segment> segments);
   Task<Error> write(uint64_t sector, std::span<const Segment> segments);
   Task<Error> flush(uint64_t sector, std::span<const Segment> segments);
+  Task<Error> discard(const Request& request);
   void move(GrantBatch::Transfer& transfer, const GrantCopy& copy);
   GrantCopy copy_of(const Segment& segment, std::byte* local) const noexcept;
   void answer(const Request& request, BlkifStatus status);
@@ -83,8 +84,8 @@ class Queue final : private EventSink, private Answering {
   bool attached_ = false;
   bool taking_ = false;
   bool to_publish_ = false;
-  bool behind_barrier_ = false;  ///< nothing more is taken until the barrier is answered
-  Gate in_flight_;               ///< holds a pass for each request of this ring
+  bool alone_ = false;  ///< a request is served alone: nothing more is taken until it is answered
+  Gate in_flight_;      ///< holds a pass for each request of this ring
 };
 
 }  // namespace tapring

@@ -100,7 +100,7 @@ bool VbdNode::connect(XenbusState from, const VbdSpec& spec, const Geometry& geo
                {"feature-discard", discards ? "1" : "0"},
                {"discard-granularity", std::to_string(geometry.discard_granularity)},
                {"discard-alignment", "0"},
-               {"discard-secure", "0"},
+               {"discard-secure", geometry.secure_erase ? "1" : "0"},
                {"feature-persistent", offer.persistent_grants ? "1" : "0"},
                {"feature-max-indirect-segments", std::to_string(offer.max_indirect_segments)},
                {"sectors", std::to_string(geometry.size_bytes / kSectorBytes)},

@@ -17,7 +17,7 @@ class Volume {
   Volume(std::unique_ptr<Image> image, const Geometry& geometry) noexcept
       : image_(std::move(image)),
         limits_{geometry.size_bytes / kSectorBytes, geometry.read_only,
-                geometry.discard_granularity > 0} {}
+                geometry.discard_granularity > 0, geometry.secure_erase} {}
 
   const RequestLimits& limits() const noexcept { return limits_; }
 
@@ -32,6 +32,10 @@ class Volume {
   Task<Error> discard(uint64_t sector, uint64_t sectors) {
     if (flush_failed_) return refused();
     return image_->discard(sector * kSectorBytes, sectors * kSectorBytes);
+  }
+  Task<Error> secure_erase(uint64_t sector, uint64_t sectors) {
+    if (flush_failed_) return refused();
+    return image_->secure_erase(sector * kSectorBytes, sectors * kSectorBytes);
   }
 
   /// Takes up what the image has grown by; a smaller one keeps its size, and fails where it ends.

@@ -20,6 +20,7 @@ struct Geometry {
   uint64_t size_bytes = 0;               ///< a multiple of 512, and not 0
   uint32_t physical_sector_bytes = 512;  ///< what the storage writes at once
   uint32_t discard_granularity = 0;      ///< in bytes; 0: discard() is not for this image
+  bool secure_erase = false;             ///< secure_erase() is for this image
   bool read_only = false;
 };
 
@@ -44,6 +45,12 @@ class Image {
   /// Lets the storage take the room of this range back, as far as it can; what was given back
   /// reads as zeros. May end with errc::operation_not_supported.
   virtual Task<Error> discard(uint64_t offset, uint64_t bytes) = 0;
+
+  /// Makes what was there unreadable for ever. For one call at a time on each ring; blocks of the
+  /// storage that it does not cover fail it with errc::invalid_argument.
+  virtual Task<Error> secure_erase(uint64_t /*offset*/, uint64_t /*bytes*/) {
+    co_return std::make_error_code(std::errc::operation_not_supported);
+  }
 
   /// The size in bytes, a multiple of 512, that the image has now. From then on its new range may
   /// be used.

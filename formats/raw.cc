@@ -22,6 +22,9 @@ class RawImage final : public Image {
   Task<Error> discard(uint64_t offset, uint64_t bytes) override {
     return file_->discard(offset, bytes);
   }
+  Task<Error> secure_erase(uint64_t offset, uint64_t bytes) override {
+    return file_->secure_erase(offset, bytes);
+  }
   Task<Result<uint64_t>> size() override {
     const Result<uint64_t> bytes = co_await file_->size();
     if (!bytes) co_return bytes;
@@ -38,7 +41,7 @@ class OpenRawImage final : public OpenImage {
   OpenRawImage(OpenFile file, bool read_only)
       : file_(std::move(file)),
         geometry_{file_.size_bytes / kSector * kSector, file_.physical_block_bytes,
-                  file_.discard_granularity, read_only},
+                  file_.discard_granularity, file_.secure_erase, read_only},
         notices_(std::move(file_.notices)) {
     if (geometry_.size_bytes == 0) {
       throw std::system_error(EINVAL, std::system_category(),

@@ -128,6 +128,12 @@ Task<Error> AlignedFile::discard(uint64_t offset, uint64_t bytes) {
   co_return co_await blocks_->discard(offset, bytes);
 }
 
+Task<Error> AlignedFile::secure_erase(uint64_t offset, uint64_t bytes) {
+  Claim claim(*this, cover(offset, bytes));
+  co_await claim;
+  co_return co_await blocks_->secure_erase(offset, bytes);
+}
+
 /// What the file has beyond its last whole block is out of reach.
 Task<Result<uint64_t>> AlignedFile::size() {
   const Result<uint64_t> bytes = co_await blocks_->size();

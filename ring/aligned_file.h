@@ -24,6 +24,7 @@ class AlignedFile final : public File {
   Task<Error> write(uint64_t offset, Buffers from) override;
   Task<Error> sync() override { return blocks_->sync(); }
   Task<Error> discard(uint64_t offset, uint64_t bytes) override;
+  Task<Error> secure_erase(uint64_t offset, uint64_t bytes) override;
   Task<Result<uint64_t>> size() override;
   Task<Error> close() override { return blocks_->close(); }
 

@@ -29,6 +29,7 @@ inline constexpr std::size_t kDirectSegments = 11;     ///< BLKIF_MAX_SEGMENTS_P
 inline constexpr std::size_t kIndirectPages = 8;       ///< BLKIF_MAX_INDIRECT_PAGES_PER_REQUEST
 inline constexpr std::size_t kIndirectSegments = 256;  ///< what we offer, as xen-blkback does
 inline constexpr std::size_t kSegmentBytes = 8;        ///< {gref u32, first u8, last u8, pad u16}
+inline constexpr uint8_t kDiscardSecure = 1;           ///< BLKIF_DISCARD_SECURE
 inline constexpr unsigned kMaxRingOrder = 4;           ///< XENBUS_MAX_RING_GRANT_ORDER
 
 // The indirect segments we offer fit one page, so only the first indirect reference is ever read.

@@ -36,6 +36,11 @@ class File {
   /// does not fill a block. Ends with errc::operation_not_supported where the storage cannot do it.
   virtual Task<Error> discard(uint64_t offset, uint64_t bytes) = 0;
 
+  /// Makes what was there unreadable for ever, wherever the storage has copies of it. Ends with
+  /// errc::operation_not_supported where the storage cannot do it, and with errc::invalid_argument
+  /// where the range is not in whole blocks of it. The caller bounds how many run at once.
+  virtual Task<Error> secure_erase(uint64_t offset, uint64_t bytes) = 0;
+
   /// In bytes, now: others may have made the file larger since it was opened.
   virtual Task<Result<uint64_t>> size() = 0;
 

@@ -74,8 +74,15 @@ uint64_t queue_limit(dev_t device, const char* name) {
   return 0;
 }
 
+/// Linux says that it cannot before it looks for the range (block/ioctl.c, blk_ioctl_secure_erase).
+/// A kernel before 5.19 may promise it and then refuse each request.
+bool erases_securely(const OpenFile& file) {
+  return ::ioctl(file.fd.get(), BLKSECDISCARD, nullptr) != 0 && errno == EFAULT;
+}
+
 void describe_block_device(const struct stat& status, OpenFile& file) {
   file.block_device = true;
+  file.secure_erase = erases_securely(file);
   // Room is given back by writing zeros that need none.
   if (queue_limit(status.st_rdev, "write_zeroes_max_bytes") > 0) {
     file.discard_granularity =

@@ -36,6 +36,7 @@ struct OpenFile {
   uint32_t direct_block_bytes = 512;  ///< what offsets and lengths of O_DIRECT are multiples of
   uint32_t discard_granularity = 0;   ///< in bytes; 0: room cannot be given back
   uint32_t discard_unit = 1;          ///< in bytes: what discards have to be multiples of
+  bool secure_erase = false;          ///< the device can erase for ever
   bool block_device = false;
   std::vector<std::string> notices;  ///< what was not done as asked, and why
 };

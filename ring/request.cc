@@ -31,6 +31,7 @@ bool lies_on_disk(uint64_t sector, uint64_t sectors, const RequestLimits& limits
 std::optional<BlkifStatus> check_discard(const Request& request,
                                          const RequestLimits& limits) noexcept {
   if (!limits.discards) return BlkifStatus::not_supported;
+  if (request.secure && !limits.secure_discards) return BlkifStatus::not_supported;
   if (limits.read_only || request.discard_sectors == 0) return BlkifStatus::error;
   if (!lies_on_disk(request.sector, request.discard_sectors, limits)) return BlkifStatus::error;
   return std::nullopt;
@@ -52,7 +53,7 @@ Request decode_request(Abi abi, std::span<const std::byte> entry) noexcept {
     return request;
   }
   if (is(request, BlkifOp::discard)) {
-    // Byte 1 may ask for a secure one, which we do not offer: then it means nothing.
+    request.secure = (load<uint8_t>(entry, 1) & kDiscardSecure) != 0;
     request.discard_sectors = load<uint64_t>(entry, layout.discard_sectors);
     return request;
   }

@@ -33,6 +33,7 @@ struct Request {
   std::array<Segment, kDirectSegments> segments;  ///< of a direct request, first segment_count
   GrantRef indirect_ref;  ///< of an indirect request: the page its segments are listed in
   uint64_t discard_sectors;  ///< of a discard: how many from `sector` on
+  bool secure;               ///< of a discard: nobody may ever read what was there
 };
 
 inline bool is(const Request& request, BlkifOp operation) noexcept {
@@ -51,6 +52,7 @@ struct RequestLimits {
   uint64_t sectors;  ///< the disk's size
   bool read_only;
   bool discards;  ///< offered to the guest
+  bool secure_discards = false;  ///< the same
 };
 
 /// Why a request is answered without I/O; nullopt if it may go on. For an indirect request its

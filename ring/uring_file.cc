@@ -6,8 +6,12 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
+#include <system_error>
+
+#include "ring/blocking_call.h"
 
 namespace tapring {
 namespace {
@@ -89,6 +93,18 @@ Task<Error> UringFile::discard(uint64_t offset, uint64_t bytes) {
     result = co_await submission;
   }
   co_return result < 0 ? system_error_code(result) : Error{};
+}
+
+Task<Error> UringFile::secure_erase(uint64_t offset, uint64_t bytes) {
+  if (!block_device_) co_return std::make_error_code(std::errc::operation_not_supported);
+  try {
+    std::array<uint64_t, 2> range{offset, bytes};
+    co_return system_error_code(co_await BlockingCall(loop_, [fd = fd_.get(), &range] {
+      return ::ioctl(fd, BLKSECDISCARD, range.data()) == 0 ? 0 : errno;
+    }));
+  } catch (const std::system_error& no_thread) {
+    co_return no_thread.code();
+  }
 }
 
 Task<Result<uint64_t>> UringFile::size() {

@@ -18,6 +18,7 @@ class UringFile final : public File {
   Task<Error> write(uint64_t offset, Buffers from) override;
   Task<Error> sync() override;
   Task<Error> discard(uint64_t offset, uint64_t bytes) override;
+  Task<Error> secure_erase(uint64_t offset, uint64_t bytes) override;
   Task<Result<uint64_t>> size() override;
   Task<Error> close() override;
 

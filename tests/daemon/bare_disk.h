@@ -37,7 +37,7 @@ class BareDisk : public testing::Test {
   static constexpr uint64_t kSectors = 2048;
   static constexpr std::size_t kSegments = 256;
 
-  explicit BareDisk(const std::string& mode = "w") {
+  explicit BareDisk(const std::string& mode = "w", bool secure_erase = false) {
     ring_ref_ = guest_.grant(kBackend, ring_frame_, sim::Access::read_write);
     event_ = machine_.events().allocate_unbound(kGuest, kBackend, [] {});
     std::ofstream(image_).close();
@@ -48,6 +48,7 @@ class BareDisk : public testing::Test {
     options.rings.queues.push_back({{ring_ref_}, event_.port});
     auto image = open_disk({"raw", image_}, mode, {});
     options.geometry = image->geometry();
+    options.geometry.secure_erase = secure_erase;
     disk_ = std::make_shared<Disk>(worker_, std::move(image), options, stats_);
   }
 
@@ -144,6 +145,12 @@ class BareDisk : public testing::Test {
 class BareReadOnlyDisk : public BareDisk {
  protected:
   BareReadOnlyDisk() : BareDisk("r") {}
+};
+
+/// On storage that says that it erases for ever.
+class BareErasableDisk : public BareDisk {
+ protected:
+  BareErasableDisk() : BareDisk("w", true) {}
 };
 
 }  // namespace tapring

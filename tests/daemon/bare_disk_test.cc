@@ -38,6 +38,40 @@ TEST_F(BareDisk, ADiscardEndsWithTheDisk) {
   EXPECT_EQ(status(discard(8, 0)), kGuestError);
 }
 
+TEST_F(BareDisk, ASecureDiscardIsNeverDoneAsAnOrdinaryOne) {
+  sim::FrontRequest secure = discard(0, 8);
+  secure.discard_flag = sim::kGuestDiscardSecure;
+  EXPECT_EQ(status(secure), kGuestNotSupported);
+}
+
+TEST_F(BareErasableDisk, ASecureDiscardErasesAndNothingElseOfTheRingRunsBesideIt) {
+  std::vector<sim::FileOperation::Kind> done;
+  std::size_t most_beside = 0;
+  storage_.behaviour(image_).fault = [&](const sim::FileOperation& operation) {
+    done.push_back(operation.kind);
+    if (operation.kind == sim::FileOperation::Kind::erase) {
+      most_beside = std::max(most_beside, storage_.in_flight(image_));
+    }
+    return Error{};
+  };
+  for (uint64_t id = 0; id < 12; ++id) {
+    sim::FrontRequest next = id % 3 == 0 ? discard(8 * id, 8) : request(kGuestWrite, 8 * id,
+                                                                         whole(page()));
+    next.discard_flag = sim::kGuestDiscardSecure;
+    next.id = id;
+    ring_.put(next);
+  }
+  ring_.push();
+  machine_.events().send(event_);
+  int okay = 0;
+  EXPECT_TRUE(world_.run_until([&] {
+    while (const auto response = ring_.take()) okay += response->status == kGuestOkay ? 1 : 0;
+    return okay == 12;
+  }));
+  EXPECT_EQ(std::ranges::count(done, sim::FileOperation::Kind::erase), 4);
+  EXPECT_EQ(most_beside, 0U);
+}
+
 TEST_F(BareDisk, ASegmentEndsInsideItsPage) {
   EXPECT_EQ(status(request(kGuestRead, 0, {page(), 0, 8, 0})), kGuestError);
   EXPECT_EQ(status(request(kGuestRead, 0, {page(), 8, 8, 0})), kGuestError);

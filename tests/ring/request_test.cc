@@ -102,6 +102,14 @@ TYPED_TEST(DecodeRequest, DiscardFieldsComeFromTheirPlaces) {
   EXPECT_EQ(request.segment_count, 0);
 }
 
+TYPED_TEST(DecodeRequest, ADiscardIsSecureByBit0OfItsFlagsOnly) {
+  this->entry_.discard.operation = sim::kGuestDiscard;
+  this->entry_.discard.flag = 0xFE;
+  EXPECT_FALSE(this->decode().secure);
+  this->entry_.discard.flag = sim::kGuestDiscardSecure;
+  EXPECT_TRUE(this->decode().secure);
+}
+
 TYPED_TEST(DecodeRequest, AnUnknownOperationKeepsItsId) {
   this->entry_.request.operation = 0xC3;
   this->entry_.request.id = 43;
@@ -219,6 +227,15 @@ TEST(CheckRequest, RefusesADiscardOfNothingOrBeyondTheDisk) {
 
 TEST(CheckRequest, ADiscardThatWasNotOfferedIsNotSupported) {
   EXPECT_EQ(check_request(discard(0, 8), kThickDisk), BlkifStatus::not_supported);
+}
+
+TEST(CheckRequest, ASecureDiscardIsForStorageThatErases) {
+  constexpr RequestLimits kErasable{
+      .sectors = 1000, .read_only = false, .discards = true, .secure_discards = true};
+  Request request = discard(0, 8);
+  request.secure = true;
+  EXPECT_EQ(check_request(request, kDisk), BlkifStatus::not_supported);
+  EXPECT_EQ(check_request(request, kErasable), std::nullopt);
 }
 
 TEST(CheckRequest, WhatWeDoNotSpeakIsNotSupported) {

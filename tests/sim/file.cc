@@ -128,15 +128,23 @@ Task<Error> SimFile::sync() {
 }
 
 Task<Error> SimFile::discard(uint64_t offset, uint64_t bytes) {
-  const Error fault =
-      co_await Completion(*this, {FileOperation::Kind::discard, offset, bytes});
+  return punch({FileOperation::Kind::discard, offset, bytes});
+}
+
+Task<Error> SimFile::secure_erase(uint64_t offset, uint64_t bytes) {
+  return punch({FileOperation::Kind::erase, offset, bytes});
+}
+
+Task<Error> SimFile::punch(FileOperation operation) {
+  const Error fault = co_await Completion(*this, operation);
   if (fault) co_return fault;
   const int fd = file_.fd.get();
-  storage_.before_write(file_.path, fd, offset, bytes);
-  const int result = ::fallocate(file_.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                 static_cast<off_t>(offset), static_cast<off_t>(bytes));
+  storage_.before_write(file_.path, fd, operation.offset, operation.bytes);
+  const int result = ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                 static_cast<off_t>(operation.offset),
+                                 static_cast<off_t>(operation.bytes));
   const Error error = system_error_code(result == 0 ? 0 : errno);
-  storage_.after_write(file_.path, fd, offset, bytes);
+  storage_.after_write(file_.path, fd, operation.offset, operation.bytes);
   co_return error;
 }
 

@@ -22,6 +22,7 @@ class SimFile final : public File {
   Task<Error> write(uint64_t offset, Buffers from) override;
   Task<Error> sync() override;
   Task<Error> discard(uint64_t offset, uint64_t bytes) override;
+  Task<Error> secure_erase(uint64_t offset, uint64_t bytes) override;
   Task<Result<uint64_t>> size() override;
   Task<Error> close() override;
 
@@ -29,6 +30,7 @@ class SimFile final : public File {
   class Completion;
 
   bool is_aligned(uint64_t offset, Buffers buffers) const;
+  Task<Error> punch(FileOperation operation);
   Error write_part(uint64_t offset, Buffers from);
 
   SimLoop& loop_;

@@ -23,6 +23,8 @@ enum GuestOp : uint8_t {
 
 enum GuestStatus : int16_t { kGuestOkay = 0, kGuestError = -1, kGuestNotSupported = -2 };
 
+inline constexpr uint8_t kGuestDiscardSecure = 1;
+
 #pragma pack(push, 1)
 
 struct GuestSegment {

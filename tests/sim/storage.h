@@ -18,7 +18,7 @@
 namespace tapring::sim {
 
 struct FileOperation {
-  enum class Kind : uint8_t { read, write, sync, discard } kind;
+  enum class Kind : uint8_t { read, write, sync, discard, erase } kind;
   uint64_t offset;
   uint64_t bytes;
 };
