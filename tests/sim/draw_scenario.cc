@@ -44,6 +44,7 @@ class Draw {
   void choose_line(DiskPlan& plan);
   FrontendOptions frontend(const DiskPlan& plan);
   void choose_age(FrontendOptions& options);
+  uint32_t max_persistent_grants();
   LoadOptions load();
   ChangeStorage storage();
   Deed deed(const DiskPlan& plan);
@@ -56,7 +57,8 @@ class Draw {
 };
 
 Scenario Draw::scenario() {
-  Scenario scenario{.seed = seed_, .disks = {}, .acts = {}};
+  Scenario scenario{
+      .seed = seed_, .max_persistent_grants = max_persistent_grants(), .disks = {}, .acts = {}};
   const auto add = [&scenario](Act act) {
     const auto later = std::ranges::upper_bound(scenario.acts, act.at, {}, &Act::at);
     scenario.acts.insert(later, std::move(act));
@@ -135,18 +137,21 @@ void Draw::choose_age(FrontendOptions& options) {
       options.protocol = random_.chance(0.5) ? "" : "x86_64-abi";
       options.indirect_segments = 0;
       break;
-    case 1:  // Linux 3.11: indirect segments
+    case 1:  // Linux 3.11: persistent grants, indirect segments
+      options.persistent_grants = random_.chance(0.8);
       options.indirect_segments = one_of(kIndirect);
       break;
     case 2:  // a 32-bit PV guest
       options.protocol = "x86_32-abi";
       options.abi = Abi::x86_32;
+      options.persistent_grants = random_.chance(0.5);
       options.queues = static_cast<unsigned>(random_.between(1, 3));
       options.ring_order = static_cast<unsigned>(random_.below(5));
       options.indirect_segments = one_of(kIndirect);
       break;
     case 3:  // Linux on Arm
       options.protocol = "arm-abi";
+      options.persistent_grants = random_.chance(0.5);
       options.queues = static_cast<unsigned>(random_.between(1, 4));
       options.indirect_segments = one_of(kIndirect);
       break;
@@ -155,11 +160,18 @@ void Draw::choose_age(FrontendOptions& options) {
       options.indirect_segments = 0;
       break;
     default:  // Linux of today
+      options.persistent_grants = random_.chance(0.5);
       options.queues = static_cast<unsigned>(random_.between(1, 6));
       options.ring_order = static_cast<unsigned>(random_.below(6));
       options.indirect_segments = one_of(kIndirect);
       break;
   }
+}
+
+/// Few, so that a guest uses other pages as well; and as many as Linux's blkback keeps.
+uint32_t Draw::max_persistent_grants() {
+  constexpr std::array<uint32_t, 6> kMost{0, 0, 0, 4, 64, 1056};
+  return one_of(kMost);
 }
 
 LoadOptions Draw::load() {
@@ -203,7 +215,8 @@ Deed Draw::quiet_deed(const DiskPlan& plan) {
     case 2:
       return DetachDisk{};
     case 3:
-      return random_.chance(0.5) ? Deed(RestartDaemon{}) : Deed(AttachDisk{});
+      return random_.chance(0.5) ? Deed(RestartDaemon{max_persistent_grants()})
+                                 : Deed(AttachDisk{});
     default:
       return RunLoad{load()};
   }

@@ -23,7 +23,7 @@ constexpr Time kWaitedForAnOpen = 6s;  ///< by a disk that is to close, at least
 Exploration::Exploration(Scenario scenario, Log log)
     : scenario_(std::move(scenario)),
       log_(std::move(log)),
-      host_(scenario_.seed),
+      host_(scenario_.seed, scenario_.max_persistent_grants),
       witness_(host_),
       misbehaviour_(host_) {
   if (log_) witness_.report_to([this](const std::string& line) { this->log(line); });
@@ -112,8 +112,8 @@ void Exploration::perform(ExploredDisk& disk, const PauseGuest& deed) {
   host_.world().after(deed.time, [&frontend] { frontend.resume(); });
 }
 
-void Exploration::perform(ExploredDisk& /*disk*/, const RestartDaemon& /*deed*/) {
-  host_.restart();
+void Exploration::perform(ExploredDisk& /*disk*/, const RestartDaemon& deed) {
+  host_.restart(deed.max_persistent_grants);
 }
 
 void Exploration::perform(ExploredDisk& /*disk*/, const PowerOff& /*deed*/) {

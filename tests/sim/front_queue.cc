@@ -74,10 +74,10 @@ void FrontQueue::abandon() {
 }
 
 void FrontQueue::revoke(const GrantedPage& page) {
-  const bool mapped = domain_->is_mapped(page.ref);
+  const bool mapped = is_mapped(page);
   domain_->revoke(page.ref);
   // Who has mapped it may look at it for a while.
-  if (!mapped) domain_->free(page.frame, 1);
+  mapped ? revoked_.push_back(page.ref) : domain_->free(page.frame, 1);
 }
 
 void FrontQueue::revoke(const Shadow& shadow) {
@@ -86,8 +86,18 @@ void FrontQueue::revoke(const Shadow& shadow) {
 }
 
 bool FrontQueue::held() const noexcept {
-  return machine_.events().is_bound(event_) ||
-         std::ranges::any_of(ring_refs_, [this](GrantRef ref) { return domain_->is_mapped(ref); });
+  const auto mapped = [this](GrantRef ref) { return domain_->is_mapped(ref); };
+  return machine_.events().is_bound(event_) || std::ranges::any_of(ring_refs_, mapped) ||
+         std::ranges::any_of(revoked_, mapped) ||
+         std::ranges::any_of(kept_, [this](const auto& page) { return is_mapped(page); }) ||
+         std::ranges::any_of(shadows_,
+                             [this](const auto& shadow) { return shadow && is_mapped(*shadow); });
+}
+
+bool FrontQueue::is_mapped(const Shadow& shadow) const noexcept {
+  const auto mapped = [this](const GrantedPage& page) { return is_mapped(page); };
+  return std::ranges::any_of(shadow.pages, mapped) ||
+         (shadow.indirect_page && is_mapped(*shadow.indirect_page));
 }
 
 void FrontQueue::issue_waiting() {
@@ -234,7 +244,7 @@ FrontQueue::GrantedPage FrontQueue::lend_page(Access access) {
 }
 
 bool FrontQueue::take_back(const GrantedPage& page) {
-  if (keeps_grants_) {
+  if (keeps_grants_ && is_mapped(page)) {
     kept_.push_back(page);
     return true;
   }

@@ -55,7 +55,7 @@ class FrontQueue {
   void allow_indirect(std::size_t segments) noexcept { most_indirect_ = segments; }
   std::size_t most_sectors() const noexcept;
 
-  /// From now on pages are granted once and used again and again: the backend may keep them mapped.
+  /// From now on the backend may keep pages mapped: those are used again and again.
   void keep_grants() noexcept { keeps_grants_ = true; }
 
   /// At most most_sectors() of data. Waits for room on the ring.
@@ -83,7 +83,7 @@ class FrontQueue {
   /// is granted any longer.
   void abandon();
 
-  /// The backend has mapped a page of the ring, or bound its port.
+  /// The backend has mapped a page that this queue ever granted, or bound its port.
   bool held() const noexcept;
 
   /// The guest does not run: events wait.
@@ -122,6 +122,8 @@ class FrontQueue {
   GrantedPage lend_page(Access access);
   bool take_back(const GrantedPage& page);
   bool take_back(const Shadow& shadow);
+  bool is_mapped(const GrantedPage& page) const noexcept { return domain_->is_mapped(page.ref); }
+  bool is_mapped(const Shadow& shadow) const noexcept;
   void revoke(const GrantedPage& page);
   void revoke(const Shadow& shadow);
   void violation(std::string what) { violations_.push_back(std::move(what)); }
@@ -137,7 +139,8 @@ class FrontQueue {
   std::optional<FrontRing> ring_;
   std::size_t most_indirect_ = 0;
   bool keeps_grants_ = false;
-  std::vector<GrantedPage> kept_;  ///< not in use; the one used last is taken first
+  std::vector<GrantedPage> kept_;  ///< mapped and not in use; the one used last is taken first
+  std::vector<GrantRef> revoked_;  ///< by abandon(), while they were mapped
   std::vector<std::optional<Shadow>> shadows_;
   std::vector<std::size_t> free_;  ///< ids
   std::deque<FrontIo> waiting_;

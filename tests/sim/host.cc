@@ -23,13 +23,13 @@ std::filesystem::path make_directory() {
   return name;
 }
 
-ServerSettings settings() {
+ServerSettings settings(uint32_t max_persistent_grants) {
   ServerSettings settings;
   settings.kinds = {"vbd", "vbd3", "qdisk"};
   settings.offer = {.max_queues = 4,
                     .max_ring_order = 4,
                     .max_indirect_segments = 256,
-                    .max_persistent_grants = Host::kMaxPersistentGrants};
+                    .max_persistent_grants = max_persistent_grants};
   return settings;
 }
 
@@ -51,7 +51,7 @@ Host::Daemon::Daemon(Host& host)
   }
   const ServerPorts ports{*xenstore, *control,         host.background_,
                           *control,  host.no_blkback_, pointers};
-  server = std::make_unique<Server>(ports, settings());
+  server = std::make_unique<Server>(ports, settings(host.max_persistent_grants_));
   server->start();
 }
 
@@ -61,7 +61,8 @@ Host::Daemon::~Daemon() {
   server.reset();
 }
 
-Host::Host(uint64_t seed) : directory_(make_directory()), world_(seed) {
+Host::Host(uint64_t seed, uint32_t max_persistent_grants)
+    : directory_(make_directory()), max_persistent_grants_(max_persistent_grants), world_(seed) {
   if (std::getenv("TAPRING_LOG") == nullptr) spdlog::set_level(spdlog::level::off);
   daemon_ = std::make_unique<Daemon>(*this);
 }
@@ -86,6 +87,11 @@ void Host::stop() {
 void Host::restart() {
   stop();
   daemon_ = std::make_unique<Daemon>(*this);
+}
+
+void Host::restart(uint32_t max_persistent_grants) {
+  max_persistent_grants_ = max_persistent_grants;
+  restart();
 }
 
 void Host::power_off() {

@@ -36,7 +36,8 @@ class Host {
   static constexpr uint32_t kMaxPersistentGrants = 64;
   static constexpr std::size_t kArenaBytes = std::size_t{4} << 20U;
 
-  explicit Host(uint64_t seed);
+  /// The last is of the daemon's configuration.
+  explicit Host(uint64_t seed, uint32_t max_persistent_grants = kMaxPersistentGrants);
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -52,6 +53,7 @@ class Host {
 
   /// As `systemctl restart` does: the daemon ends, and another begins.
   void restart();
+  void restart(uint32_t max_persistent_grants);
 
   /// As the daemon does now and then by itself.
   void check_sizes() { daemon_->server->check_sizes(); }
@@ -112,6 +114,7 @@ class Host {
   void stop();
 
   std::filesystem::path directory_;
+  uint32_t max_persistent_grants_;
   SimWorld world_;
   SimStorage storage_{world_};
   SimMachine machine_{world_};

@@ -34,7 +34,9 @@ struct InWords {
   std::string operator()(const PauseGuest& deed) const {
     return "the guest pauses for " + in_milliseconds(deed.time);
   }
-  std::string operator()(const RestartDaemon& /*deed*/) const { return "tapringd restarts"; }
+  std::string operator()(const RestartDaemon& deed) const {
+    return fmt::format("tapringd restarts, {} persistent grants", deed.max_persistent_grants);
+  }
   std::string operator()(const PowerOff& /*deed*/) const { return "the host loses its power"; }
   std::string operator()(const ChangeStorage& deed) const {
     return fmt::format("storage: {} to {}, errors {:.1f} %, writes: {}, syncs: {}",
@@ -60,9 +62,10 @@ struct InWords {
 }  // namespace
 
 std::string describe(const FrontendOptions& options) {
-  return fmt::format("{}, {} queues of {} pages, {} indirect segments{}{}{}{}",
+  return fmt::format("{}, {} queues of {} pages, {} indirect segments{}{}{}{}{}",
                      options.protocol.empty() ? "no protocol" : options.protocol, options.queues,
                      1U << options.ring_order, options.indirect_segments,
+                     options.persistent_grants ? ", persistent grants" : "",
                      options.closes_when_asked ? "" : ", mounted",
                      options.numbers_single_page ? ", ring-ref0" : "",
                      options.one_queue_in_directory ? ", queue-0" : "",

@@ -46,7 +46,10 @@ struct DestroyGuest {};
 struct PauseGuest {
   Time time;
 };
-struct RestartDaemon {};
+/// With what its configuration says by then.
+struct RestartDaemon {
+  uint32_t max_persistent_grants = 0;
+};
 /// Of the whole host.
 struct PowerOff {};
 struct ChangeStorage {
@@ -81,6 +84,7 @@ struct Act {
 
 struct Scenario {
   uint64_t seed = 0;
+  uint32_t max_persistent_grants = 0;  ///< in the daemon's configuration at first
   std::vector<DiskPlan> disks;
   std::vector<Act> acts;  ///< in order of time
 };
