@@ -111,50 +111,69 @@ class Reports {
   const Load& load_;
 };
 
-/// Till as many are answered as the load was told, or the guest to stop.
-void run_requests(GuestWorld& world, GuestDisk& disk, Load& load) {
-  load.start(disk);
-  world.wait_for(
-      "the end of the load",
-      [&] {
-        if (world.told_to_stop()) load.stop();
-        return load.done();
-      },
-      600s);
-}
+/// A guest with one disk, which is connected and says so.
+class Guest {
+ public:
+  explicit Guest(const Arguments& arguments)
+      : machine_(arguments.machine), world_(machine_, arguments.line.name.domain),
+        load_(arguments.load), disk_(world_, arguments.line.name, arguments.disk, load_) {
+    disk_.connect();
+    report({{"event", "connected"},
+            {"sectors", disk_.sectors()},
+            {"queues", disk_.queues().size()}});
+  }
+
+  GuestWorld& world() noexcept { return world_; }
+  GuestDisk& disk() noexcept { return disk_; }
+  Load& load() noexcept { return load_; }
+
+  /// Till as many are answered as the load was told, or the guest to stop.
+  void run_requests() {
+    load_.start(disk_);
+    world_.wait_for(
+        "the end of the load",
+        [&] {
+          if (world_.told_to_stop()) load_.stop();
+          return load_.done();
+        },
+        600s);
+  }
+
+  int close() {
+    disk_.close();
+    return verdict(load_, disk_.violations());
+  }
+
+ private:
+  Machine machine_;
+  GuestWorld world_;
+  Load load_;
+  GuestDisk disk_;
+};
 
 int run_load(const Arguments& arguments) {
-  Machine machine(arguments.machine);
-  GuestWorld world(machine, arguments.line.name.domain);
-  Load load(arguments.load);
-  GuestDisk disk(world, arguments.line.name, arguments.disk, load);
-  disk.connect();
-  report({{"event", "connected"}, {"sectors", disk.sectors()}, {"queues", disk.queues().size()}});
-  const Reports reports(world, load);
+  Guest guest(arguments);
+  const Reports reports(guest.world(), guest.load());
   if (arguments.pause_at != 0) {
-    load.set_requests(arguments.pause_at);
-    run_requests(world, disk, load);
-    report(figures_of("pause", load));
-    world.wait_for("the end of the pause", [&] { return world.told_to_stop(); }, 600s);
-    world.forget_stop();
-    load.set_requests(arguments.load.requests);
+    guest.load().set_requests(arguments.pause_at);
+    guest.run_requests();
+    report(figures_of("pause", guest.load()));
+    guest.world().wait_for(
+        "the end of the pause", [&] { return guest.world().told_to_stop(); }, 600s);
+    guest.world().forget_stop();
+    guest.load().set_requests(arguments.load.requests);
   }
-  run_requests(world, disk, load);
-  disk.close();
-  return verdict(load, disk.violations());
+  guest.run_requests();
+  return guest.close();
 }
 
 /// Connected, but without requests until it is told to stop.
 int run_connect(const Arguments& arguments) {
-  Machine machine(arguments.machine);
-  GuestWorld world(machine, arguments.line.name.domain);
-  Load load(arguments.load);
-  GuestDisk disk(world, arguments.line.name, arguments.disk, load);
-  disk.connect();
-  report({{"event", "connected"}, {"sectors", disk.sectors()}, {"queues", disk.queues().size()}});
-  world.wait_for("the end", [&] { return world.told_to_stop() || disk.is_to_close(); }, 600s);
-  disk.close();
-  return verdict(load, disk.violations());
+  Guest guest(arguments);
+  guest.world().wait_for(
+      "the end",
+      [&] { return guest.world().told_to_stop() || guest.disk().is_to_close(); }, 600s);
+  return guest.close();
 }
 
 int run_hostile(const Arguments& arguments) {
