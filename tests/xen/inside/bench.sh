@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# bench.sh ROUNDS SECONDS: in one dom0, one image each behind tapringd, blkback over a loop device
+# bench.sh ROUNDS SECONDS [OPTION...]: in one dom0, one image each behind tapringd, blkback over a loop device
 # and QEMU's qdisk; every job on every disk in turn, so that what disturbs the machine disturbs
-# all three. fio's reports go to /host/bench/BACKEND.JOB.ROUND.json.
+# all three. tapringd gets the options; fio's reports go to /host/bench/BACKEND.JOB.ROUND.json.
 
 # shellcheck source=tests/xen/dom0.sh
 source "${0%/*}/../dom0.sh"
 
 readonly rounds=$1 seconds=$2 mebibytes=256
+shift 2
 readonly jobs=(randread-4k randwrite-4k randread-128k randwrite-128k)
 declare -A device=([tapringd]=xvda [blkback+loop]=xvdb [qdisk]=xvdc)
 
@@ -25,8 +26,8 @@ start_qemu() {
     xenstore-write /local/domain/0/image/device-model-pid "$qemu"
 }
 
-attach_all() {
-    daemon_log_level=info daemon_start
+attach_all() { # [OPTION...]
+    daemon_log_level=info daemon_start "$@"
     loop=$(losetup --find --show "$(filled_image loop)")
     start_qemu
     attach_dom0 "tap:aio:$(filled_image tapringd),xvda,w" xvda
@@ -52,7 +53,7 @@ measure() { # BACKEND JOB ROUND
 }
 
 mkdir -p /host/bench
-attach_all
+attach_all "$@"
 for ((round = 1; round <= rounds; round++)); do
     for job in "${jobs[@]}"; do
         for name in "${!device[@]}"; do

@@ -113,6 +113,7 @@ loop=$(losetup --find --show --direct-io=on --sector-size 4096 "$disk")
 attach_dom0 "script=block-tapring,vdev=xvda,access=rw,target=aio:$loop" xvda
 [[ $(backend_key sector-size) == 512 ]] || die "the guest's sectors are not 512 bytes"
 [[ $(backend_key physical-sector-size) == 4096 ]] || die "the storage's blocks are not told"
+[[ $(backend_key discard-secure) == 0 ]] || die "a loop device erases nothing for ever"
 fio_verify /dev/xvda 512 1
 fio_verify /dev/xvda 24k 4
 detach xvda
