@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "daemon/xenstore_update.h"
+
 namespace tapring {
 namespace {
 
@@ -119,21 +121,21 @@ bool VbdNode::write_state(XenbusState from, XenbusState to) { return move(from, 
 
 bool VbdNode::move(XenbusState from, XenbusState to, XenstoreKeys keys) {
   keys["state"] = decimal(to);
-  if (!store_.update(path_, state_is(from), keys)) return false;
+  if (!update(store_, path_, state_is(from), keys)) return false;
   written_ = to;
   return true;
 }
 
 bool VbdNode::mark_drained() {
   const XenstoreKeys keys{{kDrainedKey, "1"}};
-  return store_.update(path_, state_is(XenbusState::connected), keys) ||
-         store_.update(path_, state_is(XenbusState::closing), keys);
+  return update(store_, path_, state_is(XenbusState::connected), keys) ||
+         update(store_, path_, state_is(XenbusState::closing), keys);
 }
 
-void VbdNode::clear_drained() { store_.update(path_, {"frontend"}, {{kDrainedKey, "0"}}); }
+void VbdNode::clear_drained() { update(store_, path_, {"frontend"}, {{kDrainedKey, "0"}}); }
 
 void VbdNode::write_verdict(const std::string& verdict) {
-  store_.update(path_, {"frontend"}, {{kVerdictKey, verdict}});
+  update(store_, path_, {"frontend"}, {{kVerdictKey, verdict}});
 }
 
 std::optional<std::string> VbdNode::read(std::string_view key) const {

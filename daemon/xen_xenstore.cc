@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/xen_xenstore.h"
 
-#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstdlib>
 #include <system_error>
+#include <utility>
 
 namespace tapring {
 namespace {
@@ -19,10 +19,6 @@ struct Free {
 // Events handled before the control thread looks at anything else.
 constexpr int kMaxEventsPerTurn = 256;
 
-// A transaction is repeated when somebody else's got in between; this often only in a store where
-// nothing works any more.
-constexpr int kMaxAttempts = 1000;
-
 [[noreturn]] void fail(const std::string& what) {
   throw std::system_error(errno, std::system_category(), "xenstore: " + what);
 }
@@ -31,6 +27,54 @@ constexpr int kMaxAttempts = 1000;
 bool means_absent(int error) noexcept {
   return error == ENOENT || error == EACCES || error == EINVAL;
 }
+
+std::optional<std::string> read_key(xs_handle* handle, xs_transaction_t transaction,
+                                    const std::string& path) {
+  unsigned int length = 0;
+  const std::unique_ptr<void, Free> value(xs_read(handle, transaction, path.c_str(), &length));
+  if (value) return std::string(static_cast<const char*>(value.get()), length);
+  if (!means_absent(errno)) fail("read " + path);
+  return std::nullopt;
+}
+
+class XenTransaction final : public XenstoreTransaction {
+ public:
+  explicit XenTransaction(xs_handle* handle)
+      : handle_(handle), transaction_(xs_transaction_start(handle)) {
+    if (transaction_ == XBT_NULL) fail("begin a transaction");
+  }
+  XenTransaction(const XenTransaction&) = delete;
+  XenTransaction& operator=(const XenTransaction&) = delete;
+
+  ~XenTransaction() override {
+    if (transaction_ != XBT_NULL) xs_transaction_end(handle_, transaction_, true);
+  }
+
+  std::optional<std::string> read(const std::string& path) override {
+    return read_key(handle_, transaction_, path);
+  }
+
+  void write(const std::string& path, const std::string& value) override {
+    if (!xs_write(handle_, transaction_, path.c_str(), value.data(),
+                  static_cast<unsigned int>(value.size()))) {
+      fail("write " + path);
+    }
+    written_ = path;
+  }
+
+  Outcome commit() override {
+    if (xs_transaction_end(handle_, std::exchange(transaction_, XBT_NULL), false)) {
+      return Outcome::done;
+    }
+    if (errno != EAGAIN) fail("commit what was written to " + written_);
+    return Outcome::conflict;
+  }
+
+ private:
+  xs_handle* handle_;
+  xs_transaction_t transaction_;
+  std::string written_;  ///< last
+};
 
 }  // namespace
 
@@ -46,17 +90,7 @@ XenXenstore::~XenXenstore() {
 }
 
 std::optional<std::string> XenXenstore::read(const std::string& path) {
-  return read(XBT_NULL, path);
-}
-
-std::optional<std::string> XenXenstore::read(xs_transaction_t transaction,
-                                             const std::string& path) {
-  unsigned int length = 0;
-  const std::unique_ptr<void, Free> value(
-      xs_read(handle_.get(), transaction, path.c_str(), &length));
-  if (value) return std::string(static_cast<const char*>(value.get()), length);
-  if (!means_absent(errno)) fail("read " + path);
-  return std::nullopt;
+  return read_key(handle_.get(), XBT_NULL, path);
 }
 
 std::vector<std::string> XenXenstore::list(const std::string& path) {
@@ -70,31 +104,8 @@ std::vector<std::string> XenXenstore::list(const std::string& path) {
   return {names.get(), names.get() + count};
 }
 
-bool XenXenstore::update(const std::string& directory, const XenstoreGuard& guard,
-                         const XenstoreKeys& keys) {
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    const xs_transaction_t transaction = xs_transaction_start(handle_.get());
-    if (transaction == XBT_NULL) fail("begin a transaction");
-    const auto found = read(transaction, fmt::format("{}/{}", directory, guard.key));
-    if (!found || (guard.value && *found != *guard.value)) {
-      xs_transaction_end(handle_.get(), transaction, true);
-      return false;
-    }
-    for (const auto& [key, value] : keys) {
-      const std::string path = fmt::format("{}/{}", directory, key);
-      if (!xs_write(handle_.get(), transaction, path.c_str(), value.data(),
-                    static_cast<unsigned int>(value.size()))) {
-        const int error = errno;
-        xs_transaction_end(handle_.get(), transaction, true);
-        errno = error;
-        fail("write " + path);
-      }
-    }
-    if (xs_transaction_end(handle_.get(), transaction, false)) return true;
-    if (errno != EAGAIN) fail("commit to " + directory);
-  }
-  errno = EAGAIN;
-  fail("commit to " + directory);
+std::unique_ptr<XenstoreTransaction> XenXenstore::begin() {
+  return std::make_unique<XenTransaction>(handle_.get());
 }
 
 void XenXenstore::watch(const std::string& path, const std::string& token) {

@@ -8,8 +8,11 @@ extern "C" {  // the header does not say so itself
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "daemon/xenstore.h"
 
@@ -23,8 +26,7 @@ class XenXenstore final : public Xenstore {
 
   std::optional<std::string> read(const std::string& path) override;
   std::vector<std::string> list(const std::string& path) override;
-  bool update(const std::string& directory, const XenstoreGuard& guard,
-              const XenstoreKeys& keys) override;
+  std::unique_ptr<XenstoreTransaction> begin() override;
   void watch(const std::string& path, const std::string& token) override;
   void unwatch(const std::string& path, const std::string& token) override;
   void deliver_to(std::function<void(const WatchEvent&)> sink) override;
@@ -35,7 +37,6 @@ class XenXenstore final : public Xenstore {
     void operator()(xs_handle* handle) const noexcept { xs_close(handle); }
   };
 
-  std::optional<std::string> read(xs_transaction_t transaction, const std::string& path);
   void wait();
   void deliver();
 

@@ -2,8 +2,10 @@
 // Xenstore as the control thread uses it: the port. xen_xenstore is the real one.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,13 +24,30 @@ struct WatchEvent {
   std::string token;
 };
 
-/// What must hold for an update: `key` exists, and has `value` where one is given.
-struct XenstoreGuard {
-  std::string key;
-  std::optional<std::string> value = std::nullopt;
+/// Reads and writes of which others see all or nothing, begun by Xenstore::begin() and gone before
+/// its connection. One that is destroyed without a commit() leaves nothing behind. Throws
+/// std::system_error like Xenstore, and when xenstored refuses a write.
+class XenstoreTransaction {
+ public:
+  enum class Outcome : uint8_t {
+    done,
+    conflict,  ///< others changed meanwhile what this one relies on: nothing was written
+  };
+
+  virtual ~XenstoreTransaction() = default;
+
+  /// What was there when the transaction began, or what it wrote; nullopt as in Xenstore::read().
+  virtual std::optional<std::string> read(const std::string& path) = 0;
+
+  /// Makes the directories that are missing.
+  virtual void write(const std::string& path, const std::string& value) = 0;
+
+  /// The last call. xenstored may answer `conflict` also when nobody came between.
+  [[nodiscard]] virtual Outcome commit() = 0;
 };
 
-/// For the control thread only. Throws std::system_error when the connection itself fails.
+/// For the control thread only. Throws std::system_error when the connection itself fails, and when
+/// xenstored refuses what would take more of it than our domain may have.
 class Xenstore {
  public:
   virtual ~Xenstore() = default;
@@ -39,10 +58,7 @@ class Xenstore {
   /// Names of the children; empty if there are none or no such directory.
   virtual std::vector<std::string> list(const std::string& path) = 0;
 
-  /// Writes `keys` under `directory` in one transaction, provided that `guard` holds for it then:
-  /// a directory that the toolstack removed must not come back. False if it did not hold.
-  virtual bool update(const std::string& directory, const XenstoreGuard& guard,
-                      const XenstoreKeys& keys) = 0;
+  virtual std::unique_ptr<XenstoreTransaction> begin() = 0;
 
   virtual void watch(const std::string& path, const std::string& token) = 0;
   virtual void unwatch(const std::string& path, const std::string& token) = 0;

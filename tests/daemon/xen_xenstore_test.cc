@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/xenstore_update.h"
 #include "ring/unique_fd.h"
 
 struct xs_handle {};
@@ -91,17 +92,17 @@ TEST_F(XenXenstoreTest, ALostConnectionIsNoMissingKey) {
   EXPECT_THROW(xenstore.read("/a"), std::system_error);
   EXPECT_THROW(xenstore.list("/a"), std::system_error);
   EXPECT_THROW(xenstore.watch("/a", "t"), std::system_error);
-  EXPECT_THROW(xenstore.update("/a", {"state"}, {}), std::system_error);
+  EXPECT_THROW(update(xenstore, "/a", {"state"}, {}), std::system_error);
 }
 
 TEST_F(XenXenstoreTest, AnUpdateWritesAllOrNothing) {
   XenXenstore xenstore(control_);
   store_.keys["/a/state"] = "2";
-  EXPECT_FALSE(xenstore.update("/a", {"state", "1"}, {{"x", "1"}}));
-  EXPECT_FALSE(xenstore.update("/b", {"state"}, {{"x", "1"}}));
+  EXPECT_FALSE(update(xenstore, "/a", {"state", "1"}, {{"x", "1"}}));
+  EXPECT_FALSE(update(xenstore, "/b", {"state"}, {{"x", "1"}}));
   EXPECT_EQ(store_.keys.size(), 1U);
-  EXPECT_TRUE(xenstore.update("/a", {"state", "2"}, {{"x", "1"}, {"state", "4"}}));
-  EXPECT_TRUE(xenstore.update("/a", {"state"}, {{"y", "2"}}));
+  EXPECT_TRUE(update(xenstore, "/a", {"state", "2"}, {{"x", "1"}, {"state", "4"}}));
+  EXPECT_TRUE(update(xenstore, "/a", {"state"}, {{"y", "2"}}));
   EXPECT_THAT(store_.keys, testing::ElementsAre(std::pair("/a/state", "4"), std::pair("/a/x", "1"),
                                                 std::pair("/a/y", "2")));
 }
@@ -110,10 +111,10 @@ TEST_F(XenXenstoreTest, AnUpdateIsRepeatedUntilNobodyComesBetween) {
   XenXenstore xenstore(control_);
   store_.keys["/a/state"] = "2";
   store_.conflicts = 5;
-  EXPECT_TRUE(xenstore.update("/a", {"state"}, {{"x", "1"}}));
+  EXPECT_TRUE(update(xenstore, "/a", {"state"}, {{"x", "1"}}));
   EXPECT_EQ(store_.keys["/a/x"], "1");
   store_.conflicts = 1'000'000;
-  EXPECT_THROW(xenstore.update("/a", {"state"}, {{"x", "2"}}), std::system_error);
+  EXPECT_THROW(update(xenstore, "/a", {"state"}, {{"x", "2"}}), std::system_error);
 }
 
 TEST_F(XenXenstoreTest, AFailedWriteLeavesNothing) {
@@ -121,7 +122,7 @@ TEST_F(XenXenstoreTest, AFailedWriteLeavesNothing) {
   store_.keys["/a/state"] = "2";
   store_.unwritable = "/a/x";
   try {
-    xenstore.update("/a", {"state"}, {{"b", "1"}, {"x", "1"}});
+    update(xenstore, "/a", {"state"}, {{"b", "1"}, {"x", "1"}});
     FAIL();
   } catch (const std::system_error& error) {
     EXPECT_EQ(error.code(), std::errc::no_space_on_device);

@@ -5,6 +5,8 @@
 #include <bit>
 #include <utility>
 
+#include "daemon/xenstore_update.h"
+
 namespace tapring::pretend {
 namespace {
 
@@ -70,7 +72,7 @@ void GuestDisk::close() {
 
 void GuestDisk::set_state(uint32_t state, XenstoreKeys keys) {
   keys["state"] = std::to_string(state);
-  world_.store().update(directory_, {.key = "state"}, keys);
+  update(world_.store(), directory_, {.key = "state"}, keys);
 }
 
 uint32_t GuestDisk::backend_state() {

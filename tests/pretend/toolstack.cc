@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "daemon/disk_spec.h"
+#include "daemon/xenstore_update.h"
 #include "tests/pretend/domains.h"
 
 namespace tapring::pretend {
@@ -84,8 +85,8 @@ void Toolstack::wait_for_verdict(const sim::DiskLine& line) {
 }
 
 void Toolstack::begin_detach(const sim::DiskLine& line) {
-  world_.store().update(sim::backend_directory(line), {.key = "state"},
-                        {{"online", "0"}, {"state", "5"}});
+  update(world_.store(), sim::backend_directory(line), {.key = "state"},
+         {{"online", "0"}, {"state", "5"}});
 }
 
 void Toolstack::finish_detach(const sim::DiskLine& line) {

@@ -279,7 +279,12 @@ void SimFrontend::abandon_rings() {
 void SimFrontend::set_state(State state, XenstoreKeys keys) {
   state_ = state;
   keys["state"] = std::to_string(state);
-  xenstore_.update(directory_, {.key = "state"}, keys);
+  std::unique_ptr<XenstoreTransaction> transaction;
+  do {
+    transaction = xenstore_.begin();
+    if (!transaction->read(directory_ + "/state")) return;
+    for (const auto& [key, value] : keys) transaction->write(directory_ + '/' + key, value);
+  } while (transaction->commit() == XenstoreTransaction::Outcome::conflict);
 }
 
 FrontQueue& SimFrontend::any_queue() {

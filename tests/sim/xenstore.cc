@@ -14,6 +14,29 @@ constexpr double kMerged = 0.5;
 
 }  // namespace
 
+class SimXenstore::Transaction final : public XenstoreTransaction {
+ public:
+  explicit Transaction(SimXenstore& connection) noexcept : connection_(connection) {}
+
+  std::optional<std::string> read(const std::string& path) override {
+    const auto written = written_.find(connection_.absolute(path));
+    return written == written_.end() ? connection_.read(path) : written->second;
+  }
+
+  void write(const std::string& path, const std::string& value) override {
+    written_[connection_.absolute(path)] = value;
+  }
+
+  Outcome commit() override {
+    connection_.store_.write(written_);
+    return Outcome::done;
+  }
+
+ private:
+  SimXenstore& connection_;
+  StoreKeys written_;
+};
+
 SimXenstore::SimXenstore(SimWorld& world, SimMachine& machine, SimStore& store,
                          SimExecutor& thread, DomainId own_domain)
     : world_(world), machine_(machine), store_(store), thread_(thread),
@@ -27,15 +50,8 @@ std::vector<std::string> SimXenstore::list(const std::string& path) {
   return store_.list(absolute(path));
 }
 
-bool SimXenstore::update(const std::string& directory, const XenstoreGuard& guard,
-                         const XenstoreKeys& keys) {
-  const std::string prefix = absolute(directory) + '/';
-  const std::optional<std::string> found = store_.read(prefix + guard.key);
-  if (!found || (guard.value && found != guard.value)) return false;
-  StoreKeys written;
-  for (const auto& [key, value] : keys) written[prefix + key] = value;
-  store_.write(written);
-  return true;
+std::unique_ptr<XenstoreTransaction> SimXenstore::begin() {
+  return std::make_unique<Transaction>(*this);
 }
 
 void SimXenstore::watch(const std::string& path, const std::string& token) {

@@ -30,8 +30,7 @@ class SimXenstore final : public Xenstore, private StoreWatcher {
 
   std::optional<std::string> read(const std::string& path) override;
   std::vector<std::string> list(const std::string& path) override;
-  bool update(const std::string& directory, const XenstoreGuard& guard,
-              const XenstoreKeys& keys) override;
+  std::unique_ptr<XenstoreTransaction> begin() override;
   void watch(const std::string& path, const std::string& token) override;
   void unwatch(const std::string& path, const std::string& token) override;
   void deliver_to(std::function<void(const WatchEvent&)> sink) override;
@@ -41,6 +40,8 @@ class SimXenstore final : public Xenstore, private StoreWatcher {
   uint64_t read_number(const std::string& path);
 
  private:
+  class Transaction;
+
   void changed(const std::string& watched, const std::string& token,
                const std::string& path) override;
   std::string absolute(const std::string& path) const;

@@ -68,22 +68,32 @@ TEST_F(SimXenstoreTest, AWatchSeesTheRemovalOfWhatItIsIn) {
   EXPECT_FALSE(store_.exists("/a/b"));
 }
 
-TEST_F(SimXenstoreTest, AnUpdateNeedsItsGuard) {
-  EXPECT_FALSE(client_.update("/a", {.key = "state"}, {{"x", "1"}}));
-  EXPECT_FALSE(store_.exists("/a"));
+TEST_F(SimXenstoreTest, ATransactionSeesWhatItWroteAndOthersSeeItWhenItIsDone) {
   store_.write({{"/a/state", "1"}});
-  EXPECT_FALSE(client_.update("/a", {.key = "state", .value = "2"}, {{"x", "1"}}));
-  EXPECT_TRUE(client_.update("/a", {.key = "state", .value = "1"}, {{"x", "1"}}));
+  const auto transaction = client_.begin();
+  transaction->write("/a/x", "1");
+  EXPECT_EQ(transaction->read("/a/x"), "1");
+  EXPECT_EQ(transaction->read("/a/state"), "1");
+  EXPECT_EQ(client_.read("/a/x"), std::nullopt);
+  EXPECT_EQ(transaction->commit(), XenstoreTransaction::Outcome::done);
   EXPECT_EQ(client_.read("/a/x"), "1");
 }
 
-TEST_F(SimXenstoreTest, EveryKeyOfAnUpdateIsThereBeforeAWatchFires) {
+TEST_F(SimXenstoreTest, ATransactionThatIsNotCommittedLeavesNothing) {
+  client_.begin()->write("/a", "1");
+  EXPECT_FALSE(store_.exists("/a"));
+}
+
+TEST_F(SimXenstoreTest, EveryKeyOfATransactionIsThereBeforeAWatchFires) {
   store_.write({{"/a/state", "1"}});
   std::string found;
   client_.deliver_to([&](const WatchEvent&) { found = client_.read("/a/z").value_or("nothing"); });
   client_.watch("/a/state", "t");
   world_.run_until_idle();
-  client_.update("/a", {.key = "state"}, {{"state", "2"}, {"z", "there"}});
+  const auto transaction = client_.begin();
+  transaction->write("/a/state", "2");
+  transaction->write("/a/z", "there");
+  EXPECT_EQ(transaction->commit(), XenstoreTransaction::Outcome::done);
   world_.run_until_idle();
   EXPECT_EQ(found, "there");
 }
