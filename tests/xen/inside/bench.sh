@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # bench.sh ROUNDS SECONDS [OPTION...]: in one dom0, one image each behind tapringd, which gets the
-# options, blkback over a loop device and QEMU's qdisk; every job on every disk in turn, so that what
-# disturbs the machine disturbs all three. fio's reports go to /host/bench/BACKEND.JOB.ROUND.json.
+# options, blkback over a loop device and QEMU's qdisk; every job on every disk in turn, so that
+# what disturbs the machine disturbs all three. fio's reports: /host/bench/BACKEND.JOB.ROUND.json.
 
 # shellcheck source=tests/xen/dom0.sh
 source "${0%/*}/../dom0.sh"
