@@ -35,8 +35,8 @@ BlkifStatus status_of(Error error) noexcept {
 
 /// Whether nothing else of its ring may run beside it: a barrier says so, and a secure discard
 /// takes a thread, of which a guest must not get many.
-bool is_for_itself(const Request& request) noexcept {
-  return is(request, BlkifOp::write_barrier) || request.secure;
+bool is_for_itself(const Request& request, const RequestLimits& limits) noexcept {
+  return is(request, BlkifOp::write_barrier) || is_secure(request, limits);
 }
 
 }  // namespace
@@ -87,7 +87,7 @@ void Queue::take_all() {
     if (alone_) return;  // what is served alone calls when it is done
     if (const auto request = ring_.take()) {
       ++taken;
-      alone_ = is_for_itself(*request);
+      alone_ = is_for_itself(*request, context_.volume.limits());
       alone_ ? serve_alone(*request) : serve(*request);
     } else if (ring_.broken()) {
       halt();
@@ -215,7 +215,7 @@ Task<Error> Queue::flush(uint64_t sector, std::span<const Segment> segments) {
 }
 
 Task<Error> Queue::discard(const Request& request) {
-  if (request.secure) {
+  if (is_secure(request, context_.volume.limits())) {
     return context_.volume.secure_erase(request.sector, request.discard_sectors);
   }
   return context_.volume.discard(request.sector, request.discard_sectors);

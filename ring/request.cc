@@ -31,7 +31,6 @@ bool lies_on_disk(uint64_t sector, uint64_t sectors, const RequestLimits& limits
 std::optional<BlkifStatus> check_discard(const Request& request,
                                          const RequestLimits& limits) noexcept {
   if (!limits.discards) return BlkifStatus::not_supported;
-  if (request.secure && !limits.secure_discards) return BlkifStatus::not_supported;
   if (limits.read_only || request.discard_sectors == 0) return BlkifStatus::error;
   if (!lies_on_disk(request.sector, request.discard_sectors, limits)) return BlkifStatus::error;
   return std::nullopt;

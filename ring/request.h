@@ -33,7 +33,8 @@ struct Request {
   std::array<Segment, kDirectSegments> segments;  ///< of a direct request, first segment_count
   GrantRef indirect_ref;  ///< of an indirect request: the page its segments are listed in
   uint64_t discard_sectors;  ///< of a discard: how many from `sector` on
-  bool secure;               ///< of a discard: nobody may ever read what was there
+  bool secure;               ///< of a discard: nobody may ever read what was there. Means
+                             ///< nothing where that is not offered
 };
 
 inline bool is(const Request& request, BlkifOp operation) noexcept {
@@ -54,6 +55,11 @@ struct RequestLimits {
   bool discards;  ///< offered to the guest
   bool secure_discards = false;  ///< the same
 };
+
+/// Whether it is a discard after which nobody may ever read what was there.
+inline bool is_secure(const Request& request, const RequestLimits& limits) noexcept {
+  return request.secure && limits.secure_discards;
+}
 
 /// Why a request is answered without I/O; nullopt if it may go on. For an indirect request its
 /// segments are still to be checked.

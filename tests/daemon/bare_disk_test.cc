@@ -38,10 +38,16 @@ TEST_F(BareDisk, ADiscardEndsWithTheDisk) {
   EXPECT_EQ(status(discard(8, 0)), kGuestError);
 }
 
-TEST_F(BareDisk, ASecureDiscardIsNeverDoneAsAnOrdinaryOne) {
+TEST_F(BareDisk, ASecureDiscardIsAnOrdinaryOneWhereItIsNotOffered) {
+  std::vector<sim::FileOperation::Kind> done;
+  storage_.behaviour(image_).fault = [&](const sim::FileOperation& operation) {
+    done.push_back(operation.kind);
+    return Error{};
+  };
   sim::FrontRequest secure = discard(0, 8);
   secure.discard_flag = sim::kGuestDiscardSecure;
-  EXPECT_EQ(status(secure), kGuestNotSupported);
+  EXPECT_EQ(status(secure), kGuestOkay);
+  EXPECT_EQ(done, std::vector{sim::FileOperation::Kind::discard});
 }
 
 TEST_F(BareErasableDisk, ASecureDiscardErasesAndNothingElseOfTheRingRunsBesideIt) {

@@ -229,13 +229,16 @@ TEST(CheckRequest, ADiscardThatWasNotOfferedIsNotSupported) {
   EXPECT_EQ(check_request(discard(0, 8), kThickDisk), BlkifStatus::not_supported);
 }
 
-TEST(CheckRequest, ASecureDiscardIsForStorageThatErases) {
+// "ignored if discard-secure=0" (io/blkif.h, BLKIF_DISCARD_SECURE).
+TEST(CheckRequest, ASecureDiscardIsAnOrdinaryOneWhereItIsNotOffered) {
   constexpr RequestLimits kErasable{
       .sectors = 1000, .read_only = false, .discards = true, .secure_discards = true};
   Request request = discard(0, 8);
+  EXPECT_FALSE(is_secure(request, kErasable));
   request.secure = true;
-  EXPECT_EQ(check_request(request, kDisk), BlkifStatus::not_supported);
-  EXPECT_EQ(check_request(request, kErasable), std::nullopt);
+  EXPECT_TRUE(is_secure(request, kErasable));
+  EXPECT_FALSE(is_secure(request, kDisk));
+  EXPECT_EQ(check_request(request, kDisk), std::nullopt);
 }
 
 TEST(CheckRequest, WhatWeDoNotSpeakIsNotSupported) {
