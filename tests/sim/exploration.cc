@@ -86,11 +86,15 @@ void Exploration::perform(ExploredDisk& disk, const StartOtherKernel& deed) {
 }
 
 void Exploration::perform(ExploredDisk& disk, const DetachDisk& /*deed*/) {
-  if (disk.present()) host_.toolstack().detach(disk.line().name);
+  in_the_middle([this, &disk] {
+    if (disk.present()) host_.toolstack().detach(disk.line().name);
+  });
 }
 
 void Exploration::perform(ExploredDisk& disk, const ForceDetach& /*deed*/) {
-  if (disk.present()) host_.toolstack().force_detach(disk.line().name);
+  in_the_middle([this, &disk] {
+    if (disk.present()) host_.toolstack().force_detach(disk.line().name);
+  });
 }
 
 void Exploration::perform(ExploredDisk& disk, const DestroyGuest& /*deed*/) {
@@ -162,6 +166,12 @@ void Exploration::perform(ExploredDisk& /*disk*/, const ChangeScript& deed) {
 
 void Exploration::perform(ExploredDisk& disk, const Misbehave& deed) {
   if (disk.hostile() && disk.frontend() != nullptr) misbehaviour_.of(*disk.frontend(), deed.times);
+}
+
+/// Of a transaction that is under way soon, of the daemon or of a guest; else soon.
+void Exploration::in_the_middle(Work work) {
+  host_.store().put_off(std::move(work));
+  host_.world().after({0ms, 20ms}, [&store = host_.store()] { store.do_put_off(); });
 }
 
 DomainId Exploration::guest_of(const ExploredDisk& disk) {

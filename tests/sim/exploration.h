@@ -45,6 +45,7 @@ class Exploration {
   void perform(ExploredDisk& disk, const ChangeScript& deed);
   void perform(ExploredDisk& disk, const Misbehave& deed);
 
+  void in_the_middle(Work work);
   DomainId guest_of(const ExploredDisk& disk);
   void attach(ExploredDisk& disk);
   std::string closed(ExploredDisk& disk);

@@ -2,6 +2,7 @@
 // The tree that xenstored keeps, and who watches it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -9,6 +10,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "ring/executor.h"
 
 namespace tapring::sim {
 
@@ -47,6 +50,24 @@ class SimStore {
   void unwatch(const std::string& path, const std::string& token, StoreWatcher& watcher);
   void unwatch_all(StoreWatcher& watcher);
 
+  /// Changes whenever the node is written, made or removed, or a child of it comes or goes; 0 while
+  /// there is none.
+  uint64_t generation(const std::string& path) const;
+
+  // One thread does everything here: who is to come between the steps of another's transaction
+  // must be asked to.
+
+  /// Called before each commit with what it would write; what it changes is another connection's.
+  using Interruption = std::function<void(const StoreKeys& about_to_be_written)>;
+  void interrupt(Interruption interruption) { interruption_ = std::move(interruption); }
+
+  /// `work` is done in the middle of the next transaction, or by do_put_off().
+  void put_off(Work work) { put_off_.push_back(std::move(work)); }
+  void do_put_off();
+
+  /// For transactions, before they are committed.
+  void come_between(const StoreKeys& about_to_be_written);
+
   /// Told of each change of a value in the moment it is made; nullopt: there is, or was, none.
   using Observer =
       std::function<void(const std::string& path, const std::optional<std::string>& before,
@@ -63,13 +84,23 @@ class SimStore {
     StoreWatcher* watcher;
   };
 
+  struct Node {
+    std::string value;
+    uint64_t generation = 0;
+  };
+
   void make(const std::string& path, std::string value);
+  void make_directory_of(const std::string& path);
+  void touch_directory_of(const std::string& path);
   void fire(const std::string& changed);
   void fire_exactly(const std::string& removed);
 
-  StoreKeys nodes_;
+  std::map<std::string, Node> nodes_;
+  uint64_t generation_ = 0;
   std::vector<Watch> watches_;
   Observer observer_;
+  Interruption interruption_;
+  std::vector<Work> put_off_;
 };
 
 /// Whether `path` is `directory` or something in it.

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <utility>
 
+#include "tests/sim/transaction.h"
+
 namespace tapring::sim {
 namespace {
 
@@ -14,33 +16,9 @@ constexpr double kMerged = 0.5;
 
 }  // namespace
 
-class SimXenstore::Transaction final : public XenstoreTransaction {
- public:
-  explicit Transaction(SimXenstore& connection) noexcept : connection_(connection) {}
-
-  std::optional<std::string> read(const std::string& path) override {
-    const auto written = written_.find(connection_.absolute(path));
-    return written == written_.end() ? connection_.read(path) : written->second;
-  }
-
-  void write(const std::string& path, const std::string& value) override {
-    written_[connection_.absolute(path)] = value;
-  }
-
-  Outcome commit() override {
-    connection_.store_.write(written_);
-    return Outcome::done;
-  }
-
- private:
-  SimXenstore& connection_;
-  StoreKeys written_;
-};
-
-SimXenstore::SimXenstore(SimWorld& world, SimMachine& machine, SimStore& store,
-                         SimExecutor& thread, DomainId own_domain)
-    : world_(world), machine_(machine), store_(store), thread_(thread),
-      home_("/local/domain/" + std::to_string(own_domain) + "/") {}
+SimXenstore::SimXenstore(SimWorld& world, SimMachine& machine, SimStore& store, SimExecutor& thread,
+                         DomainId own_domain)
+    : world_(world), machine_(machine), store_(store), thread_(thread), domain_(own_domain) {}
 
 std::optional<std::string> SimXenstore::read(const std::string& path) {
   return store_.read(absolute(path));
@@ -51,7 +29,7 @@ std::vector<std::string> SimXenstore::list(const std::string& path) {
 }
 
 std::unique_ptr<XenstoreTransaction> SimXenstore::begin() {
-  return std::make_unique<Transaction>(*this);
+  return std::make_unique<SimTransaction>(world_, store_, domain_);
 }
 
 void SimXenstore::watch(const std::string& path, const std::string& token) {
@@ -68,7 +46,9 @@ void SimXenstore::deliver_to(std::function<void(const WatchEvent&)> sink) {
   sink_ = std::move(sink);
 }
 
-bool SimXenstore::domain_alive(DomainId domain) { return machine_.alive(domain); }
+bool SimXenstore::domain_alive(DomainId domain) {
+  return machine_.alive(domain);
+}
 
 uint64_t SimXenstore::read_number(const std::string& path) {
   const std::string text = read(path).value_or("");
@@ -80,7 +60,7 @@ uint64_t SimXenstore::read_number(const std::string& path) {
 void SimXenstore::changed(const std::string& watched, const std::string& token,
                           const std::string& path) {
   const bool relative = relative_.contains({watched, token});
-  WatchEvent event{relative ? path.substr(home_.size()) : path, token};
+  WatchEvent event{relative ? path.substr(absolute("").size()) : path, token};
   const bool waiting = std::ranges::any_of(events_, [&](const WatchEvent& other) {
     return other.path == event.path && other.token == event.token;
   });
@@ -92,7 +72,7 @@ void SimXenstore::changed(const std::string& watched, const std::string& token,
 }
 
 std::string SimXenstore::absolute(const std::string& path) const {
-  return path.starts_with('/') || path.starts_with('@') ? path : home_ + path;
+  return absolute_path(domain_, path);
 }
 
 void SimXenstore::deliver_one() {

@@ -40,8 +40,6 @@ class SimXenstore final : public Xenstore, private StoreWatcher {
   uint64_t read_number(const std::string& path);
 
  private:
-  class Transaction;
-
   void changed(const std::string& watched, const std::string& token,
                const std::string& path) override;
   std::string absolute(const std::string& path) const;
@@ -51,8 +49,8 @@ class SimXenstore final : public Xenstore, private StoreWatcher {
   SimMachine& machine_;
   SimStore& store_;
   SimExecutor& thread_;
-  std::string home_;  ///< with a slash at its end
-  /// Watches (path, token) whose events carry paths relative to home_, as xenstored does.
+  DomainId domain_;
+  /// Watches (path, token) whose events carry paths relative to its directory, as xenstored does.
   std::set<std::pair<std::string, std::string>> relative_;
   std::function<void(const WatchEvent&)> sink_;
   std::deque<WatchEvent> events_;

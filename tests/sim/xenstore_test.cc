@@ -68,36 +68,6 @@ TEST_F(SimXenstoreTest, AWatchSeesTheRemovalOfWhatItIsIn) {
   EXPECT_FALSE(store_.exists("/a/b"));
 }
 
-TEST_F(SimXenstoreTest, ATransactionSeesWhatItWroteAndOthersSeeItWhenItIsDone) {
-  store_.write({{"/a/state", "1"}});
-  const auto transaction = client_.begin();
-  transaction->write("/a/x", "1");
-  EXPECT_EQ(transaction->read("/a/x"), "1");
-  EXPECT_EQ(transaction->read("/a/state"), "1");
-  EXPECT_EQ(client_.read("/a/x"), std::nullopt);
-  EXPECT_EQ(transaction->commit(), XenstoreTransaction::Outcome::done);
-  EXPECT_EQ(client_.read("/a/x"), "1");
-}
-
-TEST_F(SimXenstoreTest, ATransactionThatIsNotCommittedLeavesNothing) {
-  client_.begin()->write("/a", "1");
-  EXPECT_FALSE(store_.exists("/a"));
-}
-
-TEST_F(SimXenstoreTest, EveryKeyOfATransactionIsThereBeforeAWatchFires) {
-  store_.write({{"/a/state", "1"}});
-  std::string found;
-  client_.deliver_to([&](const WatchEvent&) { found = client_.read("/a/z").value_or("nothing"); });
-  client_.watch("/a/state", "t");
-  world_.run_until_idle();
-  const auto transaction = client_.begin();
-  transaction->write("/a/state", "2");
-  transaction->write("/a/z", "there");
-  EXPECT_EQ(transaction->commit(), XenstoreTransaction::Outcome::done);
-  world_.run_until_idle();
-  EXPECT_EQ(found, "there");
-}
-
 TEST_F(SimXenstoreTest, ManyChangesMayComeAsFewButNeverAsNone) {
   client_.watch("/a", "t");
   seen("/a");
