@@ -17,11 +17,11 @@ constexpr const char* kDomainsWatch = "@releaseDomain";
 
 Server::Server(const ServerPorts& ports, ServerSettings settings)
     : store_(ports.store),
-      control_(ports.control),
       kinds_(std::move(settings.kinds)),
       workers_(ports.workers),
+      control_(ports.control, log_limit_),
       context_{ports.store,
-               ports.control,
+               control_,
                ports.background,
                ports.timer,
                ports.blkback,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/device.h"
+#include "daemon/guarded_executor.h"
 #include "daemon/report.h"
 
 namespace tapring {
@@ -60,10 +61,10 @@ class Server final : public Reporter {
   void forget(const VbdName& name);
 
   Xenstore& store_;
-  Executor& control_;
   const std::vector<std::string> kinds_;
   Workers workers_;
   LogLimit log_limit_;
+  GuardedExecutor control_;
   DeviceContext context_;
   std::map<VbdName, std::shared_ptr<Device>> devices_;
   std::set<VbdName> touched_;  ///< events of one turn of the control thread, merged

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// The toolstack writes to a disk's node between the daemon's look at it and the daemon's write.
+#include <functional>
+#include <string>
+
+#include "tests/daemon/host_test.h"
+
+namespace tapring {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Interruption : public HostTest {
+ protected:
+  Interruption() {
+    host_.store().observe([this](const std::string& path, const auto& before, const auto& after) {
+      if (path == state_key_ && after) history_ += (before ? "" : "+") + *after;
+    });
+  }
+  ~Interruption() override {
+    host_.store().observe({});
+    host_.store().interrupt({});
+  }
+
+  /// `work` is done once, when the daemon is about to move the disk to `state`.
+  void before_the_move_to(const std::string& state, std::function<void()> work) {
+    host_.store().interrupt(
+        [this, state, work = std::move(work), done = false](const sim::StoreKeys& keys) mutable {
+          const auto move = keys.find(state_key_);
+          if (done || move == keys.end() || move->second != state) return;
+          done = true;
+          work();
+        });
+  }
+
+  DiskLine disk_ = line(1, "a.img");
+  std::string state_key_ = sim::backend_directory(disk_) + "/state";
+  std::string history_;  ///< of the backend's state; + before one that was made
+};
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Interruption, testing::ValuesIn(sim::seeds(3)));
+
+TEST_P(Interruption, ByADetachInTheMoveToState4IsNotOverwritten) {
+  before_the_move_to("4", [this] { host_.toolstack().detach(disk_.name); });
+  attach(disk_);
+  EXPECT_TRUE(reaches(disk_, Progress::gone));
+  EXPECT_EQ(history_, "+1256");
+  EXPECT_EQ(host_.held(), "");
+}
+
+TEST_P(Interruption, ByADetachInTheMoveToState2IsNotOverwritten) {
+  before_the_move_to("2", [this] { host_.toolstack().detach(disk_.name); });
+  attach(disk_);
+  EXPECT_TRUE(reaches(disk_, Progress::gone));
+  EXPECT_EQ(history_, "+156");
+  EXPECT_EQ(host_.held(), "");
+}
+
+TEST_P(Interruption, ByTheRemovalOfTheNodeLeavesNoNode) {
+  for (const char* state : {"2", "4"}) {
+    before_the_move_to(state, [this] { host_.store().remove(sim::backend_directory(disk_)); });
+    attach(disk_);
+    host_.world().run_for(1s);
+    EXPECT_FALSE(host_.store().exists(sim::backend_directory(disk_))) << state;
+    EXPECT_EQ(host_.held(), "") << state;
+  }
+}
+
+TEST_P(Interruption, ByWritesWithoutEndHoldsUpNobodyElse) {
+  const DiskLine other = line(2, "b.img");
+  host_.store().interrupt([this](const sim::StoreKeys& keys) {
+    if (!keys.contains(state_key_) || !host_.store().exists(state_key_)) return;
+    host_.store().write({{state_key_, *host_.store().read(state_key_)}});
+  });
+  attach(disk_);
+  expect_served(attach_and_connect(other));
+  EXPECT_EQ(host_.backend_state(disk_), 1U);
+  host_.store().interrupt({});
+  expect_detached(disk_);
+  expect_served(attach_and_connect(disk_));
+}
+
+}  // namespace
+}  // namespace tapring
