@@ -12,22 +12,15 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
-#include <memory>
 #include <stdexcept>
 
-#include "daemon/disk.h"
-#include "daemon/worker.h"
-#include "formats/format.h"
-#include "ring/uring_loop.h"
-#include "tests/bench/guest.h"
 #include "tests/bench/native.h"
+#include "tests/bench/tapring.h"
 
 namespace tapring::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr std::size_t kArenaBytes = std::size_t{16} << 20;
 
 struct Settings {
   std::string path = "tapring-bench.img";
@@ -48,36 +41,15 @@ double thread_cpu_seconds() {
 
 /// Also the guest's share of the thread's time is counted as ours.
 Figures run_tapring(const Settings& settings, const Workload& workload) {
-  UringLoop loop;
-  GuestMemory memory(Guest::pages_for(workload));
-  GuestEvents events;
-  Worker worker(loop, memory, events, kArenaBytes);
-  if (!loop.register_memory(worker.buffers().arena())) {
-    throw std::runtime_error("bounce memory cannot be registered: raise ulimit -l");
-  }
-  ImageOptions options;
-  options.path = settings.path;
-  auto image = find_format(settings.format)->open(options);
-  const Geometry geometry = image->geometry();
-  Guest guest(loop, memory, events, workload, geometry.size_bytes);
-  const DiskOptions disk_options{"bench", 1, geometry, guest.rings(), RingHistory::fresh};
-  const auto disk = std::make_shared<Disk>(worker, std::move(image), disk_options,
-                                           std::make_shared<DiskStats>());
-
+  Tapring tapring(settings.path, settings.format, workload);
   const double cpu_before = thread_cpu_seconds();
   const auto begin = Clock::now();
   const auto end = begin + std::chrono::seconds(settings.seconds);
-  loop.post([&guest] { guest.start(); });
-  while (Clock::now() < end) loop.turn(true);
-  const auto requests = static_cast<double>(guest.answered());
+  tapring.serve_while([end] { return Clock::now() < end; });
+  const auto requests = static_cast<double>(tapring.answered());
   const std::chrono::duration<double> elapsed = Clock::now() - begin;
   const double cpu = thread_cpu_seconds() - cpu_before;
-  guest.stop();
-  while (guest.in_flight() > 0) loop.turn(true);
-  bool ended = false;
-  disk->end(Disk::Ending::abandon, [&ended] { ended = true; });
-  while (!ended) loop.turn(true);
-  if (guest.failures() > 0) throw std::runtime_error("requests failed");
+  tapring.end();
   return {requests / elapsed.count(), cpu * 1e6 / requests};
 }
 
