@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Disks are attached, used by guests that check what they read, and detached."""
 
+import json
 import unittest
 
 import machine
@@ -51,6 +52,18 @@ class Attach(machine.PretendTest):
         with self.assertRaisesRegex(AssertionError, "refused: .*/nowhere.img"):
             self.attach("aio:/nowhere.img")
         self.detach()
+
+    def test_tapring_tells_of_it(self):
+        image = self.machine.make_image()
+        self.attach(f"aio:{image}")
+        guest = self.machine.start_guest("connect", domain=1)
+        guest.wait_for_event("connected")
+        disk, = json.loads(self.daemon.ask("list", "--json"))["disks"]
+        self.assertEqual((disk["disk"], disk["path"], disk["state"]),
+                         ("1/xvda", str(image), "connected"))
+        self.assertIn(str(image), self.daemon.ask("list"))
+        self.detach()
+        self.assert_good(guest.end())
 
     def test_detached_while_connected(self):
         self.attach(f"aio:{self.machine.make_image()}")

@@ -16,7 +16,9 @@ import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = SOURCE / "build"
-TOOLS = BUILD / "debug"
+# The builds whose tapringd is tested. The first has xenstored's libraries and the guests.
+PRESETS = os.environ.get("TAPRING_PRESETS", "debug tsan").split()
+TOOLS = BUILD / PRESETS[0]
 LIBRARIES = TOOLS / "pretend"
 XENSTORED = "/usr/lib/xen-4.17/bin/xenstored"
 # Ends with its parent, even if that is killed.
@@ -24,20 +26,22 @@ BOUND = ["setpriv", "--pdeathsig", "KILL", "--"]
 LIMIT = 60  # seconds that anything may take, unless it says otherwise
 
 # By preset. A report ends up in a file of its own; suppressing none.
-SANITIZERS = {
+ENVIRONMENTS = {
     "debug": {
         "LD_PRELOAD": str(LIBRARIES / "libpretend_exit.so"),
         "ASAN_OPTIONS": "log_path={log}:verify_asan_link_order=0:quarantine_size_mb=4",
         "UBSAN_OPTIONS": "log_path={log}:print_stacktrace=1",
     },
     "tsan": {"TSAN_OPTIONS": "log_path={log}:second_deadlock_stack=1"},
+    # Counted in the file itself (%c): tapringd ends without the handlers that would write it.
+    "coverage": {"LLVM_PROFILE_FILE": str(BUILD / "coverage/profiles/pretend-%p-%m%c.profraw")},
 }
 
 
 def for_each_build(case):
-    """Makes of a test case one for each tapringd that is built with sanitizers."""
+    """Makes of a test case one for each tapringd."""
     module = sys.modules[case.__module__]
-    for preset in SANITIZERS:
+    for preset in PRESETS:
         name = case.__name__ + preset.capitalize()
         members = {"preset": preset, "__module__": case.__module__, "__qualname__": name}
         setattr(module, name, type(name, (case,), members))
@@ -135,16 +139,28 @@ class Daemon:
     def start(self):
         before = self.text().count("serving\n")
         layout = without_address_randomisation() if self.preset == "tsan" else []
-        options = {name: value.format(log=self.machine.scratch / "report")
-                   for name, value in SANITIZERS[self.preset].items()}
         with self.log.open("a", encoding="utf-8") as log:
             self.process = self.machine.start(
                 [*layout, BUILD / self.preset / "bin/tapringd", "--config", "/dev/null",
                  "--run-dir", self.machine.scratch / "run", "--workers", "2",
                  "--max-queues", "4"],
-                environment={"LD_LIBRARY_PATH": str(LIBRARIES), **options},
+                environment={"LD_LIBRARY_PATH": str(LIBRARIES), **self._environment()},
                 stdout=log, stderr=subprocess.STDOUT)
         wait_until("tapringd to serve", lambda: self._serves(before))
+
+    def ask(self, *command):
+        """What `tapring` prints."""
+        done = subprocess.run([BUILD / self.preset / "bin/tapring", "--run-dir",
+                               self.machine.scratch / "run", *command], timeout=LIMIT, text=True,
+                              capture_output=True, env={**os.environ, **self._environment()},
+                              check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"tapring {command}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def _environment(self):
+        return {name: value.format(log=self.machine.scratch / "report")
+                for name, value in ENVIRONMENTS[self.preset].items()}
 
     def _serves(self, before):
         if self.process.poll() is not None:
