@@ -105,6 +105,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void release_image();
   void image_released();
   void await_opening();
+  void give_up_opening(uint64_t attempt);
   void close_aside(std::unique_ptr<OpenImage> image, Work then);
   bool hotplug_done(const VbdState& now);
   void connect(const VbdState& now);

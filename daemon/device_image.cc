@@ -89,13 +89,17 @@ void Device::await_opening() {
   image_stage_ = ImageStage::unwanted;
   context_.timer.after(kOpeningPatience, [weak = weak_from_this(), attempt = open_attempt_] {
     const auto self = weak.lock();
-    if (!self || attempt != self->open_attempt_) return;
-    if (self->image_stage_ != ImageStage::unwanted) return;
-    ++self->open_attempt_;
-    self->log(spdlog::level::warn, "{}: its storage does not answer: the disk goes without it",
-              self->disk_spec_.path);
-    self->image_released();
+    if (!self) return;
+    self->context_.control.post([self, attempt] { self->give_up_opening(attempt); });
   });
+}
+
+void Device::give_up_opening(uint64_t attempt) {
+  if (attempt != open_attempt_ || image_stage_ != ImageStage::unwanted) return;
+  ++open_attempt_;
+  log(spdlog::level::warn, "{}: its storage does not answer: the disk goes without it",
+      disk_spec_.path);
+  image_released();
 }
 
 void Device::close_aside(std::unique_ptr<OpenImage> image, Work then) {

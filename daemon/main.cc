@@ -44,31 +44,23 @@ class ControlThread final : public Executor, public Timer {
   explicit ControlThread(boost::asio::io_context& context) : context_(context) {}
   void post(Work work) override {
     // Asio wants handlers that it can copy, in this version.
-    boost::asio::post(context_,
-                      [shared = std::make_shared<Work>(std::move(work))] { run(*shared); });
+    boost::asio::post(context_, [shared = std::make_shared<Work>(std::move(work))] {
+      // Out of what is shared with the thread that posts, and may be about to return from there:
+      // what the work owns ends on this thread, before whatever comes next.
+      Work taken = std::move(*shared);
+      taken();
+    });
   }
 
   void after(std::chrono::milliseconds delay, Work work) override {
     const auto timer = std::make_shared<boost::asio::steady_timer>(context_, delay);
     timer->async_wait([timer, shared = std::make_shared<Work>(std::move(work))](
                           const boost::system::error_code& error) {
-      if (!error) run(*shared);
+      if (!error) (*shared)();
     });
   }
 
  private:
-  static void run(Work& shared) {
-    // Out of what is shared with the thread that posts, and may be about to return from there:
-    // what the work owns ends on this thread, before whatever comes next.
-    Work taken = std::move(shared);
-    try {
-      taken();
-    } catch (const std::exception& error) {
-      // A step of one disk failed, most likely in xenstore; the others are still to be served.
-      spdlog::error("{}", error.what());
-    }
-  }
-
   boost::asio::io_context& context_;
 };
 

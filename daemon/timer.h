@@ -12,7 +12,8 @@ class Timer {
  public:
   virtual ~Timer() = default;
 
-  /// Runs `work` on the control thread after `delay`. For that thread to call.
+  /// Runs `work`, which does not throw, on the control thread after `delay`. For that thread to
+  /// call.
   virtual void after(std::chrono::milliseconds delay, Work work) = 0;
 };
 
