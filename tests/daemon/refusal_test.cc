@@ -60,7 +60,7 @@ TEST_P(Refusal, OfAnUnknownProtocol) {
 
 TEST_P(Refusal, QuotesOnlyTheBeginningOfWhatAGuestWrote) {
   const DiskLine disk = line(1, "a.img");
-  const std::string reason = reason_for(disk, {.protocol = std::string(4000, 'x')});
+  const std::string reason = reason_for(disk, {.protocol = std::string(1900, 'x')});
   EXPECT_THAT(reason, testing::HasSubstr("xxxx"));
   EXPECT_LT(reason.size(), 1000U);
   EXPECT_TRUE(closes(disk));

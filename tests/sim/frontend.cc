@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <system_error>
 #include <utility>
 
 namespace tapring::sim {
@@ -15,8 +16,13 @@ constexpr uint64_t kInfoReadOnly = 4;
 
 SimFrontend::SimFrontend(SimWorld& world, SimMachine& machine, SimStore& store, DiskName name,
                          DiskModel& model, FrontendOptions options)
-    : world_(world), machine_(machine), name_(name), model_(model), options_(std::move(options)),
-      thread_(world), xenstore_(world, machine, store, thread_, name.domain),
+    : world_(world),
+      machine_(machine),
+      name_(name),
+      model_(model),
+      options_(std::move(options)),
+      thread_(world),
+      xenstore_(world, machine, store, thread_, name.domain),
       directory_(frontend_directory(name)) {
   xenstore_.deliver_to([this](const WatchEvent&) { advance(); });
   xenstore_.watch(directory_, "own");
@@ -68,13 +74,13 @@ void SimFrontend::change(uint8_t operation, uint64_t sector, uint32_t sectors, D
 }
 
 void SimFrontend::flush(Done done) {
-  any_queue().submit({.operation = kGuestFlush,
-                      .data = {},
-                      .done = [this, flush = model_.begin_flush(), done = std::move(done)](
-                                  int16_t status, auto) {
-                        model_.end_flush(flush, status == kGuestOkay);
-                        if (done) done(status);
-                      }});
+  any_queue().submit(
+      {.operation = kGuestFlush,
+       .data = {},
+       .done = [this, flush = model_.begin_flush(), done = std::move(done)](int16_t status, auto) {
+         model_.end_flush(flush, status == kGuestOkay);
+         if (done) done(status);
+       }});
 }
 
 std::size_t SimFrontend::in_flight() const noexcept {
@@ -189,8 +195,8 @@ void SimFrontend::negotiate() {
   came_again_ = false;
   abandon_rings();
   for (uint64_t i = 0; i < std::min<uint64_t>(options_.queues, most_queues); ++i) {
-    queues_.push_back(std::make_unique<FrontQueue>(world_, machine_, name_.domain,
-                                                   backend_domain_, options));
+    queues_.push_back(
+        std::make_unique<FrontQueue>(world_, machine_, name_.domain, backend_domain_, options));
   }
   set_state(kInitialised, ring_keys());
 }
@@ -279,6 +285,14 @@ void SimFrontend::abandon_rings() {
 void SimFrontend::set_state(State state, XenstoreKeys keys) {
   state_ = state;
   keys["state"] = std::to_string(state);
+  try {
+    write_all(keys);
+  } catch (const std::system_error&) {
+    // Its guest has used up what xenstored gives to a domain.
+  }
+}
+
+void SimFrontend::write_all(const XenstoreKeys& keys) {
   std::unique_ptr<XenstoreTransaction> transaction;
   do {
     transaction = xenstore_.begin();

@@ -116,6 +116,7 @@ class SimFrontend {
   bool may_negotiate(uint64_t backend) const noexcept;
   XenstoreKeys ring_keys();
   void set_state(State state, XenstoreKeys keys = {});
+  void write_all(const XenstoreKeys& keys);
   void change(uint8_t operation, uint64_t sector, uint32_t sectors, Done done);
   FrontQueue& any_queue();
 

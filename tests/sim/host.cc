@@ -37,14 +37,14 @@ ServerSettings settings(uint32_t max_persistent_grants) {
 
 Host::SimWorker::SimWorker(Host& host)
     : loop(host.world_, host.storage_),
-      grants(host.machine_, 0),
-      events(loop, host.machine_, 0),
+      grants(host.machine_, host.own_domain_),
+      events(loop, host.machine_, host.own_domain_),
       worker(loop, grants, events, kArenaBytes) {}
 
 Host::Daemon::Daemon(Host& host)
     : control(std::make_unique<SimExecutor>(host.world_)),
       xenstore(std::make_unique<SimXenstore>(host.world_, host.machine_, host.store_, *control,
-                                             DomainId{0})) {
+                                             host.own_domain_)) {
   std::vector<Worker*> pointers;
   for (std::size_t i = 0; i < kWorkers; ++i) {
     pointers.push_back(&workers.emplace_back(host).worker);
@@ -61,9 +61,14 @@ Host::Daemon::~Daemon() {
   server.reset();
 }
 
-Host::Host(uint64_t seed, uint32_t max_persistent_grants)
-    : directory_(make_directory()), max_persistent_grants_(max_persistent_grants), world_(seed) {
+Host::Host(uint64_t seed, uint32_t max_persistent_grants, DomainId own_domain)
+    : directory_(make_directory()),
+      max_persistent_grants_(max_persistent_grants),
+      world_(seed),
+      own_domain_(own_domain) {
   if (std::getenv("TAPRING_LOG") == nullptr) spdlog::set_level(spdlog::level::off);
+  if (!machine_.alive(own_domain)) machine_.create_domain(own_domain);
+  toolstack_.introduce(own_domain);
   daemon_ = std::make_unique<Daemon>(*this);
 }
 

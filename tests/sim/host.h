@@ -37,7 +37,9 @@ class Host {
   static constexpr std::size_t kArenaBytes = std::size_t{4} << 20U;
 
   /// The last is of the daemon's configuration.
-  explicit Host(uint64_t seed, uint32_t max_persistent_grants = kMaxPersistentGrants);
+  /// The daemon runs in the domain `own_domain`: 0, or that of a driver domain.
+  explicit Host(uint64_t seed, uint32_t max_persistent_grants = kMaxPersistentGrants,
+                DomainId own_domain = 0);
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -120,6 +122,7 @@ class Host {
   SimMachine machine_{world_};
   SimStore store_;
   SimBackground background_{world_};
+  DomainId own_domain_;
   SimToolstack toolstack_{world_, machine_, store_};
   Blkback no_blkback_{"/nonexistent"};
   std::unique_ptr<Daemon> daemon_;

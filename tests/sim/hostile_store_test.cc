@@ -10,7 +10,8 @@ using namespace std::chrono_literals;
 class HostileStore : public HostileTest {
  protected:
   void write(const std::string& key, const std::string& value) {
-    host_.store().write({{frontend_directory(hostile_line_.name) + "/" + key, value}});
+    EXPECT_TRUE(misbehaviour_.may_write(kHostile,
+                                        frontend_directory(hostile_line_.name) + "/" + key, value));
   }
 };
 
@@ -99,11 +100,20 @@ TEST_P(HostileStore, HundredsOfQueuesAreRefused) {
 }
 
 TEST_P(HostileStore, ValuesThatAreNoNumbersAreRefusedInOneShortLine) {
-  const std::vector<std::string> values{"",    "-1",  "0x10", "12 ", " 12", "1e3", "99999999999999",
-                                        "abc", "\n\n", std::string(2000, '9'),
-                                        std::string(4000, 'x'), std::string(100, '\0')};
-  for (const char* key : {"ring-ref", "event-channel", "multi-queue-num-queues",
-                          "ring-page-order"}) {
+  const std::vector<std::string> values{"",
+                                        "-1",
+                                        "0x10",
+                                        "12 ",
+                                        " 12",
+                                        "1e3",
+                                        "99999999999999",
+                                        "abc",
+                                        "\n\n",
+                                        std::string(1900, '9'),
+                                        std::string(1900, 'x'),
+                                        std::string(100, '\0')};
+  for (const char* key :
+       {"ring-ref", "event-channel", "multi-queue-num-queues", "ring-page-order"}) {
     for (const std::string& value : values) {
       SimFrontend& frontend = host_.attach(hostile_line_);
       EXPECT_TRUE(host_.run_until([&] { return frontend.queues() == 1; }));
@@ -125,6 +135,47 @@ TEST_P(HostileStore, AStateThatIsNoNumberIsNoState) {
         << value;
     take_hostile_away();
   }
+}
+
+TEST_P(HostileStore, ItsBackendsDirectoryIsNotItsToWrite) {
+  SimFrontend& frontend = connect_hostile();
+  const std::string directory = backend_directory(hostile_line_);
+  for (const char* key :
+       {"state", "params", "mode", "online", "hotplug-status", "sectors", "new"}) {
+    EXPECT_FALSE(misbehaviour_.may_write(kHostile, directory + "/" + key, "1")) << key;
+    EXPECT_FALSE(misbehaviour_.may_remove(kHostile, directory + "/" + key)) << key;
+  }
+  EXPECT_FALSE(misbehaviour_.may_remove(kHostile, directory));
+  expect_served(frontend);
+}
+
+TEST_P(HostileStore, ANeighboursDirectoriesAreNotItsToWrite) {
+  connect_hostile();
+  for (const std::string& directory :
+       {frontend_directory(neighbour_line_.name), backend_directory(neighbour_line_)}) {
+    for (const char* key : {"state", "ring-ref", "new"}) {
+      EXPECT_FALSE(misbehaviour_.may_write(kHostile, directory + "/" + key, "5")) << key;
+    }
+    EXPECT_FALSE(misbehaviour_.may_remove(kHostile, directory));
+  }
+  EXPECT_EQ(host_.backend_state(neighbour_line_), 4U);
+}
+
+TEST_P(HostileStore, ADirectoryFilledBeforeItsDriverComesKeepsOutThatDriverOnly) {
+  SimFrontend& frontend = host_.attach(hostile_line_, {.ring_order = 4, .queues = 4});
+  EXPECT_GT(misbehaviour_.fill_directory(frontend), 100U);
+  EXPECT_LE(host_.store().nodes_of(kHostile), StoreQuota::kNodes);
+  host_.world().run_for(1s);
+  EXPECT_FALSE(frontend.connected());
+  expect_neighbour_served();
+  take_hostile_away();
+  EXPECT_EQ(host_.store().nodes_of(kHostile), 0U);
+}
+
+TEST_P(HostileStore, ADirectoryFilledLaterMeansNothing) {
+  SimFrontend& frontend = connect_hostile();
+  EXPECT_GT(misbehaviour_.fill_directory(frontend), 100U);
+  expect_served(frontend);
 }
 
 TEST_P(HostileStore, MisdeedsOfChanceHurtNobody) {

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace tapring::sim {
@@ -20,7 +22,7 @@ void Misbehaviour::of(SimFrontend& frontend, unsigned times) {
   if (!host_.machine().alive(frontend.name().domain)) return;
   for (unsigned i = 0; i < times; ++i) {
     const bool has_ring = frontend.queues() > 0;
-    switch (random().below(has_ring ? 11 : 5)) {
+    switch (random().below(has_ring ? 12 : 6)) {
       case 0:
         flap_state(frontend);
         break;
@@ -37,15 +39,18 @@ void Misbehaviour::of(SimFrontend& frontend, unsigned times) {
         remove_keys(frontend);
         break;
       case 5:
-        jump_producer(frontend);
+        intrude(frontend);
         break;
       case 6:
-        send_events(frontend, static_cast<unsigned>(random().below(300)));
+        jump_producer(frontend);
         break;
       case 7:
-        scribble_on_ring(frontend);
+        send_events(frontend, static_cast<unsigned>(random().below(300)));
         break;
       case 8:
+        scribble_on_ring(frontend);
+        break;
+      case 9:
         revoke_grants(frontend);
         break;
       default:
@@ -125,13 +130,12 @@ void Misbehaviour::rewrite_key(SimFrontend& frontend) {
 }
 
 void Misbehaviour::announce_queues(SimFrontend& frontend, unsigned count) {
-  StoreKeys keys{{frontend.directory() + "/multi-queue-num-queues", std::to_string(count)}};
+  write(frontend, "multi-queue-num-queues", std::to_string(count));
   for (unsigned i = 0; i < std::min(count, 300U); ++i) {
-    const std::string queue = frontend.directory() + "/queue-" + std::to_string(i);
-    keys[queue + "/ring-ref"] = strange_value();
-    keys[queue + "/event-channel"] = strange_value();
+    const std::string queue = "queue-" + std::to_string(i);
+    write(frontend, queue + "/ring-ref", strange_value());
+    write(frontend, queue + "/event-channel", strange_value());
   }
-  if (host_.store().exists(frontend.directory())) host_.store().write(keys);
 }
 
 void Misbehaviour::share_ring_page(SimFrontend& frontend) {
@@ -147,7 +151,7 @@ void Misbehaviour::share_ring_page(SimFrontend& frontend) {
 
 void Misbehaviour::remove_keys(SimFrontend& frontend) {
   constexpr std::array<const char*, 4> kKeys{"", "/state", "/event-channel", "/ring-ref"};
-  host_.store().remove(frontend.directory() + kKeys[random().below(kKeys.size())]);
+  may_remove(frontend.name().domain, frontend.directory() + kKeys[random().below(kKeys.size())]);
 }
 
 uint64_t Misbehaviour::strange_number() {
@@ -200,9 +204,72 @@ Frame Misbehaviour::scratch_page(SimDomain& domain) {
   return page->second;
 }
 
+void Misbehaviour::intrude(SimFrontend& frontend) {
+  constexpr std::array<const char*, 7> kKeys{"",        "/state",    "/params", "/mode",
+                                             "/online", "/frontend", "/sectors"};
+  const DomainId guest = frontend.name().domain;
+  const std::string home = "/local/domain/" + std::to_string(guest);
+  const std::string backend = host_.store().read(frontend.directory() + "/backend").value_or(home);
+  for (const std::string& directory :
+       {std::string("/local/domain/0/backend/vbd"), home + "/device", home + "0/device/vbd",
+        backend.starts_with("/local/domain/0/") ? backend : home}) {
+    const std::string path = directory + kKeys[random().below(kKeys.size())];
+    const bool let =
+        random().chance(0.5) ? may_write(guest, path, strange_value()) : may_remove(guest, path);
+    if (let) throw std::logic_error("a guest changed " + path);
+  }
+}
+
+std::size_t Misbehaviour::fill_directory(SimFrontend& frontend) {
+  std::size_t made = 0;
+  const auto make = [&](const std::string& key) {
+    const bool let = may_write(frontend.name().domain, frontend.directory() + key, "x");
+    if (let) ++made;
+    return let;
+  };
+  // The names of one directory are bounded together.
+  for (unsigned branch = 0; make("/" + std::to_string(branch)); ++branch) {
+    for (unsigned leaf = 0; make("/" + std::to_string(branch) + "/" + std::to_string(leaf));) {
+      ++leaf;
+    }
+  }
+  return made;
+}
+
+bool Misbehaviour::may_write(DomainId guest, const std::string& path, const std::string& value) {
+  try {
+    auto outcome = XenstoreTransaction::Outcome::conflict;
+    while (outcome == XenstoreTransaction::Outcome::conflict) {
+      const auto transaction = connection(guest).begin();
+      transaction->write(path, value);
+      outcome = transaction->commit();
+    }
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
+bool Misbehaviour::may_remove(DomainId guest, const std::string& path) {
+  try {
+    connection(guest).remove(path);
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
 void Misbehaviour::write(SimFrontend& frontend, const std::string& key, const std::string& value) {
-  if (!host_.store().exists(frontend.directory())) return;
-  host_.store().write({{frontend.directory() + '/' + key, value}});
+  may_write(frontend.name().domain, frontend.directory() + '/' + key, value);
+}
+
+SimXenstore& Misbehaviour::connection(DomainId guest) {
+  std::unique_ptr<SimXenstore>& connection = connections_[guest];
+  if (!connection) {
+    connection = std::make_unique<SimXenstore>(host_.world(), host_.machine(), host_.store(),
+                                               thread_, guest);
+  }
+  return *connection;
 }
 
 }  // namespace tapring::sim

@@ -3,8 +3,10 @@
 // its own memory, its own grants, its own ports and its own directory of xenstore.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "tests/sim/front_ring.h"
@@ -15,7 +17,7 @@ namespace tapring::sim {
 
 class Misbehaviour {
  public:
-  explicit Misbehaviour(Host& host) noexcept : host_(host) {}
+  explicit Misbehaviour(Host& host) : host_(host), thread_(host.world()) {}
 
   /// So many misdeeds of chance.
   void of(SimFrontend& frontend, unsigned times);
@@ -38,6 +40,16 @@ class Misbehaviour {
   void share_ring_page(SimFrontend& frontend);
   void remove_keys(SimFrontend& frontend);
 
+  /// Writes what is not the guest's to write. Throws std::logic_error if xenstored lets it.
+  void intrude(SimFrontend& frontend);
+
+  /// Until xenstored lets it have no more; how many keys it made.
+  std::size_t fill_directory(SimFrontend& frontend);
+
+  /// Whether xenstored lets the guest do it.
+  bool may_write(DomainId guest, const std::string& path, const std::string& value);
+  bool may_remove(DomainId guest, const std::string& path);
+
  private:
   Random& random() noexcept { return host_.world().random(); }
   uint64_t strange_number();
@@ -45,8 +57,11 @@ class Misbehaviour {
   GrantRef strange_ref(SimFrontend& frontend);
   Frame scratch_page(SimDomain& domain);
   void write(SimFrontend& frontend, const std::string& key, const std::string& value);
+  SimXenstore& connection(DomainId guest);
 
   Host& host_;
+  SimExecutor thread_;
+  std::map<DomainId, std::unique_ptr<SimXenstore>> connections_;
   std::map<DomainId, Frame> scratch_pages_;
 };
 

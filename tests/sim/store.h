@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ring/executor.h"
+#include "tests/sim/store_access.h"
 
 namespace tapring::sim {
 
@@ -39,14 +40,31 @@ class SimStore {
   bool exists(const std::string& path) const { return nodes_.contains(path); }
   std::vector<std::string> list(const std::string& directory) const;
 
-  /// One transaction: all keys are there before the first watch fires. Makes the directories.
-  void write(const StoreKeys& keys);
+  /// One transaction: all keys are there before the first watch fires. Makes the directories. What
+  /// is new has the rights of what it is in, and belongs to its maker unless that is domain 0.
+  /// Whether the maker may is asked before, by permits().
+  void write(const StoreKeys& keys, DomainId maker = 0);
+
+  /// For a node, which is made if there is none, and for what will be made in it.
+  void set_access(const std::string& path, const StoreAccess& access);
+
+  /// Of a node that is not there yet the next one above decides.
+  bool permits(DomainId domain, const std::string& path, Right right) const;
+
+  // What quotas are for.
+  std::size_t nodes_of(DomainId owner) const;
+  std::size_t watches_of(DomainId domain) const;
+  std::size_t node_bytes(const std::string& path) const;
+  std::size_t& transactions_of(DomainId domain) { return transactions_[domain]; }
 
   /// The directory and all below. Nothing if it is not there.
   void remove(const std::string& directory);
 
   /// Fires at once, and for each change at or below `path`, or of what it is in.
-  void watch(const std::string& path, const std::string& token, StoreWatcher& watcher);
+  void watch(const std::string& path, const std::string& token, StoreWatcher& watcher,
+             DomainId domain = 0);
+  bool watches(const std::string& path, const std::string& token,
+               const StoreWatcher& watcher) const;
   void unwatch(const std::string& path, const std::string& token, StoreWatcher& watcher);
   void unwatch_all(StoreWatcher& watcher);
 
@@ -82,21 +100,26 @@ class SimStore {
     std::string path;
     std::string token;
     StoreWatcher* watcher;
+    DomainId domain;
   };
 
   struct Node {
     std::string value;
     uint64_t generation = 0;
+    StoreAccess access;
   };
 
-  void make(const std::string& path, std::string value);
-  void make_directory_of(const std::string& path);
+  void make(const std::string& path, std::string value, DomainId maker);
+  bool make_node(const std::string& path, DomainId maker);
+  const Node* nearest(const std::string& path) const;
   void touch_directory_of(const std::string& path);
   void fire(const std::string& changed);
   void fire_exactly(const std::string& removed);
 
   std::map<std::string, Node> nodes_;
   uint64_t generation_ = 0;
+  std::map<DomainId, std::size_t> owned_;
+  std::map<DomainId, std::size_t> transactions_;
   std::vector<Watch> watches_;
   Observer observer_;
   Interruption interruption_;

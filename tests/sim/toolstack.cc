@@ -61,13 +61,29 @@ StoreKeys frontend_keys(const DiskLine& line) {
 }
 
 SimToolstack::SimToolstack(SimWorld& world, SimMachine& machine, SimStore& store)
-    : world_(world), machine_(machine), store_(store), thread_(world),
+    : world_(world),
+      machine_(machine),
+      store_(store),
+      thread_(world),
       xenstore_(world, machine, store, thread_, 0) {
-  store_.write({{"/local/domain/0/domid", "0"}});
+  introduce(0);
   xenstore_.deliver_to([this](const WatchEvent& event) { store_event(event); });
 }
 
+void SimToolstack::introduce(DomainId domain) {
+  const std::string home = "/local/domain/" + std::to_string(domain);
+  if (store_.exists(home)) return;
+  store_.set_access(home, {.owner = 0, .named = {{domain, Right::read}}});
+  store_.write({{home + "/domid", std::to_string(domain)}});
+}
+
 void SimToolstack::attach(const DiskLine& line) {
+  const DomainId guest = line.name.domain;
+  introduce(guest);
+  store_.set_access(frontend_directory(line.name),
+                    {.owner = guest, .named = {{line.backend_domain, Right::read}}});
+  store_.set_access(backend_directory(line),
+                    {.owner = line.backend_domain, .named = {{guest, Right::read}}});
   StoreKeys all;
   add_below(frontend_directory(line.name), frontend_keys(line), all);
   add_below(backend_directory(line), backend_keys(line), all);
@@ -82,7 +98,9 @@ void SimToolstack::attach(const DiskLine& line) {
   xenstore_.watch(backend_directory(line) + "/state", std::to_string(vbd.attempt));
 }
 
-void SimToolstack::detach(DiskName name) { begin_detach(vbds_.at(name), false); }
+void SimToolstack::detach(DiskName name) {
+  begin_detach(vbds_.at(name), false);
+}
 
 void SimToolstack::force_detach(DiskName name) {
   store_.remove(frontend_directory(name));
@@ -125,15 +143,15 @@ void SimToolstack::backend_changed(Vbd& vbd) {
 void SimToolstack::run_script(Vbd& vbd) {
   vbd.progress = Progress::in_script;
   give_up_after(kScriptLimit, vbd, Progress::failed);
-  world_.after(script_time_, [this, name = vbd.line.name, attempt = vbd.attempt,
-                              status = script_status_] {
-    Vbd* later = find(name, attempt);
-    if (later == nullptr || later->progress != Progress::in_script) return;
-    if (!status.empty()) {
-      store_.write({{backend_directory(later->line) + "/hotplug-status", status}});
-    }
-    later->progress = status == "connected" ? Progress::attached : Progress::failed;
-  });
+  world_.after(script_time_,
+               [this, name = vbd.line.name, attempt = vbd.attempt, status = script_status_] {
+                 Vbd* later = find(name, attempt);
+                 if (later == nullptr || later->progress != Progress::in_script) return;
+                 if (!status.empty()) {
+                   store_.write({{backend_directory(later->line) + "/hotplug-status", status}});
+                 }
+                 later->progress = status == "connected" ? Progress::attached : Progress::failed;
+               });
 }
 
 void SimToolstack::clean_up(Vbd& vbd) {
@@ -144,16 +162,16 @@ void SimToolstack::clean_up(Vbd& vbd) {
 }
 
 void SimToolstack::give_up_after(Time limit, Vbd& vbd, Progress result) {
-  world_.after(limit, [this, name = vbd.line.name, attempt = vbd.attempt, result,
-                       step = vbd.progress] {
-    Vbd* later = find(name, attempt);
-    if (later == nullptr || later->progress != step) return;
-    if (later->forced) {
-      clean_up(*later);
-    } else {
-      later->progress = result;
-    }
-  });
+  world_.after(limit,
+               [this, name = vbd.line.name, attempt = vbd.attempt, result, step = vbd.progress] {
+                 Vbd* later = find(name, attempt);
+                 if (later == nullptr || later->progress != step) return;
+                 if (later->forced) {
+                   clean_up(*later);
+                 } else {
+                   later->progress = result;
+                 }
+               });
 }
 
 SimToolstack::Vbd* SimToolstack::find(DiskName name, uint64_t attempt) {

@@ -29,7 +29,7 @@ struct DiskLine {
   std::string kind = "vbd";
   std::string params;
   std::string mode = "w";
-  bool discard = true;  ///< no-discard was not said
+  bool discard = true;                            ///< no-discard was not said
   std::string script = "/etc/xen/scripts/block";  ///< empty: none is run, as for qdisk
   DomainId backend_domain = 0;
 };
@@ -44,16 +44,19 @@ StoreKeys frontend_keys(const DiskLine& line);
 class SimToolstack {
  public:
   enum class Progress : uint8_t {
-    waiting,         ///< for the backend's state 2
+    waiting,  ///< for the backend's state 2
     in_script,
-    attached,        ///< as far as libxl is concerned
-    failed,          ///< state 2 or the script's end did not come in time, or the script failed
+    attached,  ///< as far as libxl is concerned
+    failed,    ///< state 2 or the script's end did not come in time, or the script failed
     detaching,
     detach_refused,  ///< state 6 did not come in time; everything is left as it is
     gone,
   };
 
   SimToolstack(SimWorld& world, SimMachine& machine, SimStore& store);
+
+  /// Gives the domain its directory, which it may read. attach() does that for its guest.
+  void introduce(DomainId domain);
 
   void attach(const DiskLine& line);
   void detach(DiskName name);

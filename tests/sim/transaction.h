@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "daemon/xenstore.h"
@@ -16,11 +17,12 @@ namespace tapring::sim {
 std::string absolute_path(DomainId domain, const std::string& path);
 
 /// A transaction as xenstored has them: in conflict if what it read or wrote was changed by others
-/// before its end, told by the generations of nodes; and now and then for no reason.
+/// before its end, told by the generations of nodes; and now and then for no reason. Throws
+/// std::system_error for what the domain may not do, or not so much of.
 class SimTransaction final : public XenstoreTransaction {
  public:
-  SimTransaction(SimWorld& world, SimStore& store, DomainId domain) noexcept
-      : world_(world), store_(store), domain_(domain) {}
+  SimTransaction(SimWorld& world, SimStore& store, DomainId domain);
+  ~SimTransaction() override { --store_.transactions_of(domain_); }
   SimTransaction(const SimTransaction&) = delete;
   SimTransaction& operator=(const SimTransaction&) = delete;
 
@@ -35,13 +37,16 @@ class SimTransaction final : public XenstoreTransaction {
   };
 
   const Seen& look_at(const std::string& path);
-  void look_at_missing_directories(const std::string& path);
+  void make(const std::string& path);
+  void check_size(const std::string& path, std::size_t more_bytes) const;
 
   SimWorld& world_;
   SimStore& store_;
   DomainId domain_;
   std::map<std::string, Seen> seen_;
   StoreKeys written_;
+  std::set<std::string> made_;
+  std::map<std::string, std::size_t> grown_;  ///< directories, by the names of what was made there
 };
 
 }  // namespace tapring::sim

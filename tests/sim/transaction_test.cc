@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <deque>
+#include <optional>
 #include <string>
+#include <system_error>
 
 namespace tapring::sim {
 namespace {
@@ -133,6 +137,90 @@ TEST_F(Transaction, MeetsWhatWasPutOff) {
   EXPECT_EQ(store_.read("/a/state"), "1");
   EXPECT_EQ(transaction.commit(), Outcome::conflict);
   EXPECT_EQ(store_.read("/a/state"), "5");
+}
+
+/// A guest, domain 5, with a directory of its own beside what is not its own.
+class Unprivileged : public testing::Test {
+ protected:
+  static constexpr DomainId kGuest = 5;
+
+  Unprivileged() {
+    store_.set_access("/own", {.owner = kGuest, .named = {{7, Right::read}}});
+    store_.set_access("/shown", {.owner = 0, .named = {{kGuest, Right::read}}});
+    store_.write({{"/own/x", "1"}, {"/shown/x", "2"}, {"/hidden", "3"}});
+  }
+
+  /// What xenstored says to a write of the domain; 0: it is done.
+  int write(const std::string& path, const std::string& value, DomainId domain = kGuest) {
+    try {
+      auto outcome = Outcome::conflict;
+      while (outcome == Outcome::conflict) {
+        SimTransaction transaction(world_, store_, domain);
+        transaction.write(path, value);
+        outcome = transaction.commit();
+      }
+      return 0;
+    } catch (const std::system_error& error) {
+      return error.code().value();
+    }
+  }
+
+  std::optional<std::string> read(const std::string& path, DomainId domain = kGuest) {
+    return SimTransaction(world_, store_, domain).read(path);
+  }
+
+  SimWorld world_{1};
+  SimStore store_;
+};
+
+TEST_F(Unprivileged, ReadsWhatItMay) {
+  EXPECT_EQ(read("/own/x"), "1");
+  EXPECT_EQ(read("/shown/x"), "2");
+  EXPECT_EQ(read("/hidden"), std::nullopt);
+  EXPECT_EQ(read("/own/x", 7), "1");
+  EXPECT_EQ(read("/own/x", 8), std::nullopt);
+  EXPECT_EQ(read("/hidden", 0), "3");
+}
+
+TEST_F(Unprivileged, WritesWhereItMay) {
+  EXPECT_EQ(write("/own/x", "2"), 0);
+  EXPECT_EQ(write("/own/new/key", "2"), 0);
+  EXPECT_EQ(write("/shown/x", "9"), EACCES);
+  EXPECT_EQ(write("/shown/new", "9"), EACCES);
+  EXPECT_EQ(write("/hidden", "9"), EACCES);
+  EXPECT_EQ(write("/nowhere", "9"), EACCES);
+  EXPECT_EQ(write("/own/x", "9", 7), EACCES);
+  EXPECT_EQ(write("/shown/new", "9", 0), 0);
+  EXPECT_EQ(read("/shown/x"), "2");
+}
+
+TEST_F(Unprivileged, HasSoManyNodes) {
+  for (unsigned i = 0; i < 20; ++i) write("/own/" + std::to_string(i), "");
+  int refused = 0;
+  for (unsigned i = 0; refused == 0 && i < 2000; ++i) {
+    refused = write("/own/" + std::to_string(i % 20) + "/" + std::to_string(i), "");
+  }
+  EXPECT_EQ(refused, ENOSPC);
+  EXPECT_EQ(store_.nodes_of(kGuest), StoreQuota::kNodes);
+  EXPECT_EQ(write("/own/x", "there already"), 0);
+  store_.remove("/own/0");
+  EXPECT_EQ(write("/own/x/again", "1"), 0);
+}
+
+TEST_F(Unprivileged, HasSoMuchInANode) {
+  EXPECT_EQ(write("/own/x", std::string(1900, 'x')), 0);
+  EXPECT_EQ(write("/own/x", std::string(2048, 'x')), ENOSPC);
+  EXPECT_EQ(write("/own/x", std::string(2048, 'x'), 0), 0);
+  EXPECT_EQ(write("/own/x", std::string(4096, 'x'), 0), E2BIG);
+}
+
+TEST_F(Unprivileged, HasSoManyTransactions) {
+  std::deque<SimTransaction> open;
+  const auto begin = [&] { open.emplace_back(world_, store_, kGuest); };
+  for (std::size_t i = 0; i < StoreQuota::kTransactions; ++i) begin();
+  EXPECT_THROW(begin(), std::system_error);
+  open.pop_front();
+  EXPECT_NO_THROW(begin());
 }
 
 }  // namespace

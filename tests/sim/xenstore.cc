@@ -2,7 +2,9 @@
 #include "tests/sim/xenstore.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <system_error>
 #include <utility>
 
 #include "tests/sim/transaction.h"
@@ -14,6 +16,10 @@ using std::chrono_literals::operator""us;
 constexpr Latency kToDelivery{10us, 900us};
 constexpr double kMerged = 0.5;
 
+[[noreturn]] void refuse(int error, const std::string& what) {
+  throw std::system_error(error, std::system_category(), "xenstore: " + what);
+}
+
 }  // namespace
 
 SimXenstore::SimXenstore(SimWorld& world, SimMachine& machine, SimStore& store, SimExecutor& thread,
@@ -21,10 +27,12 @@ SimXenstore::SimXenstore(SimWorld& world, SimMachine& machine, SimStore& store, 
     : world_(world), machine_(machine), store_(store), thread_(thread), domain_(own_domain) {}
 
 std::optional<std::string> SimXenstore::read(const std::string& path) {
+  if (!store_.permits(domain_, absolute(path), Right::read)) return std::nullopt;
   return store_.read(absolute(path));
 }
 
 std::vector<std::string> SimXenstore::list(const std::string& path) {
+  if (!store_.permits(domain_, absolute(path), Right::read)) return {};
   return store_.list(absolute(path));
 }
 
@@ -33,13 +41,22 @@ std::unique_ptr<XenstoreTransaction> SimXenstore::begin() {
 }
 
 void SimXenstore::watch(const std::string& path, const std::string& token) {
+  if (store_.watches(absolute(path), token, *this)) refuse(EEXIST, "watch " + path);
+  if (domain_ != 0 && store_.watches_of(domain_) >= StoreQuota::kWatches) {
+    refuse(E2BIG, "watch " + path);
+  }
   if (absolute(path) != path) relative_.emplace(absolute(path), token);
-  store_.watch(absolute(path), token, *this);
+  store_.watch(absolute(path), token, *this, domain_);
 }
 
 void SimXenstore::unwatch(const std::string& path, const std::string& token) {
   store_.unwatch(absolute(path), token, *this);
   relative_.erase({absolute(path), token});
+}
+
+void SimXenstore::remove(const std::string& path) {
+  if (!store_.permits(domain_, absolute(path), Right::write)) refuse(EACCES, "remove " + path);
+  store_.remove(absolute(path));
 }
 
 void SimXenstore::deliver_to(std::function<void(const WatchEvent&)> sink) {

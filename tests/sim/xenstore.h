@@ -19,7 +19,8 @@ namespace tapring::sim {
 
 /// One connection to the store, of a domain: the daemon's, the toolstack's, a guest's. Relative
 /// paths are below the domain's own directory. Events come some time later, in order, on `thread`,
-/// and some still after unwatch(); two of the same path may come as one.
+/// and some still after unwatch(); two of the same path may come as one. What the domain has no
+/// right to, or no more of by its quotas, xenstored refuses.
 class SimXenstore final : public Xenstore, private StoreWatcher {
  public:
   SimXenstore(SimWorld& world, SimMachine& machine, SimStore& store, SimExecutor& thread,
@@ -35,6 +36,9 @@ class SimXenstore final : public Xenstore, private StoreWatcher {
   void unwatch(const std::string& path, const std::string& token) override;
   void deliver_to(std::function<void(const WatchEvent&)> sink) override;
   bool domain_alive(DomainId domain) override;
+
+  /// With all that is below. Throws std::system_error where the domain may not.
+  void remove(const std::string& path);
 
   /// Reads a decimal number; 0 if there is none.
   uint64_t read_number(const std::string& path);

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <system_error>
 
 namespace tapring::sim {
 namespace {
@@ -75,6 +76,20 @@ TEST_F(SimXenstoreTest, ManyChangesMayComeAsFewButNeverAsNone) {
   const int events = seen("/a");
   EXPECT_GT(events, 0);
   EXPECT_LT(events, 100);
+}
+
+TEST_F(SimXenstoreTest, AWatchOfTheSameTokenIsRefused) {
+  client_.watch("/a", "t");
+  EXPECT_THROW(client_.watch("/a", "t"), std::system_error);
+  EXPECT_NO_THROW(client_.watch("/a", "other"));
+}
+
+TEST_F(SimXenstoreTest, ADomainWithoutPrivilegesHasSoManyWatches) {
+  SimXenstore guest(world_, machine_, store_, thread_, 5);
+  for (std::size_t i = 0; i < StoreQuota::kWatches; ++i) guest.watch("/a", std::to_string(i));
+  EXPECT_THROW(guest.watch("/a", "one more"), std::system_error);
+  guest.unwatch("/a", "0");
+  EXPECT_NO_THROW(guest.watch("/a", "one more"));
 }
 
 TEST_F(SimXenstoreTest, ReleaseDomainIsAnnounced) {
