@@ -116,7 +116,8 @@ TEST_P(HostileRing, SharedByTwoQueuesHurtsNobodyElse) {
   SimLoad load(host_.world(), frontend, {.requests = 200});
   expect_neighbour_served();
   host_.world().run_for(1s);
-  EXPECT_THAT(frontend.violations(), testing::Not(testing::IsEmpty()));
+  // Nobody serves the page that the second queue really has.
+  EXPECT_FALSE(load.done());
 }
 
 TEST_P(HostileRing, SharedWithItsEventChannelIsRefused) {
