@@ -23,6 +23,7 @@ constexpr uint32_t kDeviceStep = 16;
 constexpr double kHostile = 0.35;
 constexpr double kPowerOff = 0.15;
 constexpr double kSharedGuest = 0.3;
+constexpr double kLargeBlocks = 0.4;
 
 class Draw {
  public:
@@ -92,6 +93,11 @@ DiskPlan Draw::disk(std::size_t number, std::size_t& guests) {
   constexpr std::array<uint64_t, 5> kSizes{32'768, uint64_t{1} << 20U, 5'000'000,
                                            (uint64_t{4} << 20U) + 1536, uint64_t{8} << 20U};
   plan.bytes = one_of(kSizes);
+  // Only what is opened with O_DIRECT meets the blocks of its storage, and whole ones only.
+  if (plan.format.starts_with("aio:") && random_.chance(kLargeBlocks)) {
+    plan.block_bytes = 4096;
+    plan.bytes -= plan.bytes % plan.block_bytes;
+  }
   plan.frontend = frontend(plan);
   plan.frontend.numbers_single_page = random_.chance(0.1);
   plan.frontend.one_queue_in_directory = random_.chance(0.1);

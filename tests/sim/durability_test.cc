@@ -23,6 +23,14 @@ class Durability : public testing::TestWithParam<std::tuple<uint64_t, std::strin
     frontend_ = &connect();
   }
 
+  /// From now on the storage takes 4096 bytes at a time.
+  void use_large_blocks() {
+    host_.storage().behaviour(host_.image_path("a.img")).block_bytes = 4096;
+    host_.make_losable(line_, host_.image_path("a.img"));
+    host_.restart();
+    EXPECT_TRUE(host_.run_until([&] { return host_.report(line_.name).state == "connected"; }));
+  }
+
   SimFrontend& connect() {
     SimFrontend& frontend = host_.attach(line_);
     EXPECT_TRUE(host_.run_until([&] { return frontend.connected(); }));
@@ -92,6 +100,23 @@ TEST_P(Durability, ARestartOfTheDaemonLosesNoFlush) {
   flush();
   host_.restart();
   run(kWrites);
+  EXPECT_THAT(look_after_power_off(), testing::IsEmpty());
+}
+
+TEST_P(Durability, FlushedNeighboursOfSmallWritesSurviveOnStorageOfLargeBlocks) {
+  use_large_blocks();
+  for (uint64_t sector = 0; sector < kWrites.region_sectors; sector += 8)
+    frontend_->write(sector, 8);
+  EXPECT_TRUE(host_.run_until([&] { return frontend_->in_flight() == 0; }));
+  flush();
+  SimLoad load(host_.world(), *frontend_,
+               {.requests = 400,
+                .depth = 32,
+                .writes = 0.9,
+                .flushes = 0.02,
+                .most_sectors = 3,
+                .region_sectors = kWrites.region_sectors});
+  EXPECT_TRUE(host_.run_until([&] { return load.answered() > 200; }));
   EXPECT_THAT(look_after_power_off(), testing::IsEmpty());
 }
 

@@ -199,7 +199,7 @@ void Exploration::mend_storage() {
   host_.background().stop_holding();
   host_.background().release();
   for (const auto& disk : disks_) {
-    host_.storage().behaviour(disk->image()) = {};
+    disk->mend_storage();
     host_.storage().release(disk->image());
   }
 }

@@ -17,6 +17,7 @@ ExploredDisk::ExploredDisk(Host& host, const DiskPlan& plan, std::size_t number)
   line_.params = plan.format + image_;
   line_.mode = plan.mode;
   line_.script = plan.script;
+  mend_storage();
 }
 
 bool ExploredDisk::present() const {
@@ -46,6 +47,12 @@ void ExploredDisk::trust() noexcept {
 void ExploredDisk::run(const LoadOptions& options) {
   if (!connected()) return;
   loads_.push_back(std::make_unique<SimLoad>(host_.world(), *frontend_, options));
+}
+
+void ExploredDisk::mend_storage() {
+  FileBehaviour sound;
+  sound.block_bytes = plan_.block_bytes;
+  host_.storage().behaviour(image_) = sound;
 }
 
 std::string ExploredDisk::held() const {

@@ -36,6 +36,9 @@ class ExploredDisk {
   void attach(DomainId guest);
   void run(const LoadOptions& options);
 
+  /// Its storage is quick and does not fail.
+  void mend_storage();
+
   /// Its storage fails: requests may fail.
   void spoil() noexcept { spoiled_ = true; }
 

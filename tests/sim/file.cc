@@ -11,12 +11,11 @@
 #include <coroutine>
 #include <utility>
 
+#include "ring/blkif.h"
 #include "tests/sim/loop.h"
 
 namespace tapring::sim {
 namespace {
-
-constexpr uint64_t kSector = 512;  ///< storage tears writes between sectors, never inside one
 
 uint64_t bytes_of(Buffers buffers) noexcept {
   uint64_t bytes = 0;
@@ -83,7 +82,7 @@ SimFile::~SimFile() {
 /// As O_DIRECT does with what is not in whole blocks.
 bool SimFile::is_aligned(uint64_t offset, Buffers buffers) const {
   const uint64_t block = file_.direct_block_bytes;
-  if (block == kSector) return true;
+  if (block == kSectorBytes) return true;
   return offset % block == 0 && std::ranges::all_of(buffers, [block](const iovec& buffer) {
            return buffer.iov_len % block == 0 &&
                   reinterpret_cast<uintptr_t>(buffer.iov_base) % block == 0;
@@ -104,9 +103,10 @@ Task<Error> SimFile::read(uint64_t offset, Buffers into) {
 Task<Error> SimFile::write(uint64_t offset, Buffers from) {
   if (!is_aligned(offset, from)) co_return system_error_code(EINVAL);
   const FileOperation operation{FileOperation::Kind::write, offset, bytes_of(from)};
+  const bool powered = storage_.powered_;
   const Error fault = co_await Completion(*this, operation);
   if (fault) {
-    if (storage_.powered_) write_part(offset, from);
+    if (powered) write_part(offset, from);
     co_return fault;
   }
   const int fd = file_.fd.get();
@@ -159,8 +159,10 @@ Task<Error> SimFile::close() {
   co_return system_error_code(::close(fd) == 0 ? 0 : errno);
 }
 
+/// Storage tears writes between its blocks, never inside one.
 Error SimFile::write_part(uint64_t offset, Buffers from) {
-  const uint64_t whole = loop_.world().random().below(bytes_of(from) / kSector + 1) * kSector;
+  const uint64_t block = file_.direct_block_bytes;
+  const uint64_t whole = loop_.world().random().below(bytes_of(from) / block + 1) * block;
   const uint64_t begin = offset;
   uint64_t left = whole;
   storage_.before_write(file_.path, file_.fd.get(), begin, whole);

@@ -73,9 +73,11 @@ std::string describe(const FrontendOptions& options) {
 }
 
 std::string describe(const DiskPlan& plan) {
-  return fmt::format("{} {}PATH, mode {}, {} bytes, script '{}', guest {}, device {}, {}{}",
-                     plan.kind, plan.format, plan.mode, plan.bytes, plan.script, plan.guest,
-                     plan.device, describe(plan.frontend), plan.hostile ? ", hostile" : "");
+  return fmt::format(
+      "{} {}PATH, mode {}, {} bytes in blocks of {}, script '{}', guest {}, device {}, "
+      "{}{}",
+      plan.kind, plan.format, plan.mode, plan.bytes, plan.block_bytes, plan.script, plan.guest,
+      plan.device, describe(plan.frontend), plan.hostile ? ", hostile" : "");
 }
 
 std::string describe(const Act& act) {

@@ -22,6 +22,7 @@ struct DiskPlan {
   std::string script;
   std::string mode = "w";
   uint64_t bytes = uint64_t{1} << 20U;
+  uint32_t block_bytes = 512;  ///< what its storage takes no part of
   std::size_t guest = 0;  ///< its number in the scenario
   uint32_t device = 51712;
   FrontendOptions frontend;

@@ -46,10 +46,12 @@ class SimStorage {
   void release_all();
 
   /// From now on what was written to the file and not made durable can be lost.
-  void make_losable(const std::string& path) { files_[path].cache.emplace(); }
+  void make_losable(const std::string& path) {
+    files_[path].cache.emplace(files_[path].behaviour.block_bytes);
+  }
 
-  /// Nothing is written any more, and every operation fails. What was not durable is lost, or
-  /// not, sector by sector, when the power is on again.
+  /// Every operation fails; a write that is under way may have been done in part, and none that
+  /// comes later. What was not durable is lost, or not, block by block, when the power is on again.
   void power_off() noexcept { powered_ = false; }
   void power_on();
 

@@ -10,44 +10,45 @@
 namespace tapring::sim {
 
 void SimWriteCache::before_write(int fd, uint64_t offset, uint64_t bytes) {
-  for (uint64_t sector = offset / kSector; sector < (offset + bytes) / kSector; ++sector) {
-    std::vector<Version>& versions = sectors_[sector];
-    if (versions.empty()) versions.push_back(read(fd, sector, 0));
+  for (uint64_t block = offset / block_bytes_; block * block_bytes_ < offset + bytes; ++block) {
+    std::vector<Version>& versions = blocks_[block];
+    if (versions.empty()) versions.push_back(read(fd, block, 0));
   }
 }
 
 void SimWriteCache::after_write(int fd, uint64_t offset, uint64_t bytes, uint64_t number) {
-  for (uint64_t sector = offset / kSector; sector < (offset + bytes) / kSector; ++sector) {
-    sectors_.at(sector).push_back(read(fd, sector, number));
+  for (uint64_t block = offset / block_bytes_; block * block_bytes_ < offset + bytes; ++block) {
+    blocks_.at(block).push_back(read(fd, block, number));
   }
 }
 
 void SimWriteCache::synced(uint64_t number) {
-  for (auto& [sector, versions] : sectors_) {
+  for (auto& [block, versions] : blocks_) {
     const auto first_later = std::ranges::find_if(
         versions, [number](const Version& version) { return version.number > number; });
     versions.erase(versions.begin(), first_later - 1);
     versions.front().number = 0;  // also for a sync that covers less and ends later
   }
-  std::erase_if(sectors_, [](const auto& entry) { return entry.second.size() == 1; });
+  std::erase_if(blocks_, [](const auto& entry) { return entry.second.size() == 1; });
 }
 
 void SimWriteCache::lose_some(int fd, Random& random) {
-  for (const auto& [sector, versions] : sectors_) {
+  for (const auto& [block, versions] : blocks_) {
     const Version& left = versions[random.below(versions.size())];
-    if (::pwrite(fd, left.content.data(), kSector, static_cast<off_t>(sector * kSector)) < 0) {
+    const auto offset = static_cast<off_t>(block * block_bytes_);
+    if (::pwrite(fd, left.content.data(), left.content.size(), offset) < 0) {
       throw std::system_error(errno, std::system_category(), "losing writes");
     }
   }
-  sectors_.clear();
+  blocks_.clear();
 }
 
-SimWriteCache::Version SimWriteCache::read(int fd, uint64_t sector, uint64_t number) {
-  Version version{.number = number, .content = {}};
-  const auto offset = static_cast<off_t>(sector * kSector);
-  if (::pread(fd, version.content.data(), kSector, offset) < 0) {
-    throw std::system_error(errno, std::system_category(), "looking at a sector");
-  }
+SimWriteCache::Version SimWriteCache::read(int fd, uint64_t block, uint64_t number) const {
+  Version version{.number = number, .content = std::vector<std::byte>(block_bytes_)};
+  const auto offset = static_cast<off_t>(block * block_bytes_);
+  const ssize_t bytes = ::pread(fd, version.content.data(), block_bytes_, offset);
+  if (bytes < 0) throw std::system_error(errno, std::system_category(), "looking at a block");
+  version.content.resize(static_cast<std::size_t>(bytes));  // less at the end of the file
   return version;
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What of a file would be lost with the power: the contents that its sectors had since they were
+// What of a file would be lost with the power: the contents that its blocks had since they were
 // last made durable.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -15,6 +14,9 @@ namespace tapring::sim {
 
 class SimWriteCache {
  public:
+  /// The storage writes a block of this size as a whole or not at all.
+  explicit SimWriteCache(uint32_t block_bytes) noexcept : block_bytes_(block_bytes) {}
+
   /// Around each change of a file, which `number` orders among all of them.
   void before_write(int fd, uint64_t offset, uint64_t bytes);
   void after_write(int fd, uint64_t offset, uint64_t bytes, uint64_t number);
@@ -22,21 +24,20 @@ class SimWriteCache {
   /// The writes up to `number` are durable.
   void synced(uint64_t number);
 
-  /// Gives each sector that is not durable one of its contents, old or new: writes are lost, torn
-  /// between sectors and reordered.
+  /// Gives each block that is not durable one of its contents, old or new: writes are lost, torn
+  /// between blocks and reordered.
   void lose_some(int fd, Random& random);
 
  private:
-  static constexpr uint64_t kSector = 512;
-
   struct Version {
     uint64_t number;  ///< of the write; 0: what was durable before
-    std::array<std::byte, kSector> content;
+    std::vector<std::byte> content;
   };
 
-  static Version read(int fd, uint64_t sector, uint64_t number);
+  Version read(int fd, uint64_t block, uint64_t number) const;
 
-  std::map<uint64_t, std::vector<Version>> sectors_;  ///< the durable version first
+  uint64_t block_bytes_;
+  std::map<uint64_t, std::vector<Version>> blocks_;  ///< the durable version first
 };
 
 }  // namespace tapring::sim
