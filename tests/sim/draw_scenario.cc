@@ -48,6 +48,7 @@ class Draw {
   uint32_t max_persistent_grants();
   LoadOptions load();
   ChangeStorage storage();
+  GrowImage growth(const DiskPlan& plan);
   Deed deed(const DiskPlan& plan);
   Deed quiet_deed(const DiskPlan& plan);
   Deed rough_deed(const DiskPlan& plan);
@@ -192,7 +193,8 @@ LoadOptions Draw::load() {
           .barriers = random_.chance(0.3) ? 0.1 : 0,
           .discards = random_.chance(0.3) ? 0.2 : 0,
           .most_sectors = one_of(kSectors),
-          .region_sectors = one_of(kRegions)};
+          .region_sectors = one_of(kRegions),
+          .at_end = random_.chance(0.3)};
 }
 
 ChangeStorage Draw::storage() {
@@ -205,6 +207,13 @@ ChangeStorage Draw::storage() {
   return change;
 }
 
+GrowImage Draw::growth(const DiskPlan& plan) {
+  constexpr std::array<uint64_t, 4> kBytes{100, 512, 4096, 1'000'000};
+  const uint64_t bytes = one_of(kBytes);
+  // What is not in whole blocks of its storage is not opened with O_DIRECT.
+  return {plan.block_bytes > 512 ? (bytes / plan.block_bytes + 1) * plan.block_bytes : bytes};
+}
+
 Deed Draw::deed(const DiskPlan& plan) {
   if (plan.hostile && random_.chance(0.7)) {
     return Misbehave{static_cast<unsigned>(random_.between(1, 20))};
@@ -213,7 +222,7 @@ Deed Draw::deed(const DiskPlan& plan) {
 }
 
 Deed Draw::quiet_deed(const DiskPlan& plan) {
-  switch (random_.below(8)) {
+  switch (random_.below(9)) {
     case 0:
       return AttachDisk{};
     case 1:
@@ -223,6 +232,8 @@ Deed Draw::quiet_deed(const DiskPlan& plan) {
     case 3:
       return random_.chance(0.5) ? Deed(RestartDaemon{max_persistent_grants()})
                                  : Deed(AttachDisk{});
+    case 4:
+      return growth(plan);
     default:
       return RunLoad{load()};
   }

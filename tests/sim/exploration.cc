@@ -16,6 +16,7 @@ using std::chrono_literals::operator""s;
 using Progress = SimToolstack::Progress;
 
 constexpr Time kPatience = 30s;
+constexpr Time kSizesLookedAt = 700ms;  ///< more often than by main(): lives are short here
 constexpr Time kWaitedForAnOpen = 6s;  ///< by a disk that is to close, at least
 
 }  // namespace
@@ -32,6 +33,7 @@ Exploration::Exploration(Scenario scenario, Log log)
     if (log_) log_(fmt::format("disk {}: {}", number, describe(plan)));
     disks_.push_back(std::make_unique<ExploredDisk>(host_, plan, number));
   }
+  look_at_sizes();
   const bool loses_power = std::ranges::any_of(
       scenario_.acts, [](const Act& act) { return std::holds_alternative<PowerOff>(act.deed); });
   if (!loses_power) return;
@@ -50,6 +52,7 @@ std::vector<std::string> Exploration::run() {
     mend_storage();
     destroy_hostile_guests();
     finish_requests();
+    if (sound()) expect_sizes_seen();
     if (sound()) detach_all();
     for (const auto& disk : disks_) {
       if (sound() && !disk->hostile()) live_once_more(*disk);
@@ -142,6 +145,10 @@ void Exploration::perform(ExploredDisk& disk, const ChangeStorage& deed) {
   if (deed.error_probability > 0 || deed.write_error != 0 || deed.sync_error != 0) disk.spoil();
 }
 
+void Exploration::perform(ExploredDisk& disk, const GrowImage& deed) {
+  disk.grow(deed.bytes);
+}
+
 void Exploration::perform(ExploredDisk& disk, const HangStorage& deed) {
   disk.excuse_delay();
   host_.storage().hang(disk.image());
@@ -216,6 +223,25 @@ void Exploration::finish_requests() {
          "requests are not answered");
 }
 
+void Exploration::look_at_sizes() {
+  host_.check_sizes();
+  host_.world().after(kSizesLookedAt, [this] { look_at_sizes(); });
+}
+
+void Exploration::expect_sizes_seen() {
+  const auto unseen = [this](const auto& disk) {
+    return disk->connected() && disk->frontend()->sectors() != disk->sectors() &&
+           host_.backend_state(disk->line()) == 4;
+  };
+  host_.run_until([&] { return std::ranges::none_of(disks_, unseen); }, kPatience);
+  for (const auto& disk : disks_) {
+    if (!unseen(disk)) continue;
+    faults_.push_back(fmt::format("{} has {} sectors for its guest and {} in its image",
+                                  backend_directory(disk->line()), disk->frontend()->sectors(),
+                                  disk->sectors()));
+  }
+}
+
 void Exploration::detach_all() {
   for (const auto& disk : disks_) {
     if (disk->hostile() || !disk->present()) continue;
@@ -247,6 +273,7 @@ void Exploration::live_once_more(ExploredDisk& disk) {
                                      host_.backend_state(disk.line()),
                                      host_.report(disk.line().name).reason));
   }
+  expect(disk.frontend()->sectors() == disk.sectors(), directory + " is not as large as its image");
   read_all(disk);
   disk.run({.requests = 40, .depth = 8, .most_sectors = 32});
   expect(host_.run_until([&] { return !disk.busy(); }, kPatience),

@@ -40,6 +40,7 @@ class Exploration {
   void perform(ExploredDisk& disk, const RestartDaemon& deed);
   void perform(ExploredDisk& disk, const PowerOff& deed);
   void perform(ExploredDisk& disk, const ChangeStorage& deed);
+  void perform(ExploredDisk& disk, const GrowImage& deed);
   void perform(ExploredDisk& disk, const HangStorage& deed);
   void perform(ExploredDisk& disk, const HoldOpens& deed);
   void perform(ExploredDisk& disk, const ChangeScript& deed);
@@ -52,6 +53,8 @@ class Exploration {
   void mend_storage();
   void destroy_hostile_guests();
   void finish_requests();
+  void look_at_sizes();
+  void expect_sizes_seen();
   void detach_all();
   void live_once_more(ExploredDisk& disk);
   void read_all(ExploredDisk& disk);

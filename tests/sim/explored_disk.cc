@@ -10,7 +10,8 @@ ExploredDisk::ExploredDisk(Host& host, const DiskPlan& plan, std::size_t number)
     : host_(host),
       plan_(plan),
       number_(number),
-      image_(host.make_image("disk" + std::to_string(number), plan.bytes)) {
+      image_(host.make_image("disk" + std::to_string(number), plan.bytes)),
+      bytes_(plan.bytes) {
   line_.name.device = plan.device;
   line_.vdev = std::string("xvd") + static_cast<char>('a' + number);
   line_.kind = plan.kind;
@@ -26,6 +27,15 @@ bool ExploredDisk::present() const {
 
 SimToolstack::Progress ExploredDisk::progress() const {
   return host_.toolstack().progress(line_.name);
+}
+
+uint64_t ExploredDisk::sectors() const noexcept {
+  return bytes_ / plan_.block_bytes * plan_.block_bytes / 512;
+}
+
+void ExploredDisk::grow(uint64_t bytes) {
+  bytes_ += bytes;
+  std::filesystem::resize_file(image_, bytes_);
 }
 
 void ExploredDisk::attach(DomainId guest) {
@@ -66,8 +76,7 @@ std::string ExploredDisk::held() const {
 
 std::vector<std::string> ExploredDisk::faults() {
   std::vector<std::string> faults;
-  if (std::filesystem::file_size(image_) != plan_.bytes)
-    faults.push_back("the image's size changed");
+  if (std::filesystem::file_size(image_) != bytes_) faults.push_back("the image's size changed");
   if (hostile()) return faults;
   for (const SimFrontend* frontend : all_frontends_) {
     for (const std::string& violation : frontend->violations()) faults.push_back(violation);

@@ -33,6 +33,10 @@ class ExploredDisk {
   bool present() const;
   SimToolstack::Progress progress() const;
 
+  /// Of the image, as the guest is to see them.
+  uint64_t sectors() const noexcept;
+  void grow(uint64_t bytes);
+
   void attach(DomainId guest);
   void run(const LoadOptions& options);
 
@@ -66,6 +70,7 @@ class ExploredDisk {
   DiskPlan plan_;
   std::size_t number_;
   std::string image_;
+  uint64_t bytes_;
   DiskLine line_;
   SimFrontend* frontend_ = nullptr;
   std::vector<SimFrontend*> all_frontends_;

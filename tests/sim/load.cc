@@ -27,7 +27,8 @@ void SimLoad::issue() {
   // Most requests of a guest are small, and few are of the largest size.
   if (random.chance(0.9)) most = std::min<uint64_t>(most, random.chance(0.6) ? 8 : 256);
   const auto sectors = static_cast<uint32_t>(random.between(1, most));
-  const uint64_t sector = random.below(region - sectors + 1);
+  const uint64_t begin = options_.at_end ? frontend_.sectors() - region : 0;
+  const uint64_t sector = begin + random.below(region - sectors + 1);
   const bool changes = !frontend_.read_only();
   if (changes && random.chance(options_.barriers)) {
     return frontend_.barrier(sector, std::min(sectors, kBarrierSectors), done);

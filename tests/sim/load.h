@@ -18,6 +18,7 @@ struct LoadOptions {
   double discards = 0.03;  ///< where the disk offers them
   uint32_t most_sectors = 2048;  ///< of a request; less if the disk takes less
   uint64_t region_sectors = 4096;  ///< small, so that requests meet
+  bool at_end = false;             ///< the last sectors of the disk, not the first
 };
 
 /// Outlives the requests it has under way.

@@ -18,9 +18,10 @@ struct InWords {
     const LoadOptions& load = deed.options;
     return fmt::format(
         "load: {} requests, {} at a time, {:.0f} % writes, {:.0f} % flushes, {:.0f} % "
-        "barriers, {:.0f} % discards, up to {} sectors of the first {}",
+        "barriers, {:.0f} % discards, up to {} sectors of the {} {}",
         load.requests, load.depth, load.writes * 100, load.flushes * 100, load.barriers * 100,
-        load.discards * 100, load.most_sectors, load.region_sectors);
+        load.discards * 100, load.most_sectors, load.at_end ? "last" : "first",
+        load.region_sectors);
   }
   std::string operator()(const ReloadDriver& deed) const {
     return "driver closes and comes again: " + describe(deed.next);
@@ -43,6 +44,9 @@ struct InWords {
                        in_milliseconds(deed.latency.least), in_milliseconds(deed.latency.most),
                        deed.error_probability * 100, std::strerror(deed.write_error),
                        std::strerror(deed.sync_error));
+  }
+  std::string operator()(const GrowImage& deed) const {
+    return fmt::format("the image grows by {} bytes", deed.bytes);
   }
   std::string operator()(const HangStorage& deed) const {
     return "storage hangs for " + in_milliseconds(deed.time);

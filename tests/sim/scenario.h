@@ -59,6 +59,10 @@ struct ChangeStorage {
   int write_error = 0;  ///< an errno that every write ends with; 0: none
   int sync_error = 0;
 };
+/// Somebody makes the image larger.
+struct GrowImage {
+  uint64_t bytes;
+};
 struct HangStorage {
   Time time;
 };
@@ -75,7 +79,7 @@ struct Misbehave {
 
 using Deed = std::variant<AttachDisk, RunLoad, ReloadDriver, StartOtherKernel, DetachDisk,
                           ForceDetach, DestroyGuest, PauseGuest, RestartDaemon, ChangeStorage,
-                          HangStorage, HoldOpens, ChangeScript, Misbehave, PowerOff>;
+                          HangStorage, HoldOpens, ChangeScript, Misbehave, PowerOff, GrowImage>;
 
 struct Act {
   Time at;
