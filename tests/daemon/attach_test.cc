@@ -210,6 +210,23 @@ TEST_P(Attach, StateSixWaitsForAnImageThatIsStillOpening) {
   EXPECT_TRUE(reaches(slow, Progress::gone));
 }
 
+TEST_P(Attach, AnImageThatOpensAfterItWasGivenUpChangesNothing) {
+  const DiskLine disk = line(1, "a.img", GetParam() % 2 == 0 ? "w" : "r");
+  hang_at_open(disk);
+  SimFrontend& frontend = *frontends_.back();
+  frontend.close();
+  EXPECT_TRUE(closes(disk));
+  frontend.reload();
+  EXPECT_TRUE(host_.run_until([&] { return frontend.connected(); }));
+  host_.background().release();
+  EXPECT_TRUE(host_.run_until([&] { return host_.background().idle(); }));
+  host_.world().run_for(100ms);
+  EXPECT_EQ(host_.report(disk.name).state, "connected");
+  EXPECT_EQ(sim::Host::descriptors(disk.params), 1U);
+  expect_detached(disk);
+  EXPECT_EQ(host_.held(), "");
+}
+
 TEST_P(Attach, ADiskThatGoesWhileItsImageIsClosingMayComeBack) {
   const DiskLine disk = line(1, "a.img");
   attach(disk);

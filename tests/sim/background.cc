@@ -14,7 +14,7 @@ constexpr Latency kWorkTakes{50us, 5ms};
 }  // namespace
 
 void SimBackground::run(Work work) {
-  if (running_ + held_.size() >= most_) {
+  if (running_.size() + held_.size() >= most_) {
     throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again),
                             "too much work in the background");
   }
@@ -29,11 +29,17 @@ void SimBackground::release() {
   for (Work& work : std::exchange(held_, {})) start(std::move(work));
 }
 
+void SimBackground::drop() {
+  held_.clear();
+  running_.clear();
+}
+
 void SimBackground::start(Work work) {
-  ++running_;
-  world_.after(kWorkTakes, [this, work = std::move(work)]() mutable {
-    --running_;
-    work();
+  const uint64_t number = started_++;
+  running_.emplace(number, std::move(work));
+  world_.after(kWorkTakes, [this, number] {
+    auto done = running_.extract(number);
+    if (done) done.mapped()();
   });
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <map>
 #include <vector>
 
 #include "daemon/background.h"
@@ -22,12 +24,15 @@ class SimBackground final : public Background {
   /// Work given from now on runs; what is held stays held.
   void stop_holding() noexcept { holding_ = false; }
 
+  /// What is held or runs is never done.
+  void drop();
+
   /// Lets what is held run.
   void release();
 
   std::size_t held() const noexcept { return held_.size(); }
-  std::size_t running() const noexcept { return running_; }
-  bool idle() const noexcept { return running_ == 0 && held_.empty(); }
+  std::size_t running() const noexcept { return running_.size(); }
+  bool idle() const noexcept { return running_.empty() && held_.empty(); }
 
   /// Refuses work beyond so much at once, as a real one may.
   void limit(std::size_t most) noexcept { most_ = most; }
@@ -38,7 +43,8 @@ class SimBackground final : public Background {
   SimWorld& world_;
   bool holding_ = false;
   std::vector<Work> held_;
-  std::size_t running_ = 0;
+  std::map<uint64_t, Work> running_;  ///< by number
+  uint64_t started_ = 0;
   std::size_t most_ = static_cast<std::size_t>(-1);
 };
 

@@ -22,6 +22,7 @@ constexpr uint32_t kFirstDevice = 51712;  // xvda
 constexpr uint32_t kDeviceStep = 16;
 constexpr double kHostile = 0.35;
 constexpr double kPowerOff = 0.15;
+constexpr double kKilledDaemon = 0.25;
 constexpr double kSharedGuest = 0.3;
 constexpr double kLargeBlocks = 0.4;
 
@@ -78,6 +79,14 @@ Scenario Draw::scenario() {
     add({time(0ms, horizon), number, deed(scenario.disks[number])});
   }
   if (random_.chance(kPowerOff)) add({time(100ms, horizon), 0, PowerOff{}});
+  if (random_.chance(kKilledDaemon)) {
+    for (uint64_t kills = random_.between(1, 3); kills > 0; --kills) {
+      // Often soon after something began.
+      const Act& other = scenario.acts[random_.below(scenario.acts.size())];
+      const Time at = random_.chance(0.5) ? other.at + time(0ms, 20ms) : time(0ms, horizon);
+      add({at, 0, KillDaemon{time(1ms, random_.chance(0.1) ? 15s : 300ms)}});
+    }
+  }
   return scenario;
 }
 

@@ -2,15 +2,22 @@
 #include "tests/sim/event_channel.h"
 
 #include <cassert>
+#include <cerrno>
 #include <memory>
 
 namespace tapring::sim {
 
 SimEventChannel::~SimEventChannel() {
+  die();
+}
+
+void SimEventChannel::die() {
+  dead_ = true;
   for (const auto& [port, sink] : sinks_) events_.close({own_domain_, port});
 }
 
 Result<Port> SimEventChannel::bind(DomainId domain, Port remote, EventSink& sink) {
+  if (dead_) return std::unexpected(system_error_code(EINVAL));
   // The handler is called later than this function returns, so the port is known by then.
   const auto port = std::make_shared<Port>(0);
   const Result<EventEnd> end =
@@ -34,7 +41,7 @@ void SimEventChannel::notify(Port port) {
 
 void SimEventChannel::unmask(Port port) {
   assert(sinks_.contains(port));
-  events_.unmask({own_domain_, port});
+  if (!dead_) events_.unmask({own_domain_, port});
 }
 
 void SimEventChannel::arrived(Port port) {

@@ -23,6 +23,9 @@ class SimEventChannel final : public EventChannel {
   void notify(Port port) override;
   void unmask(Port port) override;
 
+  /// The process is killed: its ports are closed, and nothing it does from now on has an effect.
+  void die();
+
   std::size_t bound() const noexcept { return sinks_.size(); }
 
  private:
@@ -33,6 +36,7 @@ class SimEventChannel final : public EventChannel {
   SimEventTable& events_;
   DomainId own_domain_;
   std::map<Port, EventSink*> sinks_;
+  bool dead_ = false;
 };
 
 }  // namespace tapring::sim

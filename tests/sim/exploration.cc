@@ -17,6 +17,7 @@ using Progress = SimToolstack::Progress;
 
 constexpr Time kPatience = 30s;
 constexpr Time kSizesLookedAt = 700ms;  ///< more often than by main(): lives are short here
+constexpr const char* kUnanswered = "requests unanswered";
 constexpr Time kWaitedForAnOpen = 6s;  ///< by a disk that is to close, at least
 
 }  // namespace
@@ -123,6 +124,14 @@ void Exploration::perform(ExploredDisk& /*disk*/, const RestartDaemon& deed) {
   host_.restart(deed.max_persistent_grants);
 }
 
+void Exploration::perform(ExploredDisk& /*disk*/, const KillDaemon& deed) {
+  host_.kill();
+  for (const auto& disk : disks_) disk->excuse_delay();
+  host_.world().after(deed.until_next, [this] {
+    if (!host_.running()) host_.start();
+  });
+}
+
 void Exploration::perform(ExploredDisk& /*disk*/, const PowerOff& /*deed*/) {
   host_.power_off();
   guests_.clear();
@@ -189,7 +198,8 @@ DomainId Exploration::guest_of(const ExploredDisk& disk) {
 
 void Exploration::attach(ExploredDisk& disk) {
   disk.attach(guest_of(disk));
-  witness_.expect_of(disk.line(), [this, &disk] { return closed(disk); });
+  witness_.expect_of(disk.line(), {.closed = [this, &disk] { return closed(disk); },
+                                   .refused = [this, &disk] { return wrongly_refused(disk); }});
 }
 
 std::string Exploration::closed(ExploredDisk& disk) {
@@ -200,7 +210,19 @@ std::string Exploration::closed(ExploredDisk& disk) {
   return held;
 }
 
+/// For the requests of a daemon that was killed.
+std::string Exploration::wrongly_refused(const ExploredDisk& disk) {
+  if (disk.hostile() || !disk.connected() || disk.frontend()->has_orphans()) return {};
+  return "but nothing was left unanswered by a daemon that was killed";
+}
+
+bool Exploration::is_refused(const ExploredDisk& disk) const {
+  return disk.frontend()->has_orphans() &&
+         host_.report(disk.line().name).reason.contains(kUnanswered);
+}
+
 void Exploration::mend_storage() {
+  if (!host_.running()) host_.start();
   host_.toolstack().script_takes(100ms);
   host_.toolstack().script_writes("connected");
   host_.background().stop_holding();
@@ -218,7 +240,9 @@ void Exploration::destroy_hostile_guests() {
 }
 
 void Exploration::finish_requests() {
-  const auto busy = [](const auto& disk) { return !disk->hostile() && disk->busy(); };
+  const auto busy = [this](const auto& disk) {
+    return !disk->hostile() && disk->busy() && !is_refused(*disk);
+  };
   expect(host_.run_until([&] { return std::ranges::none_of(disks_, busy); }, kPatience),
          "requests are not answered");
 }
@@ -231,7 +255,7 @@ void Exploration::look_at_sizes() {
 void Exploration::expect_sizes_seen() {
   const auto unseen = [this](const auto& disk) {
     return disk->connected() && disk->frontend()->sectors() != disk->sectors() &&
-           host_.backend_state(disk->line()) == 4;
+           host_.backend_state(disk->line()) == 4 && !is_refused(*disk);
   };
   host_.run_until([&] { return std::ranges::none_of(disks_, unseen); }, kPatience);
   for (const auto& disk : disks_) {

@@ -38,6 +38,7 @@ class Exploration {
   void perform(ExploredDisk& disk, const DestroyGuest& deed);
   void perform(ExploredDisk& disk, const PauseGuest& deed);
   void perform(ExploredDisk& disk, const RestartDaemon& deed);
+  void perform(ExploredDisk& disk, const KillDaemon& deed);
   void perform(ExploredDisk& disk, const PowerOff& deed);
   void perform(ExploredDisk& disk, const ChangeStorage& deed);
   void perform(ExploredDisk& disk, const GrowImage& deed);
@@ -50,6 +51,8 @@ class Exploration {
   DomainId guest_of(const ExploredDisk& disk);
   void attach(ExploredDisk& disk);
   std::string closed(ExploredDisk& disk);
+  static std::string wrongly_refused(const ExploredDisk& disk);
+  bool is_refused(const ExploredDisk& disk) const;
   void mend_storage();
   void destroy_hostile_guests();
   void finish_requests();

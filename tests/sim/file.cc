@@ -62,7 +62,10 @@ class SimFile::Completion {
     });
   }
 
-  Error await_resume() const { return file_.storage_.outcome(file_.file_.path, operation_); }
+  Error await_resume() const {
+    if (file_.dead_) return system_error_code(EIO);
+    return file_.storage_.outcome(file_.file_.path, operation_);
+  }
 
  private:
   SimFile& file_;
@@ -72,11 +75,22 @@ class SimFile::Completion {
 SimFile::SimFile(SimLoop& loop, SimStorage& storage, OpenFile file)
     : loop_(loop), storage_(storage), file_(std::move(file)) {
   ++storage_.open_files_;
+  loop_.files_.push_back(this);
+  if (loop_.dead_) die();
 }
 
 SimFile::~SimFile() {
-  --storage_.open_files_;
   assert(in_flight_ == 0);
+  if (!dead_) --storage_.open_files_;
+  std::erase(loop_.files_, this);
+}
+
+void SimFile::die() {
+  if (storage_.powered_) {
+    for (const Write& write : writes_) write_part(write.offset, write.from);
+  }
+  dead_ = true;
+  --storage_.open_files_;
 }
 
 /// As O_DIRECT does with what is not in whole blocks.
@@ -104,9 +118,11 @@ Task<Error> SimFile::write(uint64_t offset, Buffers from) {
   if (!is_aligned(offset, from)) co_return system_error_code(EINVAL);
   const FileOperation operation{FileOperation::Kind::write, offset, bytes_of(from)};
   const bool powered = storage_.powered_;
+  const auto place = writes_.insert(writes_.end(), {offset, from});
   const Error fault = co_await Completion(*this, operation);
+  writes_.erase(place);
   if (fault) {
-    if (powered) write_part(offset, from);
+    if (powered && !dead_) write_part(offset, from);
     co_return fault;
   }
   const int fd = file_.fd.get();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <list>
 
 #include "ring/file.h"
 #include "ring/open_file.h"
@@ -26,6 +27,9 @@ class SimFile final : public File {
   Task<Result<uint64_t>> size() override;
   Task<Error> close() override;
 
+  /// Of each write under way a part was done, all, or nothing; all operations fail.
+  void die();
+
  private:
   class Completion;
 
@@ -37,6 +41,12 @@ class SimFile final : public File {
   SimStorage& storage_;
   OpenFile file_;
   std::size_t in_flight_ = 0;
+  struct Write {
+    uint64_t offset;
+    Buffers from;
+  };
+  std::list<Write> writes_;  ///< under way
+  bool dead_ = false;
 };
 
 }  // namespace tapring::sim

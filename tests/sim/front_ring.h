@@ -50,6 +50,9 @@ class FrontRing {
   /// Responses taken.
   uint32_t answered() const noexcept { return response_consumer_; }
 
+  /// Requests that the backend can see and has not answered.
+  uint32_t unanswered() const noexcept { return requests_pushed_ - answered_by_backend(); }
+
   /// The backend's response producer.
   uint32_t answered_by_backend() const noexcept;
 

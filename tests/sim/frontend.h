@@ -47,6 +47,9 @@ class SimFrontend {
   const FrontendOptions& options() const noexcept { return options_; }
   const std::string& directory() const noexcept { return directory_; }
 
+  /// The backend's directory; empty if there is none.
+  const std::string& backend() const noexcept { return backend_; }
+
   /// A guest's next kernel, or its kernel after the bootloader: its next connection is like this.
   void become(FrontendOptions options) { options_ = std::move(options); }
 
@@ -84,6 +87,12 @@ class SimFrontend {
 
   /// The domain is no more: nothing is done or expected from now on.
   void die();
+
+  /// The backend was killed, with the requests that it had.
+  void orphan_requests();
+
+  /// So it was, and there is a request that will not be answered.
+  bool has_orphans() const noexcept;
 
   /// A ring that it ever made is mapped, or its port bound.
   bool held() const noexcept;

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
@@ -21,9 +22,20 @@ void show_page(std::byte* address, int memory, Frame frame) {
   }
 }
 
+/// The same bytes at the same place, shared with nobody.
+void make_private(std::span<std::byte> pages) {
+  const std::vector<std::byte> bytes(pages.begin(), pages.end());
+  if (::mmap(pages.data(), pages.size(), PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
+    throw std::system_error(errno, std::system_category(), "taking a simulated grant away");
+  }
+  std::ranges::copy(bytes, pages.begin());
+}
+
 }  // namespace
 
 Result<std::span<std::byte>> SimGrants::map(DomainId domain, std::span<const GrantRef> refs) {
+  if (dead_) return std::unexpected(system_error_code(EINVAL));
   for (const GrantRef ref : refs) {
     if (usable(domain, ref, true) == nullptr) return std::unexpected(system_error_code(EINVAL));
   }
@@ -38,26 +50,43 @@ Result<std::span<std::byte>> SimGrants::map(DomainId domain, std::span<const Gra
     show_page(pages.subspan(i * kXenPageBytes).data(), granter->file_.get(), grant.frame);
   }
   machine_.mappings_.emplace(
-      pages.data(), SimMachine::Mapping{granter, std::vector(refs.begin(), refs.end())});
+      pages.data(), SimMachine::Mapping{granter, std::vector(refs.begin(), refs.end()), this});
   return pages;
 }
 
 void SimGrants::unmap(std::span<std::byte> pages) {
-  const auto found = machine_.mappings_.find(pages.data());
-  assert(found != machine_.mappings_.end());
-  const SimMachine::Mapping& mapping = found->second;
-  assert(mapping.refs.size() * kXenPageBytes == pages.size());
+  if (!dead_) {
+    const auto found = machine_.mappings_.find(pages.data());
+    assert(found != machine_.mappings_.end());
+    assert(found->second.refs.size() * kXenPageBytes == pages.size());
+    give_back(found->second);
+    machine_.mappings_.erase(found);
+  }
+  ::munmap(pages.data(), pages.size());
+}
+
+void SimGrants::give_back(const SimMachine::Mapping& mapping) {
   for (const GrantRef ref : mapping.refs) {
     SimDomain::Grant& grant = mapping.granter->grants_.at(ref);
     if (--grant.mapped == 0 && grant.revoked) mapping.granter->grants_.erase(ref);
   }
-  machine_.mappings_.erase(found);
-  ::munmap(pages.data(), pages.size());
+}
+
+void SimGrants::die() {
+  dead_ = true;
+  std::erase_if(machine_.mappings_, [this](const auto& entry) {
+    const auto& [address, mapping] = entry;
+    if (mapping.by != this) return false;
+    give_back(mapping);
+    make_private({address, mapping.refs.size() * kXenPageBytes});
+    return true;
+  });
 }
 
 Error SimGrants::copy(std::span<GrantCopy> copies) {
   ++copy_calls_;
   copies_ += copies.size();
+  if (dead_) return system_error_code(EIO);
   if (failing_calls_ > 0) {
     --failing_calls_;
     return system_error_code(EIO);

@@ -21,6 +21,10 @@ class SimGrants final : public GrantTable {
   void unmap(std::span<std::byte> pages) override;
   Error copy(std::span<GrantCopy> copies) override;
 
+  /// The process is killed: its mappings are gone, and nothing it does from now on has an effect.
+  /// What it had mapped is memory of its own instead.
+  void die();
+
   uint64_t copy_calls() const noexcept { return copy_calls_; }
   uint64_t copies() const noexcept { return copies_; }
 
@@ -30,12 +34,14 @@ class SimGrants final : public GrantTable {
  private:
   SimDomain::Grant* usable(DomainId domain, GrantRef ref, bool for_writing) const noexcept;
   bool copy_one(const GrantCopy& copy) const noexcept;
+  static void give_back(const SimMachine::Mapping& mapping);
 
   SimMachine& machine_;
   DomainId own_domain_;
   uint64_t copy_calls_ = 0;
   uint64_t copies_ = 0;
   unsigned failing_calls_ = 0;
+  bool dead_ = false;
 };
 
 }  // namespace tapring::sim

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "tests/sim/host.h"
 
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <numeric>
 #include <stdexcept>
+
+#include "ring/unique_fd.h"
 
 namespace tapring::sim {
 namespace {
@@ -42,15 +46,15 @@ Host::SimWorker::SimWorker(Host& host)
       worker(loop, grants, events, kArenaBytes) {}
 
 Host::Daemon::Daemon(Host& host)
-    : control(std::make_unique<SimExecutor>(host.world_)),
+    : background(host.background_),
+      control(std::make_unique<SimExecutor>(host.world_)),
       xenstore(std::make_unique<SimXenstore>(host.world_, host.machine_, host.store_, *control,
                                              host.own_domain_)) {
   std::vector<Worker*> pointers;
   for (std::size_t i = 0; i < kWorkers; ++i) {
     pointers.push_back(&workers.emplace_back(host).worker);
   }
-  const ServerPorts ports{*xenstore, *control,         host.background_,
-                          *control,  host.no_blkback_, pointers};
+  const ServerPorts ports{*xenstore, *control, background, *control, host.no_blkback_, pointers};
   server = std::make_unique<Server>(ports, settings(host.max_persistent_grants_));
   server->start();
 }
@@ -72,14 +76,27 @@ Host::Host(uint64_t seed, uint32_t max_persistent_grants, DomainId own_domain)
   daemon_ = std::make_unique<Daemon>(*this);
 }
 
+void Host::Daemon::die() {
+  background.die();
+  xenstore->die();
+  for (SimWorker& worker : workers) {
+    worker.loop.die();
+    worker.grants.die();
+    worker.events.die();
+  }
+  server->shut_down();
+}
+
 Host::~Host() {
   stop();
+  bury();
   frontends_.clear();
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
 }
 
 void Host::stop() {
+  if (!daemon_) return;
   // systemd would kill a daemon that does not come to an end.
   storage_.release_all();
   background_.stop_holding();
@@ -89,9 +106,48 @@ void Host::stop() {
   daemon_.reset();
 }
 
+void Host::kill() {
+  if (!daemon_) return;
+  daemon_->die();
+  background_.drop();
+  close_images();
+  orphan_requests();
+  ghosts_.push_back(std::move(daemon_));
+}
+
+/// Locks go with the last descriptor. The numbers stay taken, as the ghost will close them.
+void Host::close_images() {
+  const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (!images_.contains(std::filesystem::read_symlink(entry.path(), gone))) continue;
+    ::dup3(nothing.get(), std::stoi(entry.path().filename()), O_CLOEXEC);
+  }
+}
+
+/// But for the disks that were left in order, and that nobody took up since.
+void Host::orphan_requests() {
+  for (const auto& [name, frontend] : frontends_) {
+    const bool untouched = store_.read(frontend->backend() + "/tapring-drained") == "1";
+    if (!untouched) frontend->orphan_requests();
+  }
+}
+
+void Host::bury() {
+  storage_.release_all();
+  const auto idle = [](const auto& ghost) { return ghost->server->idle(); };
+  world_.run_until([&] { return std::ranges::all_of(ghosts_, idle); });
+  ghosts_.clear();
+}
+
+void Host::start() {
+  std::erase_if(ghosts_, [](const auto& ghost) { return ghost->server->idle(); });
+  daemon_ = std::make_unique<Daemon>(*this);
+}
+
 void Host::restart() {
   stop();
-  daemon_ = std::make_unique<Daemon>(*this);
+  start();
 }
 
 void Host::restart(uint32_t max_persistent_grants) {
@@ -111,7 +167,7 @@ void Host::power_off() {
   stop();
   storage_.power_on();
   for (auto& [params, model] : models_) model.power_off();
-  daemon_ = std::make_unique<Daemon>(*this);
+  start();
 }
 
 void Host::make_losable(const DiskLine& line, const std::string& path) {
@@ -146,6 +202,7 @@ uint64_t Host::backend_state(const DiskLine& line) const {
 }
 
 DiskReport Host::report(DiskName name) const {
+  if (!daemon_) return {};
   for (DiskReport& report : daemon_->server->report()) {
     if (report.domain == name.domain && report.device == name.device) return std::move(report);
   }
@@ -169,7 +226,9 @@ std::string Host::held() const {
   note(machine_.mappings(), "pages mapped");
   note(machine_.zombies(), "zombie domains");
   note(storage_.open_files(), "files open");
-  for (const SimWorker& worker : daemon_->workers) note(worker.events.bound(), "ports bound");
+  if (daemon_) {
+    for (const SimWorker& worker : daemon_->workers) note(worker.events.bound(), "ports bound");
+  }
   for (const std::string& path : images_) note(descriptors(path), "descriptors of " + path);
   return held;
 }

@@ -57,8 +57,18 @@ class Host {
   void restart();
   void restart(uint32_t max_persistent_grants);
 
+  /// As `kill -9` does: the daemon ends where it is. Its mappings, ports, locks and watches go with
+  /// it, and nothing is said to anybody.
+  void kill();
+
+  /// After kill().
+  void start();
+  bool running() const noexcept { return daemon_ != nullptr; }
+
   /// As the daemon does now and then by itself.
-  void check_sizes() { daemon_->server->check_sizes(); }
+  void check_sizes() {
+    if (daemon_) daemon_->server->check_sizes();
+  }
 
   /// The whole machine loses its power and starts again: no guest is left, and of what was written
   /// but not made durable some is lost.
@@ -103,10 +113,26 @@ class Host {
     Worker worker;
   };
 
+  /// The daemon's way to the host's background.
+  class Aside final : public Background {
+   public:
+    explicit Aside(Background& background) noexcept : background_(background) {}
+    void run(Work work) override {
+      if (!dead_) background_.run(std::move(work));
+    }
+    void die() noexcept { dead_ = true; }
+
+   private:
+    Background& background_;
+    bool dead_ = false;
+  };
+
   /// What is lost when the daemon ends.
   struct Daemon {
     explicit Daemon(Host& host);
     ~Daemon();
+    void die();
+    Aside background;
     std::unique_ptr<SimExecutor> control;
     std::unique_ptr<SimXenstore> xenstore;
     std::deque<SimWorker> workers;
@@ -114,6 +140,9 @@ class Host {
   };
 
   void stop();
+  void close_images();
+  void orphan_requests();
+  void bury();
 
   std::filesystem::path directory_;
   uint32_t max_persistent_grants_;
@@ -126,6 +155,9 @@ class Host {
   SimToolstack toolstack_{world_, machine_, store_};
   Blkback no_blkback_{"/nonexistent"};
   std::unique_ptr<Daemon> daemon_;
+  /// Killed ones. Their coroutines run to an end, with no effect on anything: what waits in the
+  /// middle of a request cannot be taken down in another way.
+  std::vector<std::unique_ptr<Daemon>> ghosts_;
   std::set<std::string> images_;
   std::map<std::string, DiskModel> models_;
   std::map<DiskName, std::unique_ptr<SimFrontend>> frontends_;

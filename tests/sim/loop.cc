@@ -22,6 +22,11 @@ std::unique_ptr<File> SimLoop::file(OpenFile file) {
   return align_file(*this, std::make_unique<SimFile>(*this, storage_, std::move(file)), direct);
 }
 
+void SimLoop::die() {
+  dead_ = true;
+  for (SimFile* file : files_) file->die();
+}
+
 void SimLoop::complete(Work work) {
   completions_.push_back(std::move(work));
   schedule_turn();

@@ -3,12 +3,15 @@
 
 #include <deque>
 #include <memory>
+#include <vector>
 
 #include "ring/loop.h"
 #include "tests/sim/storage.h"
 #include "tests/sim/world.h"
 
 namespace tapring::sim {
+
+class SimFile;
 
 /// A worker's loop that takes its turns in simulated time; never call run(). Work that is given
 /// from outside of a turn must be posted.
@@ -22,6 +25,10 @@ class SimLoop final : public Loop {
   /// else has come by then.
   void complete(Work work);
 
+  /// The process is killed: what its writes under way have done by now stays, and nothing it does
+  /// from now on has an effect on a file.
+  void die();
+
   SimWorld& world() noexcept { return world_; }
   uint64_t turns() const noexcept { return turns_; }
 
@@ -31,11 +38,15 @@ class SimLoop final : public Loop {
   Clock::time_point now() const override { return Clock::time_point(world_.now()); }
 
  private:
+  friend class SimFile;
+
   void schedule_turn();
 
   SimWorld& world_;
   SimStorage& storage_;
   std::deque<Work> completions_;
+  std::vector<SimFile*> files_;
+  bool dead_ = false;
   bool turn_scheduled_ = false;
   uint64_t turns_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -13,6 +13,8 @@
 
 namespace tapring::sim {
 
+class SimGrants;
+
 class SimMachine {
  public:
   /// With domain 0.
@@ -48,6 +50,7 @@ class SimMachine {
   struct Mapping {
     std::shared_ptr<SimDomain> granter;
     std::vector<GrantRef> refs;
+    const SimGrants* by;
   };
 
   SimEventTable events_;

@@ -38,6 +38,9 @@ struct InWords {
   std::string operator()(const RestartDaemon& deed) const {
     return fmt::format("tapringd restarts, {} persistent grants", deed.max_persistent_grants);
   }
+  std::string operator()(const KillDaemon& deed) const {
+    return "tapringd is killed, the next one begins in " + in_milliseconds(deed.until_next);
+  }
   std::string operator()(const PowerOff& /*deed*/) const { return "the host loses its power"; }
   std::string operator()(const ChangeStorage& deed) const {
     return fmt::format("storage: {} to {}, errors {:.1f} %, writes: {}, syncs: {}",

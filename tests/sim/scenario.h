@@ -51,6 +51,10 @@ struct PauseGuest {
 struct RestartDaemon {
   uint32_t max_persistent_grants = 0;
 };
+/// By force; another one begins some time later.
+struct KillDaemon {
+  Time until_next;
+};
 /// Of the whole host.
 struct PowerOff {};
 struct ChangeStorage {
@@ -77,9 +81,10 @@ struct Misbehave {
   unsigned times = 1;
 };
 
-using Deed = std::variant<AttachDisk, RunLoad, ReloadDriver, StartOtherKernel, DetachDisk,
-                          ForceDetach, DestroyGuest, PauseGuest, RestartDaemon, ChangeStorage,
-                          HangStorage, HoldOpens, ChangeScript, Misbehave, PowerOff, GrowImage>;
+using Deed =
+    std::variant<AttachDisk, RunLoad, ReloadDriver, StartOtherKernel, DetachDisk, ForceDetach,
+                 DestroyGuest, PauseGuest, RestartDaemon, ChangeStorage, HangStorage, HoldOpens,
+                 ChangeScript, Misbehave, PowerOff, GrowImage, KillDaemon>;
 
 struct Act {
   Time at;

@@ -16,6 +16,12 @@ unsigned state_of(const std::optional<std::string>& value) {
   return state;
 }
 
+constexpr const char* kVerdict = "/tapring-status";
+
+std::string directory_of(const std::string& path) {
+  return path.substr(0, path.rfind('/'));
+}
+
 /// By the daemon or by the toolstack, which makes nodes, asks for 5 at any time and removes them.
 bool is_legal(unsigned before, unsigned after) {
   static const std::set<std::pair<unsigned, unsigned>> kSteps{
@@ -29,16 +35,17 @@ bool is_legal(unsigned before, unsigned after) {
 StateWitness::StateWitness(Host& host) : host_(host) {
   host_.store().observe([this](const std::string& path, const auto& before, const auto& after) {
     if (path.ends_with("/state")) changed(path, state_of(before), state_of(after));
+    if (path.ends_with(kVerdict) && after) judged(directory_of(path), *after);
   });
 }
 
-void StateWitness::expect_of(const DiskLine& line, std::function<std::string()> closed) {
-  disks_[backend_directory(line) + "/state"] = {line, std::move(closed)};
+void StateWitness::expect_of(const DiskLine& line, Questions questions) {
+  disks_[backend_directory(line)] = {line, std::move(questions)};
 }
 
 void StateWitness::changed(const std::string& path, unsigned before, unsigned after) {
   if (log_) log_(path + ": " + std::to_string(before) + " -> " + std::to_string(after));
-  const auto found = disks_.find(path);
+  const auto found = disks_.find(directory_of(path));
   if (found == disks_.end()) return;
   const auto fault = [&](const std::string& what) {
     faults_.push_back(path + " became " + std::to_string(after) + ", " + what);
@@ -50,8 +57,16 @@ void StateWitness::changed(const std::string& path, unsigned before, unsigned af
     fault("but the hotplug script is not done");
   }
   if (after != 6 || before == 6) return;
-  const std::string held = disk.closed();
+  const std::string held = disk.questions.closed();
   if (!held.empty()) fault("but is held: " + held);
+}
+
+void StateWitness::judged(const std::string& directory, const std::string& verdict) {
+  if (log_) log_(directory + ": " + verdict);
+  const auto found = disks_.find(directory);
+  if (found == disks_.end() || !verdict.contains("requests unanswered")) return;
+  const std::string wrong = found->second.questions.refused();
+  if (!wrong.empty()) faults_.push_back(directory + " is " + verdict + ", " + wrong);
 }
 
 }  // namespace tapring::sim

@@ -18,8 +18,12 @@ class StateWitness {
   StateWitness& operator=(const StateWitness&) = delete;
   ~StateWitness() { host_.store().observe({}); }
 
-  /// `closed` is asked when the disk's state becomes 6: what is still held of it, in words.
-  void expect_of(const DiskLine& line, std::function<std::string()> closed);
+  /// What is wrong with it, in words; empty if nothing is.
+  struct Questions {
+    std::function<std::string()> closed;   ///< asked when the disk's state becomes 6
+    std::function<std::string()> refused;  ///< when it is for requests that a daemon left behind
+  };
+  void expect_of(const DiskLine& line, Questions questions);
 
   /// Told of each change, for the log of a run.
   void report_to(std::function<void(const std::string&)> log) { log_ = std::move(log); }
@@ -29,13 +33,14 @@ class StateWitness {
  private:
   struct Disk {
     DiskLine line;
-    std::function<std::string()> closed;
+    Questions questions;
   };
 
   void changed(const std::string& path, unsigned before, unsigned after);
+  void judged(const std::string& directory, const std::string& verdict);
 
   Host& host_;
-  std::map<std::string, Disk> disks_;  ///< by the path of their state
+  std::map<std::string, Disk> disks_;  ///< by their directory
   std::function<void(const std::string&)> log_;
   std::vector<std::string> faults_;
 };

@@ -20,6 +20,14 @@ constexpr double kMerged = 0.5;
   throw std::system_error(error, std::system_category(), "xenstore: " + what);
 }
 
+/// Of a process that was killed.
+class NoTransaction final : public XenstoreTransaction {
+ public:
+  std::optional<std::string> read(const std::string& /*path*/) override { return std::nullopt; }
+  void write(const std::string& /*path*/, const std::string& /*value*/) override {}
+  Outcome commit() override { return Outcome::done; }
+};
+
 }  // namespace
 
 SimXenstore::SimXenstore(SimWorld& world, SimMachine& machine, SimStore& store, SimExecutor& thread,
@@ -27,16 +35,17 @@ SimXenstore::SimXenstore(SimWorld& world, SimMachine& machine, SimStore& store, 
     : world_(world), machine_(machine), store_(store), thread_(thread), domain_(own_domain) {}
 
 std::optional<std::string> SimXenstore::read(const std::string& path) {
-  if (!store_.permits(domain_, absolute(path), Right::read)) return std::nullopt;
+  if (dead_ || !store_.permits(domain_, absolute(path), Right::read)) return std::nullopt;
   return store_.read(absolute(path));
 }
 
 std::vector<std::string> SimXenstore::list(const std::string& path) {
-  if (!store_.permits(domain_, absolute(path), Right::read)) return {};
+  if (dead_ || !store_.permits(domain_, absolute(path), Right::read)) return {};
   return store_.list(absolute(path));
 }
 
 std::unique_ptr<XenstoreTransaction> SimXenstore::begin() {
+  if (dead_) return std::make_unique<NoTransaction>();
   return std::make_unique<SimTransaction>(world_, store_, domain_);
 }
 
@@ -46,7 +55,7 @@ void SimXenstore::watch(const std::string& path, const std::string& token) {
     refuse(E2BIG, "watch " + path);
   }
   if (absolute(path) != path) relative_.emplace(absolute(path), token);
-  store_.watch(absolute(path), token, *this, domain_);
+  if (!dead_) store_.watch(absolute(path), token, *this, domain_);
 }
 
 void SimXenstore::unwatch(const std::string& path, const std::string& token) {
@@ -65,6 +74,12 @@ void SimXenstore::deliver_to(std::function<void(const WatchEvent&)> sink) {
 
 bool SimXenstore::domain_alive(DomainId domain) {
   return machine_.alive(domain);
+}
+
+void SimXenstore::die() {
+  dead_ = true;
+  store_.unwatch_all(*this);
+  alive_.reset();
 }
 
 uint64_t SimXenstore::read_number(const std::string& path) {

@@ -40,6 +40,9 @@ class SimXenstore final : public Xenstore, private StoreWatcher {
   /// With all that is below. Throws std::system_error where the domain may not.
   void remove(const std::string& path);
 
+  /// The process is killed: its watches are gone, and nothing it does from now on has an effect.
+  void die();
+
   /// Reads a decimal number; 0 if there is none.
   uint64_t read_number(const std::string& path);
 
@@ -58,6 +61,7 @@ class SimXenstore final : public Xenstore, private StoreWatcher {
   std::set<std::pair<std::string, std::string>> relative_;
   std::function<void(const WatchEvent&)> sink_;
   std::deque<WatchEvent> events_;
+  bool dead_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
