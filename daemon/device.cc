@@ -34,8 +34,14 @@ Device::Device(DeviceContext& context, const VbdName& name)
     : context_(context), name_(name), node_(context.store, context.backend_domain, name) {}
 
 Device::~Device() {
-  if (spec_known_) context_.store.unwatch(spec_.frontend + "/state", node_.path());
+  stop_watching();
   context_.log_limit.forget(label());
+}
+
+void Device::stop_watching() {
+  if (std::exchange(watching_, false)) {
+    context_.store.unwatch(spec_.frontend + "/state", node_.path());
+  }
 }
 
 void Device::advance() {
@@ -70,7 +76,10 @@ void Device::vanish() {
   gone_ = true;
   if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
   if (image_stage_ != ImageStage::none) return release_image();
-  if (finished()) context_.finished(name_);
+  if (!finished()) return;
+  // Work in the background may hold this for a while, and the next device of the name watches too.
+  stop_watching();
+  context_.finished(name_);
 }
 
 bool Device::read_spec() {
@@ -87,6 +96,7 @@ bool Device::read_spec() {
   }
   spec_ = **spec;
   context_.store.watch(spec_.frontend + "/state", node_.path());
+  watching_ = true;
   spec_known_ = true;  // not before: where xenstore refuses the watch, the next event tries again
   return true;
 }
@@ -133,6 +143,7 @@ void Device::run_aside(Work work) {
 }
 
 void Device::examined(const Examination& result) {
+  if (gone_) return;
   if (result.block_device) return leave_to_kernel("a block device is the kernel's to serve");
   claim_ = Claim::ours;
   if (result.unbinding) {

@@ -87,6 +87,7 @@ class Device : public std::enable_shared_from_this<Device> {
   bool read_spec();
   bool is_another_life(const VbdState& now) const;
   void vanish();
+  void stop_watching();
   void claim(const VbdState& now);
   void examine(const VbdState& now, bool leave_block_devices);
   void examined(const Examination& result);
@@ -131,6 +132,7 @@ class Device : public std::enable_shared_from_this<Device> {
   VbdNode node_;
   VbdSpec spec_;
   bool spec_known_ = false;
+  bool watching_ = false;
   DiskSpec disk_spec_;
 
   Claim claim_ = Claim::unknown;

@@ -210,6 +210,23 @@ TEST_P(Attach, StateSixWaitsForAnImageThatIsStillOpening) {
   EXPECT_TRUE(reaches(slow, Progress::gone));
 }
 
+TEST_P(Attach, ADiskThatGoesWhileItIsLookedAtMayComeBack) {
+  const DiskLine disk = line(1, "a.img");
+  host_.background().hold();
+  attach(disk);
+  EXPECT_TRUE(host_.run_until([&] { return host_.background().held() == 1; }));
+  host_.toolstack().force_detach(disk.name);
+  EXPECT_TRUE(reaches(disk, Progress::gone));
+  host_.world().run_for(100ms);
+  attach(disk);
+  host_.world().run_for(100ms);
+  host_.background().stop_holding();
+  host_.background().release();
+  EXPECT_TRUE(host_.run_until([&] { return frontends_.back()->connected(); }));
+  expect_detached(disk);
+  EXPECT_EQ(host_.held(), "");
+}
+
 TEST_P(Attach, AnImageThatOpensAfterItWasGivenUpChangesNothing) {
   const DiskLine disk = line(1, "a.img", GetParam() % 2 == 0 ? "w" : "r");
   hang_at_open(disk);
