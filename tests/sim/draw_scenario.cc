@@ -211,6 +211,7 @@ ChangeStorage Draw::storage() {
   change.latency.least = time(1us, 100us);
   change.latency.most = change.latency.least + time(1us, random_.chance(0.3) ? 50ms : 1ms);
   if (random_.chance(0.3)) change.error_probability = random_.chance(0.5) ? 0.02 : 0.3;
+  if (random_.chance(0.5)) change.short_probability = 0.4;
   if (random_.chance(0.1)) change.write_error = ENOSPC;
   if (random_.chance(0.1)) change.sync_error = EIO;
   return change;

@@ -141,6 +141,7 @@ void Exploration::perform(ExploredDisk& disk, const ChangeStorage& deed) {
   FileBehaviour& behaviour = host_.storage().behaviour(disk.image());
   behaviour.latency = deed.latency;
   behaviour.error_probability = deed.error_probability;
+  behaviour.short_probability = deed.short_probability;
   behaviour.fault = [deed](const FileOperation& operation) {
     switch (operation.kind) {
       case FileOperation::Kind::write:

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <coroutine>
 #include <utility>
+#include <vector>
 
 #include "ring/blkif.h"
 #include "tests/sim/loop.h"
@@ -40,6 +41,21 @@ Error transfer(uint64_t offset, Buffers buffers, Move move) {
   }
   return Error{};
 }
+
+/// Buffers that are cut in two after so many bytes.
+struct Parts {
+  Parts(Buffers whole, uint64_t bytes) {
+    for (const iovec& buffer : whole) {
+      const auto taken = static_cast<std::size_t>(std::min<uint64_t>(bytes, buffer.iov_len));
+      bytes -= taken;
+      auto* data = static_cast<std::byte*>(buffer.iov_base);
+      if (taken > 0) first.push_back({data, taken});
+      if (taken < buffer.iov_len) rest.push_back({data + taken, buffer.iov_len - taken});
+    }
+  }
+  std::vector<iovec> first;
+  std::vector<iovec> rest;
+};
 
 }  // namespace
 
@@ -103,8 +119,27 @@ bool SimFile::is_aligned(uint64_t offset, Buffers buffers) const {
          });
 }
 
+/// How many bytes of a transfer are done first, the rest being asked for anew; 0: all at once.
+uint64_t SimFile::short_transfer(Buffers buffers) {
+  const uint64_t block = std::max<uint64_t>(file_.direct_block_bytes, kSectorBytes);
+  const uint64_t blocks = bytes_of(buffers) / block;
+  const double probability = storage_.behaviour(file_.path).short_probability;
+  if (probability == 0 || blocks < 2) return 0;
+  Random& random = loop_.world().random();
+  return random.chance(probability) ? random.between(1, blocks - 1) * block : 0;
+}
+
 Task<Error> SimFile::read(uint64_t offset, Buffers into) {
   if (!is_aligned(offset, into)) co_return system_error_code(EINVAL);
+  const uint64_t first = short_transfer(into);
+  if (first == 0) co_return co_await read_at_once(offset, into);
+  const Parts parts(into, first);
+  const Error error = co_await read_at_once(offset, parts.first);
+  if (error) co_return error;
+  co_return co_await read(offset + first, parts.rest);
+}
+
+Task<Error> SimFile::read_at_once(uint64_t offset, Buffers into) {
   const FileOperation operation{FileOperation::Kind::read, offset, bytes_of(into)};
   const Error fault = co_await Completion(*this, operation);
   if (fault) co_return fault;
@@ -116,6 +151,15 @@ Task<Error> SimFile::read(uint64_t offset, Buffers into) {
 
 Task<Error> SimFile::write(uint64_t offset, Buffers from) {
   if (!is_aligned(offset, from)) co_return system_error_code(EINVAL);
+  const uint64_t first = short_transfer(from);
+  if (first == 0) co_return co_await write_at_once(offset, from);
+  const Parts parts(from, first);
+  const Error error = co_await write_at_once(offset, parts.first);
+  if (error) co_return error;
+  co_return co_await write(offset + first, parts.rest);
+}
+
+Task<Error> SimFile::write_at_once(uint64_t offset, Buffers from) {
   const FileOperation operation{FileOperation::Kind::write, offset, bytes_of(from)};
   const bool powered = storage_.powered_;
   const auto place = writes_.insert(writes_.end(), {offset, from});

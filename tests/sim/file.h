@@ -35,6 +35,9 @@ class SimFile final : public File {
 
   bool is_aligned(uint64_t offset, Buffers buffers) const;
   Task<Error> punch(FileOperation operation);
+  uint64_t short_transfer(Buffers buffers);
+  Task<Error> read_at_once(uint64_t offset, Buffers into);
+  Task<Error> write_at_once(uint64_t offset, Buffers from);
   Error write_part(uint64_t offset, Buffers from);
 
   SimLoop& loop_;

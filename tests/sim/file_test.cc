@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -111,6 +112,43 @@ TEST_F(SimFileTest, AFaultIsTheResult) {
   world_.run_until_idle();
   EXPECT_FALSE(first);
   EXPECT_EQ(second.value(), ENOSPC);
+}
+
+TEST_F(SimFileTest, AShortTransferIsDoneInSteps) {
+  uint64_t end = 0;
+  std::size_t steps = 0;
+  storage_.behaviour("disk").short_probability = 1;
+  storage_.behaviour("disk").fault = [&](const FileOperation& operation) {
+    EXPECT_EQ(operation.offset, end);
+    end += operation.bytes;
+    ++steps;
+    return Error{};
+  };
+  Error result = system_error_code(EIO);
+  write(0, 'x', result);
+  world_.run_until_idle();
+  EXPECT_FALSE(result);
+  EXPECT_EQ(end, kBlock);
+  EXPECT_GT(steps, 1U);
+  EXPECT_EQ(content(0), 'x');
+  EXPECT_EQ(content(kBlock - 1), 'x');
+  end = 0;
+  std::array<char, kBlock> data{};
+  read(0, data, result);
+  world_.run_until_idle();
+  EXPECT_EQ(std::ranges::count(data, 'x'), kBlock);
+}
+
+TEST_F(SimFileTest, AShortTransferMayFailInItsMiddle) {
+  storage_.behaviour("disk").short_probability = 1;
+  storage_.behaviour("disk").fault = [](const FileOperation& operation) {
+    return operation.offset == 0 ? Error{} : system_error_code(EIO);
+  };
+  Error result;
+  write(0, 'x', result);
+  world_.run_until_idle();
+  EXPECT_EQ(result, std::errc::io_error);
+  EXPECT_EQ(content(0), 'x');
 }
 
 TEST_F(SimFileTest, AFileThatHangsCompletesWhenReleased) {

@@ -43,10 +43,10 @@ struct InWords {
   }
   std::string operator()(const PowerOff& /*deed*/) const { return "the host loses its power"; }
   std::string operator()(const ChangeStorage& deed) const {
-    return fmt::format("storage: {} to {}, errors {:.1f} %, writes: {}, syncs: {}",
+    return fmt::format("storage: {} to {}, errors {:.1f} %, short {:.0f} %, writes: {}, syncs: {}",
                        in_milliseconds(deed.latency.least), in_milliseconds(deed.latency.most),
-                       deed.error_probability * 100, std::strerror(deed.write_error),
-                       std::strerror(deed.sync_error));
+                       deed.error_probability * 100, deed.short_probability * 100,
+                       std::strerror(deed.write_error), std::strerror(deed.sync_error));
   }
   std::string operator()(const GrowImage& deed) const {
     return fmt::format("the image grows by {} bytes", deed.bytes);

@@ -60,6 +60,7 @@ struct PowerOff {};
 struct ChangeStorage {
   Latency latency;
   double error_probability = 0;
+  double short_probability = 0;
   int write_error = 0;  ///< an errno that every write ends with; 0: none
   int sync_error = 0;
 };
