@@ -17,6 +17,10 @@ constexpr uint32_t kInfoReadOnly = 4;
 constexpr const char* kDrainedKey = "tapring-drained";
 constexpr const char* kVerdictKey = "tapring-status";
 
+// A path may be longer than what xenstored takes: 4096 bytes with the key's own path
+// (XENSTORE_PAYLOAD_MAX), and 2048 of a backend domain that is not dom0 (its quota).
+constexpr std::size_t kMostVerdict = 1024;
+
 std::string decimal(XenbusState state) { return std::to_string(static_cast<uint32_t>(state)); }
 
 XenstoreGuard state_is(XenbusState state) { return {"state", decimal(state)}; }
@@ -135,7 +139,7 @@ bool VbdNode::mark_drained() {
 void VbdNode::clear_drained() { update(store_, path_, {"frontend"}, {{kDrainedKey, "0"}}); }
 
 void VbdNode::write_verdict(const std::string& verdict) {
-  update(store_, path_, {"frontend"}, {{kVerdictKey, verdict}});
+  update(store_, path_, {"frontend"}, {{kVerdictKey, verdict.substr(0, kMostVerdict)}});
 }
 
 std::optional<std::string> VbdNode::read(std::string_view key) const {

@@ -38,6 +38,13 @@ TEST_F(VbdNodeTest, OffersSecureDiscardsWhereTheStorageErases) {
   EXPECT_EQ(key("discard-secure"), "1");
 }
 
+TEST_F(VbdNodeTest, AVerdictOfAnyLengthIsWritten) {
+  store_.write({{node_.path() + "/frontend", "/local/domain/1/device/vbd/51712"}});
+  const std::string reason(5000, 'x');
+  node_.write_verdict("refused: " + reason);
+  EXPECT_TRUE(key("tapring-status").starts_with("refused: xxx"));
+}
+
 TEST_F(VbdNodeTest, WritesNothingWhereSomebodyElseMovedTheState) {
   EXPECT_FALSE(node_.connect(XenbusState::initialised, {}, {.size_bytes = 512}, {}));
   EXPECT_EQ(key("sectors"), "none");
