@@ -22,17 +22,20 @@ class BlockingCall {
 
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiter) {
-    std::thread([this, waiter] {
+    thread_ = std::thread([this, waiter] {
       result_ = call_();
-      // The last look at this object: who waits may destroy it from now on.
       home_.post([waiter] { waiter.resume(); });
-    }).detach();
+    });
   }
-  int await_resume() const noexcept { return result_; }
+  int await_resume() {
+    thread_.join();  // at its end, but perhaps still in post(): `home` must outlive that
+    return result_;
+  }
 
  private:
   Executor& home_;
   std::move_only_function<int()> call_;
+  std::thread thread_;
   int result_ = 0;
 };
 

@@ -200,7 +200,7 @@ DomainId Exploration::guest_of(const ExploredDisk& disk) {
 void Exploration::attach(ExploredDisk& disk) {
   disk.attach(guest_of(disk));
   witness_.expect_of(disk.line(), {.closed = [this, &disk] { return closed(disk); },
-                                   .refused = [this, &disk] { return wrongly_refused(disk); }});
+                                   .refused = [&disk] { return wrongly_refused(disk); }});
 }
 
 std::string Exploration::closed(ExploredDisk& disk) {
