@@ -36,8 +36,8 @@ class Host {
   static constexpr uint32_t kMaxPersistentGrants = 64;
   static constexpr std::size_t kArenaBytes = std::size_t{4} << 20U;
 
-  /// The last is of the daemon's configuration.
-  /// The daemon runs in the domain `own_domain`: 0, or that of a driver domain.
+  /// `max_persistent_grants` is of the daemon's configuration; it runs in the domain `own_domain`:
+  /// 0, or that of a driver domain.
   explicit Host(uint64_t seed, uint32_t max_persistent_grants = kMaxPersistentGrants,
                 DomainId own_domain = 0);
   Host(const Host&) = delete;
