@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT
-// The data path of production, from the ring to the file and back, with plain memory in place of
-// granted pages, beside fio on the same file: one after the other, in one run.
+// Measures one workload on the data path of production, from the ring to the file and back, with
+// plain memory in place of granted pages and a guest on a thread of its own.
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
-#include <array>
-#include <boost/json.hpp>
 #include <chrono>
-#include <cstdio>
+#include <ctime>
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <stdexcept>
+#include <string>
 
-#include "tests/bench/native.h"
-#include "tests/bench/tapring.h"
+#include "formats/format.h"
+#include "tests/bench/backend_thread.h"
+#include "tests/bench/guest_thread.h"
+#include "tests/bench/image_files.h"
+#include "tests/bench/measurement.h"
 
 namespace tapring::bench {
 namespace {
@@ -23,83 +25,115 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 struct Settings {
-  std::string path = "tapring-bench.img";
+  Workload workload;
+  std::filesystem::path directory = ".";
   std::string format = "aio";
   uint32_t mebibytes = 512;
-  uint32_t seconds = 5;
-  bool json = false;
+  double seconds = 2;
 };
 
-double thread_cpu_seconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_THREAD, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+constexpr std::chrono::milliseconds kWarmUp{300};
+
+/// Seconds of all threads of this process, the kernel's workers for it included.
+double processor_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
-/// Also the guest's share of the thread's time is counted as ours.
-Figures run_tapring(const Settings& settings, const Workload& workload) {
-  Tapring tapring(settings.path, settings.format, workload);
-  const double cpu_before = thread_cpu_seconds();
+/// Guest number disk * queues + queue.
+std::vector<std::unique_ptr<Guest>> make_guests(GuestMemory& memory, const Settings& settings) {
+  const Workload& workload = settings.workload;
+  const uint64_t blocks =
+      (uint64_t{settings.mebibytes} << 20) / workload.block_bytes / workload.queues;
+  std::vector<std::unique_ptr<Guest>> guests;
+  GrantRef page = 0;
+  for (uint32_t disk = 0; disk < workload.disks; ++disk) {
+    for (uint32_t queue = 0; queue < workload.queues; ++queue) {
+      const Region region = workload.access == Workload::Access::random
+                                ? Region{0, blocks * workload.queues}
+                                : Region{queue * blocks, blocks};
+      const auto number = static_cast<uint32_t>(guests.size());
+      guests.push_back(std::make_unique<Guest>(memory, page, workload, region, number + 1));
+      page += static_cast<GrantRef>(Guest::pages_for(workload));
+    }
+  }
+  return guests;
+}
+
+std::vector<BackendDisk> open_disks(const Settings& settings,
+                                    const std::vector<std::unique_ptr<Guest>>& guests) {
+  std::vector<BackendDisk> disks;
+  Port port = 0;
+  for (uint32_t number = 0; number < settings.workload.disks; ++number) {
+    ImageOptions options;
+    options.path = image_file(settings.directory, number, settings.mebibytes);
+    BackendDisk disk{find_format(settings.format)->open(options), {Abi::x86_64, "x86_64-abi", {}}};
+    for (uint32_t queue = 0; queue < settings.workload.queues; ++queue, ++port) {
+      disk.rings.queues.push_back(guests[port]->setup(port));
+    }
+    disks.push_back(std::move(disk));
+  }
+  return disks;
+}
+
+Measurement measure(const Settings& settings, BackendThread& backend, GuestThread& guest) {
+  std::this_thread::sleep_for(kWarmUp);
+  guest.measure();
+  Measurement measurement;
+  measurement.block_bytes = settings.workload.block_bytes;
   const auto begin = Clock::now();
-  const auto end = begin + std::chrono::seconds(settings.seconds);
-  tapring.serve_while([end] { return Clock::now() < end; });
-  const auto requests = static_cast<double>(tapring.answered());
-  const std::chrono::duration<double> elapsed = Clock::now() - begin;
-  const double cpu = thread_cpu_seconds() - cpu_before;
-  tapring.end();
-  return {requests / elapsed.count(), cpu * 1e6 / requests};
+  const uint64_t answered = guest.answered();
+  const uint64_t system_calls = backend.system_calls();
+  const double busy = processor_seconds();
+  const std::chrono::duration<double> busy_guest = guest.processor_time();
+  std::this_thread::sleep_for(std::chrono::duration<double>(settings.seconds));
+  measurement.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  measurement.requests = guest.answered() - answered;
+  measurement.system_calls = backend.system_calls() - system_calls;
+  measurement.processor_seconds =
+      processor_seconds() - busy -
+      (std::chrono::duration<double>(guest.processor_time()) - busy_guest).count();
+  return measurement;
 }
 
-void make_file(const Settings& settings) {
-  // Written through, so that neither side reads holes.
-  const std::string command =
-      fmt::format("fio --name=fill --filename={} --size={}M --rw=write --bs=1M --end_fsync=1 "
-                  "--output=/dev/null",
-                  settings.path, settings.mebibytes);
-  if (std::system(command.c_str()) != 0) throw std::runtime_error("fio failed: " + command);
-}
-
-boost::json::object row_of(const Workload& workload, const Figures& ours, const Figures& native) {
-  return {{"operation", workload.writes ? "randwrite" : "randread"},
-          {"block_bytes", workload.block_bytes},
-          {"depth", workload.depth},
-          {"tapring_iops", ours.requests_per_second},
-          {"native_iops", native.requests_per_second},
-          {"share", ours.requests_per_second / native.requests_per_second},
-          {"tapring_cpu_us", ours.cpu_microseconds},
-          {"native_cpu_us", native.cpu_microseconds}};
-}
-
-void print_row(const Workload& workload, const Figures& ours, const Figures& native) {
-  fmt::print("{:<10}{:>8}{:>7}{:>14.0f}{:>14.0f}{:>8.2f}{:>12.2f}{:>12.2f}\n",
-             workload.writes ? "randwrite" : "randread", workload.block_bytes, workload.depth,
-             ours.requests_per_second, native.requests_per_second,
-             ours.requests_per_second / native.requests_per_second, ours.cpu_microseconds,
-             native.cpu_microseconds);
-  std::fflush(stdout);
-}
-
-void run(const Settings& settings) {
-  constexpr std::array kWorkloads{Workload{false, 4096, 32},    Workload{true, 4096, 32},
-                                  Workload{false, 131072, 16},  Workload{true, 131072, 16},
-                                  Workload{false, 4096, 1},     Workload{true, 4096, 1}};
-  make_file(settings);
-  boost::json::array rows;
-  if (!settings.json) {
-    fmt::print("{:<10}{:>8}{:>7}{:>14}{:>14}{:>8}{:>12}{:>12}\n", "", "block", "depth",
-               "tapring IOPS", "native IOPS", "share", "tapring us", "native us");
+Measurement run(const Settings& settings) {
+  const std::size_t rings = std::size_t{settings.workload.disks} * settings.workload.queues;
+  if (rings > Doorbell::kMaxPorts) throw std::runtime_error("too many queues");
+  GuestMemory memory(rings * Guest::pages_for(settings.workload));
+  auto guests = make_guests(memory, settings);
+  Doorbell bell;
+  BackendThread backend(memory, bell, open_disks(settings, guests));
+  GuestThread guest(guests, bell, [&backend](Port port) { backend.send(port); });
+  Measurement measurement = measure(settings, backend, guest);
+  guest.stop();
+  for (const auto& one : guests) {
+    if (one->failures() > 0) throw std::runtime_error("requests failed");
+    measurement.latencies.insert(measurement.latencies.end(), one->latencies().begin(),
+                                 one->latencies().end());
   }
-  for (const Workload& workload : kWorkloads) {
-    const Figures ours = run_tapring(settings, workload);
-    const Figures native = run_fio(settings.path, workload, settings.seconds);
-    rows.push_back(row_of(workload, ours, native));
-    if (!settings.json) print_row(workload, ours, native);
-  }
-  if (settings.json) std::cout << boost::json::serialize(rows) << '\n';
-  std::filesystem::remove(settings.path);
+  return measurement;
+}
+
+void add_options(CLI::App& app, Settings& settings) {
+  using Operation = Workload::Operation;
+  using Access = Workload::Access;
+  const std::map<std::string, Operation> operations{
+      {"read", Operation::read}, {"write", Operation::write}, {"mixed", Operation::mixed}};
+  const std::map<std::string, Access> accesses{{"random", Access::random},
+                                               {"sequential", Access::sequential}};
+  Workload& workload = settings.workload;
+  app.add_option("--operation", workload.operation)->transform(CLI::Transformer(operations));
+  app.add_option("--access", workload.access)->transform(CLI::Transformer(accesses));
+  app.add_option("--block-bytes", workload.block_bytes)->check(CLI::Range(512, 1 << 20));
+  app.add_option("--depth", workload.depth, "Requests at a time, of each queue")
+      ->check(CLI::Range(1, 512));
+  app.add_option("--queues", workload.queues, "Of each disk")->check(CLI::Range(1, 16));
+  app.add_option("--disks", workload.disks)->check(CLI::Range(1, 512));
+  app.add_option("--format", settings.format)->check(CLI::IsMember({"aio", "raw"}));
+  app.add_option("--directory", settings.directory, "Where the images are, or are made");
+  app.add_option("--mebibytes", settings.mebibytes, "Of each image");
+  app.add_option("--seconds", settings.seconds);
 }
 
 }  // namespace
@@ -107,15 +141,12 @@ void run(const Settings& settings) {
 
 int main(int argc, char** argv) {
   tapring::bench::Settings settings;
-  CLI::App app("The data path beside fio on the same file. us: CPU microseconds a request.");
-  app.add_option("--file", settings.path, "Where to make the image; removed afterwards");
-  app.add_option("--format", settings.format, "aio or raw")->check(CLI::IsMember({"aio", "raw"}));
-  app.add_option("--mebibytes", settings.mebibytes, "Its size");
-  app.add_option("--seconds", settings.seconds, "For each figure");
-  app.add_flag("--json", settings.json);
+  CLI::App app("Measures one workload on the data path; prints JSON.");
+  tapring::bench::add_options(app, settings);
   CLI11_PARSE(app, argc, argv);
   try {
-    tapring::bench::run(settings);
+    auto measurement = tapring::bench::run(settings);
+    std::cout << tapring::bench::to_json(measurement) << '\n';
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());
     return 1;

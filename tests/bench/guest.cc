@@ -1,115 +1,124 @@
 // SPDX-License-Identifier: MIT
 #include "tests/bench/guest.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <system_error>
 
 namespace tapring::bench {
-GuestMemory::GuestMemory(std::size_t pages) {
-  const std::size_t bytes = pages * kXenPageBytes;
-  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-  if (memory == MAP_FAILED) throw std::system_error(errno, std::system_category(), "guest memory");
-  memory_ = {static_cast<std::byte*>(memory), bytes};
-}
+namespace {
 
-GuestMemory::~GuestMemory() { ::munmap(memory_.data(), memory_.size()); }
+constexpr uint32_t kSectorsInPage = kXenPageBytes / kSectorBytes;
 
-std::span<std::byte> GuestMemory::page(GrantRef ref) const noexcept {
-  return memory_.subspan(ref * kXenPageBytes, kXenPageBytes);
-}
-
-Result<std::span<std::byte>> GuestMemory::map(DomainId, std::span<const GrantRef> refs) {
-  return memory_.subspan(refs.front() * kXenPageBytes, refs.size() * kXenPageBytes);
-}
-
-Error GuestMemory::copy(std::span<GrantCopy> copies) {
-  for (const GrantCopy& copy : copies) {
-    std::byte* theirs = page(copy.ref).subspan(copy.offset, copy.length).data();
-    if (copy.to_guest) {
-      std::memcpy(theirs, copy.local, copy.length);
-    } else {
-      std::memcpy(copy.local, theirs, copy.length);
-    }
-  }
-  return {};
-}
+}  // namespace
 
 std::size_t Guest::pages_for(const Workload& workload) {
-  const std::size_t segments = workload.block_bytes / kXenPageBytes;
-  return kRingPages + workload.depth * (segments + 1);
+  return workload.ring_pages() + std::size_t{workload.depth} * (1 + workload.segments());
 }
 
-Guest::Guest(Loop& loop, GuestMemory& memory, GuestEvents& events, const Workload& workload,
-             uint64_t disk_bytes)
-    : loop_(loop), memory_(memory), events_(events), workload_(workload),
-      blocks_(disk_bytes / workload.block_bytes), ring_(memory.page(0), Abi::x86_64) {
-  loop_.add_batch(*this);
+Guest::Guest(GuestMemory& memory, GrantRef first_page, const Workload& workload,
+             const Region& region, uint32_t seed)
+    : memory_(memory),
+      first_page_(first_page),
+      workload_(workload),
+      region_(region),
+      ring_(memory.pages(first_page, workload.ring_pages()), Abi::x86_64),
+      issued_at_(workload.depth),
+      random_(seed) {
   for (uint64_t slot = 0; slot < workload_.depth; ++slot) {
     free_slots_.push_back(slot);
-    // The segments of a slot never change, so neither does their list.
-    for (uint32_t i = 0; i < segments(); ++i) {
-      const sim::GuestSegment segment{data_ref(slot) + i, 0, 7, 0};
-      const std::size_t offset = i * sizeof segment;
-      if (offset + sizeof segment > kXenPageBytes) break;
-      std::memcpy(memory_.page(list_ref(slot)).subspan(offset).data(), &segment, sizeof segment);
-    }
+    write_list(slot);
   }
 }
 
-RingSetup Guest::rings() const { return {Abi::x86_64, "x86_64-abi", {{{0}, 1}}}; }
+/// The segments of a slot never change, so neither does their list.
+void Guest::write_list(uint64_t slot) {
+  std::byte* list = memory_.pages(list_ref(slot), 1).data();
+  uint32_t sectors = workload_.block_bytes / kSectorBytes;
+  for (uint32_t i = 0; i < workload_.segments(); ++i) {
+    const uint32_t here = std::min(sectors, kSectorsInPage);
+    const sim::GuestSegment segment{data_ref(slot) + i, 0, static_cast<uint8_t>(here - 1), 0};
+    std::memcpy(list + i * sizeof segment, &segment, sizeof segment);
+    sectors -= here;
+  }
+}
 
-bool Guest::flush() {
+QueueSetup Guest::setup(Port port) const {
+  QueueSetup setup{{}, port};
+  for (uint32_t page = 0; page < workload_.ring_pages(); ++page) {
+    setup.ring_refs.push_back(first_page_ + page);
+  }
+  return setup;
+}
+
+bool Guest::collect() {
   const uint64_t before = answered_;
+  const Clock::time_point now = Clock::now();
   do {
     while (const auto response = ring_.take()) {
       free_slots_.push_back(response->id);
       if (response->status != sim::kGuestOkay) ++failures_;
+      if (measuring_) {
+        const std::chrono::nanoseconds took = now - issued_at_[response->id];
+        latencies_.push_back(static_cast<uint32_t>(took.count()));
+      }
       ++answered_;
     }
   } while (ring_.arm());
-  if (answered_ == before) return false;
-  if (!stopped_) issue();
-  return true;
+  return answered_ != before;
 }
 
-void Guest::issue() {
+bool Guest::issue() {
+  if (stopped_) return false;
+  const Clock::time_point now = Clock::now();
   while (!free_slots_.empty() && !ring_.full()) {
+    issued_at_[free_slots_.back()] = now;
     put(free_slots_.back());
     free_slots_.pop_back();
   }
-  if (ring_.push()) events_.send();
+  return ring_.push();
 }
 
 void Guest::put(uint64_t slot) {
   sim::FrontRequest request;
   request.id = slot;
-  request.operation = workload_.writes ? sim::kGuestWrite : sim::kGuestRead;
-  request.sector = random_() % blocks_ * (workload_.block_bytes / kSectorBytes);
-  request.segment_count = static_cast<uint16_t>(segments());
-  if (segments() > sim::kGuestSegments) {
+  request.operation = next_is_write() ? sim::kGuestWrite : sim::kGuestRead;
+  request.sector = next_block() * (workload_.block_bytes / kSectorBytes);
+  request.segment_count = static_cast<uint16_t>(workload_.segments());
+  if (workload_.segments() > sim::kGuestSegments) {
     request.inner_operation = request.operation;
     request.operation = sim::kGuestIndirect;
     request.indirect_refs[0] = list_ref(slot);
   } else {
-    std::memcpy(request.segments.data(), memory_.page(list_ref(slot)).data(),
-                segments() * sizeof(sim::GuestSegment));
+    std::memcpy(request.segments.data(), memory_.pages(list_ref(slot), 1).data(),
+                workload_.segments() * sizeof(sim::GuestSegment));
   }
   ring_.put(request);
 }
 
-GrantRef Guest::data_ref(uint64_t slot) const noexcept {
-  return static_cast<GrantRef>(kRingPages + slot * (segments() + 1) + 1);
+bool Guest::next_is_write() {
+  switch (workload_.operation) {
+    case Workload::Operation::read:
+      return false;
+    case Workload::Operation::write:
+      return true;
+    case Workload::Operation::mixed:
+      break;
+  }
+  return random_() % 2 == 0;
 }
 
-GrantRef Guest::list_ref(uint64_t slot) const noexcept { return data_ref(slot) - 1; }
+uint64_t Guest::next_block() {
+  if (workload_.access == Workload::Access::random) {
+    return region_.first_block + random_() % region_.blocks;
+  }
+  const uint64_t block = region_.first_block + next_;
+  next_ = (next_ + 1) % region_.blocks;
+  return block;
+}
 
-uint32_t Guest::segments() const noexcept {
-  return static_cast<uint32_t>(workload_.block_bytes / kXenPageBytes);
+GrantRef Guest::list_ref(uint64_t slot) const noexcept {
+  return static_cast<GrantRef>(first_page_ + workload_.ring_pages() +
+                               slot * (1 + workload_.segments()));
 }
 
 }  // namespace tapring::bench

@@ -9,7 +9,9 @@
 namespace tapring::bench {
 
 Tapring::Tapring(const std::string& path, const std::string& format, const Workload& workload)
-    : memory_(Guest::pages_for(workload)), worker_(loop_, memory_, events_, kArenaBytes) {
+    : memory_(Guest::pages_for(workload)),
+      worker_(loop_, memory_, events_, kArenaBytes),
+      guest_turn_(*this) {
   if (!loop_.register_memory(worker_.buffers().arena())) {
     throw std::runtime_error("bounce memory cannot be registered: raise ulimit -l");
   }
@@ -17,14 +19,24 @@ Tapring::Tapring(const std::string& path, const std::string& format, const Workl
   options.path = path;
   auto image = find_format(format)->open(options);
   const Geometry geometry = image->geometry();
-  guest_ = std::make_unique<Guest>(loop_, memory_, events_, workload, geometry.size_bytes);
-  const DiskOptions disk_options{"bench", 1, geometry, guest_->rings(), RingHistory::fresh};
+  const Region region{0, geometry.size_bytes / workload.block_bytes};
+  guest_ = std::make_unique<Guest>(memory_, 0, workload, region, 1);
+  const RingSetup rings{Abi::x86_64, "x86_64-abi", {guest_->setup(1)}};
+  const DiskOptions disk_options{"bench", 1, geometry, rings, RingHistory::fresh};
   disk_ = std::make_shared<Disk>(worker_, std::move(image), disk_options,
                                  std::make_shared<DiskStats>());
 }
 
+bool Tapring::GuestTurn::flush() {
+  if (!tapring_.guest_->collect()) return false;
+  if (tapring_.guest_->issue()) tapring_.events_.send();
+  return true;
+}
+
 void Tapring::serve_while(const std::function<bool()>& wanted) {
-  loop_.post([this] { guest_->start(); });
+  loop_.post([this] {
+    if (guest_->issue()) events_.send();
+  });
   while (wanted()) loop_.turn(true);
 }
 

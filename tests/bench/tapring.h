@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The data path of production on one thread, with a guest that keeps it busy.
+// The data path of production and its guest on one thread, for a profiler to watch.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,6 +12,23 @@
 #include "tests/bench/guest.h"
 
 namespace tapring::bench {
+
+/// One event channel whose other end is the guest of this thread.
+class OwnEvents final : public EventChannel {
+ public:
+  Result<Port> bind(DomainId, Port remote, EventSink& sink) override {
+    sink_ = &sink;
+    return remote;
+  }
+  void unbind(Port) override { sink_ = nullptr; }
+  void notify(Port) override {}  // the guest looks after every turn
+  void unmask(Port) override {}
+
+  void send() { sink_->event(); }
+
+ private:
+  EventSink* sink_ = nullptr;
+};
 
 class Tapring {
  public:
@@ -33,10 +49,21 @@ class Tapring {
  private:
   static constexpr std::size_t kArenaBytes = std::size_t{16} << 20;
 
+  /// The guest's part of a turn is the last.
+  class GuestTurn final : public Batch {
+   public:
+    explicit GuestTurn(Tapring& tapring) : tapring_(tapring) { tapring_.loop_.add_batch(*this); }
+    bool flush() override;
+
+   private:
+    Tapring& tapring_;
+  };
+
   UringLoop loop_;
   GuestMemory memory_;
-  GuestEvents events_;
+  OwnEvents events_;
   Worker worker_;
+  GuestTurn guest_turn_;
   std::unique_ptr<Guest> guest_;
   std::shared_ptr<Disk> disk_;
 };

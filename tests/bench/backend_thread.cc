@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "tests/bench/backend_thread.h"
+
+#include <stdexcept>
+#include <utility>
+
+#include "daemon/options.h"
+#include "daemon/worker.h"
+
+namespace tapring::bench {
+namespace {
+
+/// Connects the disks, and when destroyed disconnects them.
+class Disks {
+ public:
+  Disks(UringLoop& loop, Worker& worker, std::vector<BackendDisk> disks) : loop_(loop) {
+    for (BackendDisk& disk : disks) {
+      const Geometry geometry = disk.image->geometry();
+      const DiskOptions options{"bench", 1, geometry, disk.rings, RingHistory::fresh};
+      disks_.push_back(std::make_shared<Disk>(worker, std::move(disk.image), options,
+                                              std::make_shared<DiskStats>()));
+    }
+  }
+  Disks(const Disks&) = delete;
+  Disks& operator=(const Disks&) = delete;
+  ~Disks() {
+    std::size_t left = disks_.size();
+    for (auto& disk : disks_) disk->end(Disk::Ending::abandon, [&left] { --left; });
+    while (left > 0) loop_.turn(true);
+  }
+
+ private:
+  UringLoop& loop_;
+  std::vector<std::shared_ptr<Disk>> disks_;
+};
+
+}  // namespace
+
+BackendThread::BackendThread(GuestMemory& memory, Doorbell& guest, std::vector<BackendDisk> disks)
+    : memory_(memory), guest_(guest) {
+  std::promise<void> ready;
+  std::future<void> is_ready = ready.get_future();
+  thread_ = std::thread([this, disks = std::move(disks), ready = std::move(ready)]() mutable {
+    run(std::move(disks), std::move(ready));
+  });
+  try {
+    is_ready.get();
+  } catch (...) {
+    thread_.join();
+    throw;
+  }
+}
+
+BackendThread::~BackendThread() {
+  ending_ = true;
+  loop_->post([] {});
+  thread_.join();
+}
+
+uint64_t BackendThread::system_calls() const noexcept {
+  return turns_.load(std::memory_order_relaxed) + events_->system_calls() + memory_.calls();
+}
+
+void BackendThread::run(std::vector<BackendDisk> disks, std::promise<void> ready) {
+  bool told = false;
+  try {
+    UringLoop loop;
+    ThreadEvents events(loop, guest_);
+    Worker worker(loop, memory_, events, std::size_t{Options{}.arena_mebibytes} << 20);
+    if (!loop.register_memory(worker.buffers().arena())) {
+      throw std::runtime_error("bounce memory cannot be registered: raise ulimit -l");
+    }
+    const Disks connected(loop, worker, std::move(disks));
+    events_ = &events;
+    loop_ = &loop;
+    ready.set_value();
+    told = true;
+    while (!ending_) {
+      loop.turn(true);
+      turns_.fetch_add(1, std::memory_order_relaxed);
+    }
+  } catch (...) {
+    if (told) throw;
+    ready.set_exception(std::current_exception());
+  }
+}
+
+}  // namespace tapring::bench

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// What a benchmark finds out about a workload.
+#pragma once
+
+#include <boost/json.hpp>
+#include <cstdint>
+#include <vector>
+
+namespace tapring::bench {
+
+struct Measurement {
+  double seconds = 0;
+  uint64_t requests = 0;
+  uint32_t block_bytes = 0;
+  double processor_seconds = 0;     ///< of the backend, user and system
+  uint64_t system_calls = 0;        ///< of the backend
+  std::vector<uint32_t> latencies;  ///< nanoseconds, in any order
+};
+
+/// The form that every benchmark of a workload prints. Sorts the latencies.
+boost::json::object to_json(Measurement& measurement);
+
+}  // namespace tapring::bench
