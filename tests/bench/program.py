@@ -54,17 +54,18 @@ class Program:
     """A route: a program of this project, which takes a point's options and prints its figures
     as JSON."""
 
-    def __init__(self, name, path, target):
+    def __init__(self, name, path, target, needs=()):
+        """`target` builds the program, or what else it `needs`."""
         self.name = name
         self.path = SOURCE / path
         self.target = target
+        self.needs = [self.path, *(SOURCE / need for need in needs)]
 
     def missing(self):
-        if self.path.exists():
+        missing = [str(path) for path in self.needs if not path.exists()]
+        if not missing:
             return None
-        if self.target is None:
-            return f"there is no {self.path}"
-        return (f"{self.path} is not built: cmake --preset release && "
+        return (f"there is no {', '.join(missing)}: cmake --preset release && "
                 f"cmake --build --preset release --target {self.target}")
 
     def measure(self, point, directory, seconds):

@@ -68,10 +68,10 @@ class Programs(unittest.TestCase):
         with self.assertRaisesRegex(program.MeasurementError, "no JSON"):
             self.measure("echo done")
 
-    def test_one_that_is_not_built_says_how(self):
-        known = program.Program("data path", "build/nowhere/bench_data_path", "bench_data_path")
-        self.assertRegex(known.missing(), "--target bench_data_path")
-        self.assertIsNone(program.Program("run", "tests/bench/run", None).missing())
+    def test_what_is_not_built_is_named_with_how_to_build_it(self):
+        known = program.Program("run", "tests/bench/run", "all", ["build/nowhere/tapringd"])
+        self.assertRegex(known.missing(), "^there is no [^ ]*/nowhere/tapringd: .* --target all$")
+        self.assertIsNone(program.Program("run", "tests/bench/run", "all").missing())
 
 
 class CommandLine(unittest.TestCase):

@@ -5,7 +5,7 @@ import point
 
 COLUMNS = ["on", "work", "route", "requests/s", "MiB/s", "share", "p50 us", "p99 us", "p99.9 us",
            "CPU us", "calls", "MiB"]
-WIDTHS = [10, 44, 13, 11, 8, 6, 9, 9, 9, 7, 6, 6]
+WIDTHS = [10, 36, 13, 11, 8, 6, 9, 9, 9, 7, 6, 6]
 LEFT = 3  # so many columns are words
 TITLES = {"goals": "The goals", "blocks": "By block size", "depths": "By requests in flight",
           "queues": "By queues of a disk", "disks": "By disks", "patterns": "By pattern"}
