@@ -18,7 +18,7 @@ namespace tapring::pretend {
 inline constexpr DomainId kDomains = 64;      ///< a number is used once, as in Xen
 inline constexpr uint32_t kPages = 65536;     ///< of a domain's memory, most of it never touched
 inline constexpr GrantRef kGrants = kPages;   ///< of a domain
-inline constexpr Port kPorts = 1024;          ///< of a domain; 0 is none
+inline constexpr Port kPorts = 2048;          ///< of a domain; 0 is none
 inline constexpr uint32_t kRegions = 256;     ///< of a domain
 inline constexpr uint32_t kMappings = 65536;  ///< of the machine
 
@@ -53,11 +53,11 @@ struct Mapping {
 
 enum class PortState : uint32_t { free, unbound, interdomain, virq };
 
-/// One end of an event channel.
-struct PortEntry {
+/// One end of an event channel. Apart from others, which are of other processes.
+struct alignas(64) PortEntry {
   std::atomic<PortState> state;
   std::atomic<uint32_t> bits;    ///< see ports.h
-  std::atomic<uint64_t> handle;  ///< whose FIFO is told of events; 0: nobody's
+  std::atomic<uint64_t> handle;  ///< whose FIFO is told of events; 0: nobody's, who looks himself
   std::atomic<uint32_t> peer_domain;
   std::atomic<Port> peer_port;
   uint32_t virq;
@@ -72,17 +72,8 @@ struct Region {
   uint32_t count;  ///< 0: not used
 };
 
-enum class DomainState : uint32_t { none, alive, dying };
-
-struct DomainEntry {
-  std::atomic<DomainState> state;
-  std::array<PortEntry, kPorts> ports;
-  std::array<Region, kRegions> regions;
-  std::array<GrantEntry, kGrants> grants;
-};
-
-/// What was asked of Xen since the machine was made.
-struct Counters {
+/// What a domain's processes asked of Xen since it was made.
+struct alignas(64) Counters {
   std::atomic<uint64_t> maps;
   std::atomic<uint64_t> mapped_pages;
   std::atomic<uint64_t> unmapped_pages;
@@ -92,14 +83,27 @@ struct Counters {
   std::atomic<uint64_t> binds;
   std::atomic<uint64_t> unbinds;
   std::atomic<uint64_t> notifications;
-  std::atomic<uint64_t> events;  ///< that were delivered
+  /// Calls that a process makes again and again, and that each are a system call on Xen, but not
+  /// here.
+  std::atomic<uint64_t> free_calls;
+  /// Events that were delivered to it. Apart, as others count them.
+  alignas(64) std::atomic<uint64_t> events;
+};
+
+enum class DomainState : uint32_t { none, alive, dying };
+
+struct DomainEntry {
+  std::atomic<DomainState> state;
+  Counters counters;
+  std::array<PortEntry, kPorts> ports;
+  std::array<Region, kRegions> regions;
+  std::array<GrantEntry, kGrants> grants;
 };
 
 struct Control {
   pthread_mutex_t lock;
   std::atomic<uint64_t> last_handle;
   uint32_t mappings_used;  ///< there has been none from this one on
-  Counters counters;
   std::array<Mapping, kMappings> mappings;
   std::array<DomainEntry, kDomains> domains;
 };

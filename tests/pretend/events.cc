@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -38,7 +37,9 @@ Events::Events(Machine& machine, DomainId domain)
       bells_(machine) {}
 
 Events::~Events() {
-  while (!ports_.empty()) unbind(ports_.back());
+  for (Port port = 0; port < kPorts; ++port) {
+    if (ports_[port]) unbind(port);
+  }
   ::unlink(machine_.fifo_path(handle_).c_str());
 }
 
@@ -48,12 +49,18 @@ Result<Port> Events::allocate_unbound(DomainId allowed) {
   return added(allocate_port(machine_, owner(), allowed));
 }
 
+Result<Port> Events::allocate_polled(DomainId allowed) {
+  const Machine::Lock lock(machine_);
+  release_of_dead(machine_);
+  return added(allocate_port(machine_, {domain_, machine_.self(), 0}, allowed));
+}
+
 Result<Port> Events::bind_interdomain(DomainId domain, Port remote) {
   const Machine::Lock lock(machine_);
   release_of_dead(machine_);
   const Result<Port> port = added(bind_port(machine_, owner(), {domain, remote}));
   if (!port) return port;
-  ++machine_.control().counters.binds;
+  ++counters().binds;
   raise_event(machine_, bells_, {domain_, *port});
   return port;
 }
@@ -66,9 +73,9 @@ Result<Port> Events::bind_virq(uint32_t virq) {
 
 Error Events::unbind(Port port) {
   if (!is_ours(port)) return not_ours();
-  std::erase(ports_, port);
+  ports_.reset(port);
   const Machine::Lock lock(machine_);
-  if (entry(port).state == PortState::interdomain) ++machine_.control().counters.unbinds;
+  if (entry(port).state == PortState::interdomain) ++counters().unbinds;
   const DomainId peer = static_cast<DomainId>(entry(port).peer_domain);
   bells_.forget(machine_.domain(peer).ports.at(entry(port).peer_port).handle);
   close_port(machine_, {domain_, port});
@@ -77,17 +84,18 @@ Error Events::unbind(Port port) {
 
 Error Events::notify(Port port) {
   if (!is_ours(port)) return not_ours();
-  ++machine_.control().counters.notifications;
+  ++counters().notifications;
   const PortEntry& ours = entry(port);
   // To an unbound port: lost, and no error (EVTCHNOP_send).
   if (ours.state != PortState::interdomain) return {};
-  raise_event(machine_, bells_, {static_cast<DomainId>(ours.peer_domain), ours.peer_port});
+  const PortAddress peer{static_cast<DomainId>(ours.peer_domain), ours.peer_port};
+  if (!raise_event(machine_, bells_, peer)) ++counters().free_calls;
   return {};
 }
 
 Error Events::unmask(Port port) {
   if (!is_ours(port)) return not_ours();
-  unmask_port(machine_, bells_, {domain_, port});
+  if (!unmask_port(machine_, bells_, {domain_, port})) ++counters().free_calls;
   return {};
 }
 
@@ -98,12 +106,8 @@ Result<std::size_t> Events::take(std::span<Port> ports) {
 }
 
 Result<Port> Events::added(Result<Port> port) {
-  if (port) ports_.push_back(*port);
+  if (port) ports_.set(*port);
   return port;
-}
-
-bool Events::is_ours(Port port) const noexcept {
-  return std::ranges::find(ports_, port) != ports_.end();
 }
 
 }  // namespace tapring::pretend

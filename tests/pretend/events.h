@@ -2,9 +2,9 @@
 // The event channels of one process or thread, as /dev/xen/evtchn gives them.
 #pragma once
 
+#include <bitset>
 #include <cstddef>
 #include <span>
-#include <vector>
 
 #include "ring/error.h"
 #include "ring/unique_fd.h"
@@ -25,6 +25,10 @@ class Events {
   int fd() const noexcept { return fifo_.get(); }
 
   Result<Port> allocate_unbound(DomainId allowed);
+
+  /// The same for who does not wait for events, but looks into the rings again and again: nobody is
+  /// told of those, so a notification costs its sender no system call.
+  Result<Port> allocate_polled(DomainId allowed);
   Result<Port> bind_interdomain(DomainId domain, Port remote);
   Result<Port> bind_virq(uint32_t virq);
 
@@ -39,7 +43,8 @@ class Events {
 
  private:
   Result<Port> added(Result<Port> port);
-  bool is_ours(Port port) const noexcept;
+  bool is_ours(Port port) const noexcept { return port < kPorts && ports_[port]; }
+  Counters& counters() { return machine_.domain(domain_).counters; }
   PortEntry& entry(Port port) { return machine_.domain(domain_).ports.at(port); }
   PortOwner owner() const { return {domain_, machine_.self(), handle_}; }
 
@@ -48,7 +53,7 @@ class Events {
   uint64_t handle_;
   UniqueFd fifo_;
   Bells bells_;
-  std::vector<Port> ports_;
+  std::bitset<kPorts> ports_;
 };
 
 }  // namespace tapring::pretend

@@ -36,7 +36,7 @@ Grants::~Grants() {
 
 Result<std::byte*> Grants::map(DomainId domain, std::span<const GrantRef> refs, bool writable) {
   const Machine::Lock lock(machine_);
-  ++machine_.control().counters.maps;
+  ++counters().maps;
   std::vector<uint32_t> records;
   std::vector<uint32_t> pages;
   for (const GrantRef ref : refs) {
@@ -50,7 +50,7 @@ Result<std::byte*> Grants::map(DomainId domain, std::span<const GrantRef> refs, 
     pages.push_back(grant->page);
   }
   std::byte* start = map_pages(domain, pages, writable);
-  machine_.control().counters.mapped_pages += refs.size();
+  counters().mapped_pages += refs.size();
   areas_[start] = {refs.size(), domain, std::move(records)};
   return start;
 }
@@ -61,7 +61,7 @@ Error Grants::unmap(const std::byte* start, std::size_t pages) {
   const Area area = std::move(found->second);
   areas_.erase(found);
   ::munmap(const_cast<std::byte*>(start), pages * kXenPageBytes);
-  machine_.control().counters.unmapped_pages += pages;
+  counters().unmapped_pages += pages;
   const Machine::Lock lock(machine_);
   forget(area.records);
   drop_memory(area.domain);
@@ -69,20 +69,22 @@ Error Grants::unmap(const std::byte* start, std::size_t pages) {
 }
 
 Error Grants::copy(std::span<Copy> copies) {
-  Counters& counters = machine_.control().counters;
-  ++counters.copies;
+  ++counters().copies;
+  ++counters().free_calls;
   if (!std::ranges::all_of(copies, is_well_formed)) return system_error_code(EINVAL);
+  uint64_t failed = 0;
   for (Copy& copy : copies) {
     const Side source = side_of(copy, true);
     const Side dest = side_of(copy, false);
     copy.status = source.status != GNTST_okay ? source.status : dest.status;
     if (copy.status == GNTST_okay) {
       std::memcpy(dest.bytes, source.bytes, copy.len);
-      ++counters.copied_segments;
     } else {
-      ++counters.failed_segments;
+      ++failed;
     }
   }
+  counters().copied_segments += copies.size() - failed;
+  if (failed > 0) counters().failed_segments += failed;
   return {};
 }
 
@@ -154,7 +156,7 @@ Grants::Side Grants::side_of(const Copy& copy, bool source) {
 }
 
 std::byte* Grants::memory_of(DomainId domain) {
-  std::unique_ptr<MemoryView>& view = memory_[domain];
+  std::unique_ptr<MemoryView>& view = memory_.at(domain);
   if (!view) view = std::make_unique<MemoryView>(machine_, domain, 0, kPages);
   return view->bytes().data();
 }
@@ -163,7 +165,7 @@ std::byte* Grants::memory_of(DomainId domain) {
 void Grants::drop_memory(DomainId domain) {
   const bool used = std::ranges::any_of(
       areas_, [domain](const auto& entry) { return entry.second.domain == domain; });
-  if (!used) memory_.erase(domain);
+  if (!used) memory_.at(domain).reset();
 }
 
 }  // namespace tapring::pretend

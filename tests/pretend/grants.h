@@ -7,6 +7,7 @@ extern "C" {  // the header does not say so itself
 #include <xengnttab.h>
 }
 
+#include <array>
 #include <map>
 #include <memory>
 #include <span>
@@ -55,12 +56,13 @@ class Grants {
   Result<Grant> look_up(DomainId domain, GrantRef ref, bool writable);
   Side side_of(const Copy& copy, bool source);
   std::byte* memory_of(DomainId domain);
+  Counters& counters() { return machine_.domain(own_).counters; }
   void drop_memory(DomainId domain);
 
   Machine& machine_;
   DomainId own_;
   std::map<const std::byte*, Area> areas_;
-  std::map<DomainId, std::unique_ptr<MemoryView>> memory_;  ///< what is copied from and to
+  std::array<std::unique_ptr<MemoryView>, kDomains> memory_;  ///< what is copied from and to
 };
 
 }  // namespace tapring::pretend

@@ -206,6 +206,21 @@ TEST_F(MachineTest, EventsMergeUntilTheyAreUnmasked) {
   EXPECT_EQ(event_of(ours), std::nullopt) << "three were one";
 }
 
+TEST_F(MachineTest, NobodyIsToldOfEventsOfAPolledPort) {
+  Events guest(machine_, kGuest);
+  Events ours(machine_, 0);
+  const Port theirs = guest.allocate_polled(0).value();
+  const Port port = ours.bind_interdomain(kGuest, theirs).value();
+  const uint64_t before = machine_.domain(0).counters.free_calls;
+  EXPECT_FALSE(ours.notify(port));
+  EXPECT_EQ(event_of(guest), std::nullopt);
+  EXPECT_EQ(machine_.domain(0).counters.free_calls, before + 1);
+  EXPECT_EQ(event_of(ours), port) << "one at binding";
+  EXPECT_FALSE(ours.unmask(port));
+  EXPECT_FALSE(guest.notify(theirs));
+  EXPECT_EQ(event_of(ours), port) << "the other direction is as ever";
+}
+
 TEST_F(MachineTest, PortIsUnboundAgainWhenTheOtherEndCloses) {
   Events guest(machine_, kGuest);
   const Port theirs = guest.allocate_unbound(0).value();

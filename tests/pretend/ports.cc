@@ -22,17 +22,18 @@ void set_peer(PortEntry& entry, PortAddress peer) {
   entry.peer_port = peer.port;
 }
 
-void deliver(Machine& machine, Bells& bells, PortAddress address) {
+bool deliver(Machine& machine, Bells& bells, PortAddress address) {
   PortEntry& entry = entry_of(machine, address);
   uint32_t bits = entry.bits;
   while ((bits & (kPending | kMasked)) == kPending) {
     const uint32_t delivering = (bits & ~kPending) | kMasked | kDelivering;
     if (!entry.bits.compare_exchange_weak(bits, delivering)) continue;
-    bells.ring(entry.handle, address.port);
+    const bool told = bells.ring(entry.handle, address.port);
     entry.bits.fetch_and(~kDelivering);
-    ++machine.control().counters.events;
-    return;
+    ++machine.domain(address.domain).counters.events;
+    return told;
   }
+  return false;
 }
 
 /// A free port of the owner's domain that is the owner's but for its state, which is for the caller
@@ -52,26 +53,26 @@ Result<Port> take_port(Machine& machine, const PortOwner& owner) {
 
 }  // namespace
 
-void Bells::ring(uint64_t handle, Port port) {
-  if (handle == 0) return;
+bool Bells::ring(uint64_t handle, Port port) {
+  if (handle == 0) return false;
   auto found = fifos_.find(handle);
   if (found == fifos_.end()) {
     // For reading too: then it is no error, and no signal, if its owner is gone.
     UniqueFd fifo(::open(machine_.fifo_path(handle).c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
-    if (!fifo) return;
+    if (!fifo) return false;
     found = fifos_.emplace(handle, std::move(fifo)).first;
   }
-  [[maybe_unused]] const ssize_t written = ::write(found->second.get(), &port, sizeof port);
+  return ::write(found->second.get(), &port, sizeof port) == sizeof port;
 }
 
-void raise_event(Machine& machine, Bells& bells, PortAddress address) {
+bool raise_event(Machine& machine, Bells& bells, PortAddress address) {
   entry_of(machine, address).bits.fetch_or(kPending);
-  deliver(machine, bells, address);
+  return deliver(machine, bells, address);
 }
 
-void unmask_port(Machine& machine, Bells& bells, PortAddress address) {
+bool unmask_port(Machine& machine, Bells& bells, PortAddress address) {
   entry_of(machine, address).bits.fetch_and(~kMasked);
-  deliver(machine, bells, address);
+  return deliver(machine, bells, address);
 }
 
 Result<Port> allocate_port(Machine& machine, const PortOwner& owner, DomainId allowed) {

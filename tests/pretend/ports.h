@@ -40,8 +40,9 @@ class Bells {
  public:
   explicit Bells(const Machine& machine) : machine_(machine) {}
 
-  /// A FIFO holds each port once, so there is room; an owner that is gone does not read.
-  void ring(uint64_t handle, Port port);
+  /// A FIFO holds each port once, so there is room; an owner that is gone does not read. False if
+  /// there was nobody to tell, for which no system call is made.
+  bool ring(uint64_t handle, Port port);
   void forget(uint64_t handle) { fifos_.erase(handle); }
 
  private:
@@ -49,11 +50,12 @@ class Bells {
   std::map<uint64_t, UniqueFd> fifos_;
 };
 
-/// Makes an event pending at the port, and tells its owner unless the port is masked.
-void raise_event(Machine& machine, Bells& bells, PortAddress address);
+/// Makes an event pending at the port, and tells its owner unless the port is masked. False if that
+/// took no system call; so for unmask_port().
+bool raise_event(Machine& machine, Bells& bells, PortAddress address);
 
 /// Lets the next event through, or the one that is pending.
-void unmask_port(Machine& machine, Bells& bells, PortAddress address);
+bool unmask_port(Machine& machine, Bells& bells, PortAddress address);
 
 /// ENOSPC without a free one.
 Result<Port> allocate_port(Machine& machine, const PortOwner& owner, DomainId allowed);
