@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A machine with a pretend Xen for a test: Debian's xenstored, one tapringd as it was built, and
-guests. All of it is gone after the test, whatever happened."""
+"""A machine with a pretend Xen, for tests and benches: Debian's xenstored, one tapringd as it was
+built, and guests. All of it is gone afterwards, whatever happened."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -16,19 +17,17 @@ import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = SOURCE / "build"
-# The builds whose tapringd is tested. The first has xenstored's libraries and the guests.
+# The builds whose tapringd is tested. The first has the pretend Xen and the guests too.
 PRESETS = os.environ.get("TAPRING_PRESETS", "debug tsan").split()
-TOOLS = BUILD / PRESETS[0]
-LIBRARIES = TOOLS / "pretend"
 XENSTORED = "/usr/lib/xen-4.17/bin/xenstored"
 # Ends with its parent, even if that is killed.
 BOUND = ["setpriv", "--pdeathsig", "KILL", "--"]
 LIMIT = 60  # seconds that anything may take, unless it says otherwise
 
-# By preset. A report ends up in a file of its own; suppressing none.
+# By preset; others need nothing. A report ends up in a file of its own; suppressing none.
 ENVIRONMENTS = {
     "debug": {
-        "LD_PRELOAD": str(LIBRARIES / "libpretend_exit.so"),
+        "LD_PRELOAD": str(BUILD / "debug/pretend/libpretend_exit.so"),
         "ASAN_OPTIONS": "log_path={log}:verify_asan_link_order=0:quarantine_size_mb=4",
         "UBSAN_OPTIONS": "log_path={log}:print_stacktrace=1",
     },
@@ -130,9 +129,10 @@ class Guest:
 class Daemon:
     """tapringd, which may be stopped, killed and started again."""
 
-    def __init__(self, machine, preset):
+    def __init__(self, machine, preset, options=("--workers", "2", "--max-queues", "4")):
         self.machine = machine
         self.preset = preset
+        self.options = options
         self.log = machine.scratch / "tapringd.log"
         self.process = None
 
@@ -142,9 +142,9 @@ class Daemon:
         with self.log.open("a", encoding="utf-8") as log:
             self.process = self.machine.start(
                 [*layout, BUILD / self.preset / "bin/tapringd", "--config", "/dev/null",
-                 "--run-dir", self.machine.scratch / "run", "--workers", "2",
-                 "--max-queues", "4"],
-                environment={"LD_LIBRARY_PATH": str(LIBRARIES), **self._environment()},
+                 "--run-dir", self.machine.scratch / "run", *self.options],
+                environment={"LD_LIBRARY_PATH": str(self.machine.libraries),
+                             **self._environment()},
                 stdout=log, stderr=subprocess.STDOUT)
         wait_until("tapringd to serve", lambda: self._serves(before))
 
@@ -160,7 +160,7 @@ class Daemon:
 
     def _environment(self):
         return {name: value.format(log=self.machine.scratch / "report")
-                for name, value in ENVIRONMENTS[self.preset].items()}
+                for name, value in ENVIRONMENTS.get(self.preset, {}).items()}
 
     def _serves(self, before):
         if self.process.poll() is not None:
@@ -211,27 +211,45 @@ class Daemon:
         return found[-1]
 
 
-class Machine:
-    """Domain 0 with xenstored, started by start_all()."""
+class Machine(contextlib.ExitStack):
+    """Domain 0 with xenstored, by the tools of a build. Nothing of it is left when its context is
+    left."""
 
-    def __init__(self, test):
-        self.test = test
+    def __init__(self, preset):
+        super().__init__()
+        self.tools = BUILD / preset
+        self.libraries = self.tools / "pretend"
+
+    def __enter__(self):
+        super().__enter__()
+        with contextlib.ExitStack() as failed:
+            failed.push(self)
+            self._start_all()
+            failed.pop_all()
+        return self
+
+    def _start_all(self):
         self.directory = self._make_directory("/dev/shm")
         self.scratch = self._make_directory(None)
         self.environment = {**os.environ, "TAPRING_PRETEND_MACHINE": str(self.directory),
                             "XENSTORED_RUNDIR": str(self.directory),
                             "XENSTORED_PATH": str(self.directory / "socket")}
         self.images = 0
+        self.guest("create")
+        self.start([XENSTORED, "--no-fork", "--internal-db=on"],
+                   {"LD_LIBRARY_PATH": str(self.libraries),
+                    "LD_PRELOAD": str(self.libraries / "libpretend_xenstored.so")})
+        wait_until("xenstored", (self.directory / "socket").exists)
+        self.guest("start")
 
     def _make_directory(self, place):
-        directory = tempfile.TemporaryDirectory(prefix="tapring-pretend-", dir=place)
-        self.test.addCleanup(directory.cleanup)
-        return pathlib.Path(directory.name)
+        return pathlib.Path(self.enter_context(
+            tempfile.TemporaryDirectory(prefix="tapring-pretend-", dir=place)))
 
     def start(self, command, environment=None, **streams):
         process = subprocess.Popen([*BOUND, *command], stdin=subprocess.DEVNULL,
                                    env={**self.environment, **(environment or {})}, **streams)
-        self.test.addCleanup(self._end, process)
+        self.callback(self._end, process)
         return process
 
     @staticmethod
@@ -242,19 +260,12 @@ class Machine:
             if stream is not None:
                 stream.close()
 
-    def start_all(self):
-        self.guest("create")
-        self.start([XENSTORED, "--no-fork", "--internal-db=on"],
-                   {"LD_LIBRARY_PATH": str(LIBRARIES),
-                    "LD_PRELOAD": str(LIBRARIES / "libpretend_xenstored.so")})
-        wait_until("xenstored", (self.directory / "socket").exists)
-        self.guest("start")
-
-    @staticmethod
-    def command(name, **options):
-        arguments = [TOOLS / "bin/pretend_guest", name]
+    def command(self, name, **options):
+        """A list gives its option several values."""
+        arguments = [self.tools / "bin/pretend_guest", name]
         for option, value in options.items():
-            arguments += ["--" + option.replace("_", "-"), str(value)]
+            values = value if isinstance(value, list) else [value]
+            arguments += ["--" + option.replace("_", "-"), *map(str, values)]
         return arguments
 
     def guest(self, name, limit=LIMIT, **options):
@@ -288,8 +299,7 @@ class PretendTest(unittest.TestCase):
     result = None
 
     def setUp(self):
-        self.machine = Machine(self)
-        self.machine.start_all()
+        self.machine = self.enterContext(Machine(PRESETS[0]))
         self.machine.guest("create-domain", domain=1)
         self.daemon = Daemon(self.machine, self.preset)
         self.addCleanup(self._show_log_of_failure)
