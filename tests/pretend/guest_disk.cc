@@ -2,10 +2,10 @@
 #include "tests/pretend/guest_disk.h"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 #include "daemon/xenstore_update.h"
+#include "tests/pretend/ring_keys.h"
 
 namespace tapring::pretend {
 namespace {
@@ -54,7 +54,9 @@ void GuestDisk::offer(const XenstoreKeys& changed) {
   if (world_.read_number(directory_ + "/state") != kInitialising) set_state(kInitialising);
   wait_for_backend(kInitWait);
   make_queues();
-  XenstoreKeys keys = ring_keys();
+  std::vector<RingKeys> rings;
+  for (const auto& queue : queues_) rings.push_back({queue->ring_refs(), queue->port()});
+  XenstoreKeys keys = ring_keys(options_.protocol, rings);
   for (const auto& [key, value] : changed) keys[key] = value;
   set_state(kInitialised, keys);
 }
@@ -129,26 +131,6 @@ void GuestDisk::release() {
     if (!queue->release()) violations_.push_back("closed, but the ring is still mapped");
   }
   queues_.clear();
-}
-
-XenstoreKeys GuestDisk::ring_keys() const {
-  XenstoreKeys keys{{"protocol", options_.protocol}, {"feature-persistent", "0"}};
-  const bool several = queues_.size() > 1;
-  if (several) keys["multi-queue-num-queues"] = std::to_string(queues_.size());
-  for (std::size_t i = 0; i < queues_.size(); ++i) {
-    const std::string place = several ? "queue-" + std::to_string(i) + "/" : "";
-    const std::vector<GrantRef> refs = queues_[i]->ring_refs();
-    keys[place + "event-channel"] = std::to_string(queues_[i]->port());
-    if (refs.size() == 1) {
-      keys[place + "ring-ref"] = std::to_string(refs[0]);
-      continue;
-    }
-    keys["ring-page-order"] = std::to_string(std::countr_zero(refs.size()));
-    for (std::size_t page = 0; page < refs.size(); ++page) {
-      keys[place + "ring-ref" + std::to_string(page)] = std::to_string(refs[page]);
-    }
-  }
-  return keys;
 }
 
 }  // namespace tapring::pretend

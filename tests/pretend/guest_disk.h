@@ -70,7 +70,6 @@ class GuestDisk {
 
   void make_queues();
   void release();
-  XenstoreKeys ring_keys() const;
 
   GuestWorld& world_;
   sim::DiskName name_;

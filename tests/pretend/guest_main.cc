@@ -10,6 +10,7 @@
 #include <iostream>
 #include <string>
 
+#include "tests/pretend/bench_command.h"
 #include "tests/pretend/cycles.h"
 #include "tests/pretend/dead_processes.h"
 #include "tests/pretend/hostile.h"
@@ -28,6 +29,7 @@ struct Arguments {
   sim::DiskLine line;
   GuestDiskOptions disk;
   LoadOptions load;
+  BenchCommand bench;
   std::string attack;
   uint64_t pause_at = 0;
   uint64_t cycles = 1;
@@ -60,7 +62,11 @@ int show_status(const Arguments& arguments) {
   Machine machine(arguments.machine);
   const Machine::Lock lock(machine);
   release_of_dead(machine);
-  const Counters& counters = machine.control().counters;
+  const auto total = [&machine](std::atomic<uint64_t> Counters::*figure) {
+    uint64_t sum = 0;
+    for (DomainEntry& domain : machine.control().domains) sum += domain.counters.*figure;
+    return sum;
+  };
   const auto mappings =
       std::span(machine.control().mappings).first(machine.control().mappings_used);
   std::size_t ports = 0;
@@ -69,16 +75,16 @@ int show_status(const Arguments& arguments) {
   }
   report({{"mapped", std::ranges::count(mappings, true, &Mapping::used)},
           {"ports", ports},
-          {"maps", counters.maps.load()},
-          {"mapped_pages", counters.mapped_pages.load()},
-          {"unmapped_pages", counters.unmapped_pages.load()},
-          {"copies", counters.copies.load()},
-          {"copied_segments", counters.copied_segments.load()},
-          {"failed_segments", counters.failed_segments.load()},
-          {"binds", counters.binds.load()},
-          {"unbinds", counters.unbinds.load()},
-          {"notifications", counters.notifications.load()},
-          {"events", counters.events.load()}});
+          {"maps", total(&Counters::maps)},
+          {"mapped_pages", total(&Counters::mapped_pages)},
+          {"unmapped_pages", total(&Counters::unmapped_pages)},
+          {"copies", total(&Counters::copies)},
+          {"copied_segments", total(&Counters::copied_segments)},
+          {"failed_segments", total(&Counters::failed_segments)},
+          {"binds", total(&Counters::binds)},
+          {"unbinds", total(&Counters::unbinds)},
+          {"notifications", total(&Counters::notifications)},
+          {"events", total(&Counters::events)}});
   return EXIT_SUCCESS;
 }
 
@@ -307,6 +313,11 @@ class CommandLine {
     add_line(cycles);
     add_load(cycles);
     cycles->add_option("--cycles", arguments_.cycles);
+    CLI::App* bench = add("bench", "Attach disks, keep them busy, measure that", [this] {
+      return arguments_.bench.run(arguments_.machine, arguments_.line.name.domain);
+    });
+    add_domain(bench);
+    arguments_.bench.add_to(*bench);
   }
 
   CLI::App app_{"The toolstack and the guests of a pretend Xen"};

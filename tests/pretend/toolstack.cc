@@ -51,6 +51,17 @@ void Toolstack::destroy_domain(DomainId domain) {
 }
 
 void Toolstack::attach(const sim::DiskLine& line) {
+  begin_attach(line);
+  const std::string backend = sim::backend_directory(line);
+  world_.store().watch(backend, "attach");
+  world_.wait_for("the backend's state 2",
+                  [&] { return world_.read_number(backend + "/state") >= kInitWait; });
+  if (uses_our_script(line.script)) wait_for_verdict(line);
+  world_.store().unwatch(backend, "attach");
+  if (!line.script.empty()) end_script(line);
+}
+
+void Toolstack::begin_attach(const sim::DiskLine& line) {
   const std::string backend = sim::backend_directory(line);
   const std::string frontend = sim::frontend_directory(line.name);
   sim::StoreKeys keys;
@@ -67,12 +78,10 @@ void Toolstack::attach(const sim::DiskLine& line) {
     done = xs_transaction_end(xenstore_.get(), transaction, false);
     if (!done && errno != EAGAIN) fail("attach " + backend);
   }
-  world_.store().watch(backend, "attach");
-  world_.wait_for("the backend's state 2",
-                  [&] { return world_.read_number(backend + "/state") >= kInitWait; });
-  if (uses_our_script(line.script)) wait_for_verdict(line);
-  world_.store().unwatch(backend, "attach");
-  if (!line.script.empty()) write({{backend + "/hotplug-status", "connected"}});
+}
+
+void Toolstack::end_script(const sim::DiskLine& line) {
+  write({{sim::backend_directory(line) + "/hotplug-status", "connected"}});
 }
 
 void Toolstack::wait_for_verdict(const sim::DiskLine& line) {

@@ -30,6 +30,12 @@ class Toolstack {
   /// the backend gave for refusing the disk.
   void attach(const sim::DiskLine& line);
 
+  /// Only makes the directories.
+  void begin_attach(const sim::DiskLine& line);
+
+  /// What the hotplug script says when it is done.
+  void end_script(const sim::DiskLine& line);
+
   /// Asks the backend for the disk.
   void begin_detach(const sim::DiskLine& line);
 

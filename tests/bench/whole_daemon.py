@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""tapringd as it is released, on a machine with a pretend Xen, and a guest that measures it."""
+
+import contextlib
+import os
+import pathlib
+import sys
+
+import images
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SOURCE / "tests/pretend"))
+import machine  # noqa: E402 pylint: disable=wrong-import-position
+
+PRESET = "release"
+DOMAIN = 1
+PATIENCE = 120  # seconds for all that is not measured
+
+
+def why_not():
+    """What is to be done before anything here runs; None if nothing."""
+    tools = machine.BUILD / PRESET
+    needed = [tools / "bin/tapringd", tools / "bin/pretend_guest",
+              tools / "pretend/libpretend_xenstored.so", pathlib.Path(machine.XENSTORED)]
+    missing = [str(path) for path in needed if not path.exists()]
+    if not missing:
+        return None
+    return (f"missing: {', '.join(missing)}: tests/setup build && cmake --preset release && "
+            "cmake --build --preset release --target pretend")
+
+
+def make_images(directory, count, mebibytes):
+    """Paths of files of that size, made where they are missing."""
+    directory = pathlib.Path(directory).resolve()
+    paths = [directory / f"bench-{number}.img" for number in range(count)]
+    for path in paths:
+        if not path.exists() or path.stat().st_size != mebibytes << 20:
+            images.fill(path, mebibytes)
+    return paths
+
+
+@contextlib.contextmanager
+def serving(queues=1):
+    """A tapringd that serves, with the settings of a new installation, on a machine with a guest.
+    By default a disk may have as many rings as there are processors."""
+    with machine.Machine(PRESET) as xen:
+        xen.guest("create-domain", domain=DOMAIN)
+        daemon = machine.Daemon(xen, PRESET, ["--max-queues", str(max(queues, os.cpu_count()))])
+        daemon.start()
+        yield daemon
+
+
+def bench_options(daemon, point, paths):
+    """As `pretend_guest bench` takes them."""
+    return {"domain": DOMAIN, "backend_process": daemon.process.pid, "operation": point.operation,
+            "access": point.access, "block_bytes": point.block_bytes, "depth": point.depth,
+            "queues": point.queues, "seconds": point.seconds,
+            "params": [f"{point.format}:{path}" for path in paths]}
+
+
+def figures_of(end, block_bytes):
+    """The figures of a point, of what the guest said at its end."""
+    if end["failed"] > 0:
+        raise AssertionError(f"{end['failed']} requests failed")
+    rate = end["requests"] / end["seconds"]
+    calls = end["system_calls_per_request"]
+    return {
+        "requests_per_second": rate,
+        "mebibytes_per_second": rate * block_bytes / (1 << 20),
+        "latency_us": end["latency_us"],
+        "cpu_us_per_request": end["backend_cpu_seconds"] * 1e6 / end["requests"],
+        # What is a system call on Xen, but none here, is one.
+        "system_calls_per_request":
+            None if calls is None else calls + end["free_calls_per_request"],
+        "memory_kib": end["backend_resident_kib"],
+    }
