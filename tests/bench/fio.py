@@ -35,8 +35,10 @@ def job_file(point, directory, seconds, fixed):
     if point.access == "sequential" and point.queues > 1:
         part = point.mebibytes // point.queues
         lines += [f"size={part}M", f"offset_increment={part}M"]
+    # A colon would begin another file.
+    place = str(directory).replace(":", r"\:")
     for disk in range(point.disks):
-        lines += [f"[disk-{disk}]", f"filename={directory}/bench-{disk}.img"]
+        lines += [f"[disk-{disk}]", f"filename={place}/bench-{disk}.img"]
         if disk == 0:
             lines.append(f"exec_postrun={ASK_WORKERS}")
     return "\n".join(lines) + "\n"
@@ -47,6 +49,8 @@ def figures_of(report, worker_seconds=0.0):
     latency, from before the submission to the completion."""
     job = report["jobs"][0]
     done = job["mixed"]
+    if done["total_ios"] == 0:
+        raise program.MeasurementError("fio did not end a single request in time")
     latency = done["lat_ns"]
     # Shares of the time of all threads together, which is in milliseconds.
     cpu_seconds = (job["usr_cpu"] + job["sys_cpu"]) / 100 * job["job_runtime"] / 1e3

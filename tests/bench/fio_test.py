@@ -11,6 +11,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import fio  # noqa: E402
+import program  # noqa: E402
 from point import Point  # noqa: E402
 
 # The parts that are read of what fio 3.33 printed for two jobs of one second.
@@ -33,6 +34,9 @@ class JobFile(unittest.TestCase):
         self.assertEqual(found.sections(), ["global", "disk-0", "disk-1"])
         self.assertEqual(found["disk-1"]["filename"], "/images/bench-1.img")
         self.assertEqual((found["global"]["numjobs"], found["global"]["iodepth"]), ("3", "8"))
+
+    def test_a_colon_is_part_of_a_name(self):
+        self.assertIn("filename=/a\\:b/bench-0.img\n", fio.job_file(Point(), "/a:b", 3, False))
 
     def test_only_aio_goes_past_the_page_cache(self):
         self.assertEqual(job(format="aio")["global"]["direct"], "1")
@@ -73,6 +77,11 @@ class Figures(unittest.TestCase):
         self.assertAlmostEqual(fio.figures_of(REPORT)["cpu_us_per_request"], 1.560, places=3)
         found = fio.figures_of(REPORT, worker_seconds=1.001)
         self.assertAlmostEqual(found["cpu_us_per_request"], 3.121, places=3)
+
+    def test_of_nothing_there_are_none(self):
+        idle = {"jobs": [{"mixed": {"total_ios": 0}}]}
+        with self.assertRaisesRegex(program.MeasurementError, "not end a single request"):
+            fio.figures_of(idle)
 
 
 class Workers(unittest.TestCase):

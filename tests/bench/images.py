@@ -20,6 +20,8 @@ class Images:
     """Files in a directory of their own in `place`, which is gone at the end."""
 
     def __init__(self, place):
+        # Absolute, as a program that measures may run elsewhere.
+        place = pathlib.Path(place).resolve()
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="tapring-bench-", dir=place))
         self.mebibytes = None
         self.count = 0

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The image files of a run."""
 
+import contextlib
 import pathlib
 import sys
 import tempfile
@@ -30,6 +31,10 @@ class ImageFiles(unittest.TestCase):
             self.assertEqual(self.sizes(), {"bench-0.img": 1, "bench-1.img": 1})
             files.provide(Point(disks=1, mebibytes=2))
             self.assertEqual(self.sizes(), {"bench-0.img": 2})
+
+    def test_are_found_from_everywhere(self):
+        with contextlib.chdir(self.place), images.Images(pathlib.Path(".")) as files:
+            self.assertEqual(files.directory.parent, self.place.resolve())
 
     def test_have_no_holes(self):
         with images.Images(self.place) as files:
