@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The plots of a report. Text and lines are to be read on white and on dark pages: nothing is
-black, white or filled. The same report gives the same bytes."""
+"""The plots of figures. Text and lines are to be read on white and on dark pages: nothing is
+black, white or filled. The same figures give the same bytes."""
 
 import io
 import re
@@ -180,10 +180,10 @@ PLOTS = {
 }
 
 
-def plots(report):
+def plots(points):
     """Triples of a file's name, a title, and SVG; one of each kind for each place and format."""
-    for place, image_format in dict.fromkeys(map(run_of, report["points"])):
-        entries = [entry for entry in report["points"] if run_of(entry) == (place, image_format)]
+    for place, image_format in dict.fromkeys(map(run_of, points)):
+        entries = [entry for entry in points if run_of(entry) == (place, image_format)]
         for kind, (title, draw) in PLOTS.items():
             svg = draw(entries)
             if svg is not None:

@@ -34,21 +34,30 @@ class Rows(unittest.TestCase):
 
 class Markdown(unittest.TestCase):
     def test_a_table_a_sweep(self):
-        text = report.markdown(sample.report(["goals", "depths"]))
+        text = report.markdown([sample.report(["goals", "depths"])])
         self.assertEqual([line for line in text.splitlines() if line.startswith("#")],
                          ["### The goals", "### By requests in flight"])
         self.assertIn("| 4k random read, depth 32 | ext4 aio | 100000 | 0.80 | 10.00 | 12.50 |",
                       text)
 
     def test_depth_one_shows_what_is_added(self):
-        text = report.markdown(sample.report(["goals"]))
+        text = report.markdown([sample.report(["goals"])])
         self.assertIn("| 4k random read, depth 1 | ext4 aio | 9.0 / 20.0 | 11.2 / 25.0 | 2.5 |",
                       text)
+
+    def test_several_disks_show_their_memory(self):
+        self.assertIn("| 12.50 | 1.0 |", report.markdown([sample.report(["disks"])]))
+        self.assertNotIn("MiB", report.markdown([sample.report(["depths"])]))
+
+    def test_has_the_sweeps_of_all_runs(self):
+        text = report.markdown([sample.report(["depths"]), sample.report(["goals"])])
+        self.assertLess(text.index("### The goals"), text.index("### By requests in flight"))
+        self.assertEqual(text.count("    tests/bench/run\n"), 2)
 
     def test_rows_of_a_table_have_as_many_cells_as_its_head(self):
         found = sample.report()
         del found["points"][0]["routes"]["native"]
-        for part in report.markdown(found).split("\n\n"):
+        for part in report.markdown([found]).split("\n\n"):
             if part.startswith("|"):
                 self.assertEqual(len({line.count("|") for line in part.splitlines()}), 1)
 
@@ -61,8 +70,15 @@ class Markdown(unittest.TestCase):
         self.assertEqual(found, [(place, depth) for place in ("ext4", "tmpfs")
                                  for depth in (1, 8, 32)])
 
+    def test_lines_are_as_short_as_those_of_the_tree(self):
+        found = sample.report(["goals"])
+        found["machine"]["command"] = "tests/bench/run" + " --directory /srv/somewhere" * 9
+        lines = report.markdown([found]).splitlines()
+        self.assertLessEqual(max(len(line) for line in lines if not line.startswith("|")), 100)
+        self.assertTrue(lines[0].endswith(" \\"))
+
     def test_names_the_machine_and_the_figures(self):
-        text = report.markdown(sample.report(["goals"]), [("Share", "figures/share.svg")])
+        text = report.markdown([sample.report(["goals"])], [("Share", "figures/share.svg")])
         self.assertIn("Some processor, 2 cores, Linux 6.1", text)
         self.assertIn("![Share](figures/share.svg)", text)
 
