@@ -21,6 +21,11 @@ from point import Point  # noqa: E402
 
 
 class Run(unittest.TestCase):
+    def setUp(self):
+        # Whatever started the tests may ignore it, for us and those we start.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+
     def test_gives_what_is_printed(self):
         self.assertEqual(program.run(["cat"], 1, text="figures"), "figures")
 
