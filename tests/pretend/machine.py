@@ -261,10 +261,12 @@ class Machine(contextlib.ExitStack):
                 stream.close()
 
     def command(self, name, **options):
-        """A list gives its option several values."""
+        """A list gives its option several values, a truth value says whether it is there."""
         arguments = [self.tools / "bin/pretend_guest", name]
         for option, value in options.items():
-            values = value if isinstance(value, list) else [value]
+            if value is False:
+                continue
+            values = value if isinstance(value, list) else [] if value is True else [value]
             arguments += ["--" + option.replace("_", "-"), *map(str, values)]
         return arguments
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "tests/pretend/stream.h"
 
-#include <sched.h>
+#include <poll.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <utility>
 
@@ -19,8 +21,9 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kWarmUp = 300ms;
 constexpr auto kCountingTime = 200ms;  ///< of system calls, after what is timed
 constexpr auto kLastAnswers = 30s;
-/// Looks at all rings without an answer before others get the processor, if they want it.
-constexpr unsigned kLooksBeforeYield = 100;
+/// Without an event, before somebody looks at the clock.
+constexpr int kLongestSleepMilliseconds = 10;
+constexpr std::size_t kPortsAtOnce = 64;
 
 uint64_t now() {
   return static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now().time_since_epoch()).count());
@@ -121,6 +124,7 @@ void Stream::start() {
     uint32_t index = 0;
     for (const auto& queue : disk->queues()) {
       queues_.push_back(queue.get());
+      by_port_[queue->port()] = queue.get();
       queue->start(StreamPlan(options_.work, disk->sectors(), index++), now());
     }
   }
@@ -132,11 +136,7 @@ Stream::Window Stream::run(std::chrono::nanoseconds time) {
   const std::size_t answered = latencies_.count();
   const double cpu = cpu_seconds_of(options_.backend);
   const auto begin = Clock::now();
-  unsigned looks = 0;
-  while (Clock::now() < begin + time) {
-    looks = turn(false) ? 0 : looks + 1;
-    if (looks > kLooksBeforeYield) ::sched_yield();
-  }
+  while (Clock::now() < begin + time) turn(false);
   Window window;
   window.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   window.backend_cpu_seconds = cpu_seconds_of(options_.backend) - cpu;
@@ -155,14 +155,26 @@ void Stream::drain() {
   }
 }
 
-bool Stream::turn(bool stop) {
-  bool any = false;
+void Stream::turn(bool stop) {
+  options_.work.sleeps ? wait_for_events(stop) : look_at_all(stop);
+}
+
+void Stream::look_at_all(bool stop) {
   for (StreamQueue* queue : queues_) {
-    if (!queue->has_answers()) continue;
-    any = true;
-    queue->turn(now(), latencies_, stop);
+    if (queue->has_answers()) queue->turn(now(), latencies_, stop);
   }
-  return any;
+}
+
+void Stream::wait_for_events(bool stop) {
+  pollfd fifo{world_.events().fd(), POLLIN, 0};
+  ::poll(&fifo, 1, kLongestSleepMilliseconds);
+  std::array<Port, kPortsAtOnce> ports{};
+  const std::size_t count = world_.events().take(ports).value_or(0);
+  for (const Port port : std::span(ports).first(count)) {
+    const auto found = by_port_.find(port);
+    if (found != by_port_.end()) found->second->turn(now(), latencies_, stop);
+    world_.events().unmask(port);
+  }
 }
 
 uint64_t Stream::failed() const {

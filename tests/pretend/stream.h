@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A benchmark's guest: disks of one domain, attached and then kept busy, by one thread. It never
-// sleeps while it measures, so that its wakeups are not in the backend's figures: it needs a
-// processor for itself.
+// A benchmark's guest: disks of one domain, attached and then kept busy, by one thread. With a
+// processor for itself it had better not sleep: what waking it costs is not in the backend's figures
+// then, as it is not on Xen.
 #pragma once
 
 #include <sys/types.h>
@@ -46,7 +46,9 @@ class Stream {
   void start();
   Window run(std::chrono::nanoseconds time);
   void drain();
-  bool turn(bool stop);
+  void turn(bool stop);
+  void look_at_all(bool stop);
+  void wait_for_events(bool stop);
   uint64_t failed() const;
 
   Machine& machine_;
@@ -58,6 +60,7 @@ class Stream {
   std::map<std::string, StreamDisk*> by_token_;
   std::size_t connected_ = 0;
   std::vector<StreamQueue*> queues_;
+  std::map<Port, StreamQueue*> by_port_;
   Latencies latencies_;
 };
 

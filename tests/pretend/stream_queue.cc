@@ -12,8 +12,9 @@ namespace {
 
 constexpr uint32_t kSectorsOfPage = 8;
 
-Port allocate_port(Events& events, DomainId backend) {
-  const Result<Port> port = events.allocate_polled(backend);
+Port allocate_port(Events& events, DomainId backend, bool polled) {
+  const Result<Port> port =
+      polled ? events.allocate_polled(backend) : events.allocate_unbound(backend);
   if (!port) throw std::system_error(port.error(), "a guest's event channel");
   return *port;
 }
@@ -29,7 +30,7 @@ StreamQueue::StreamQueue(StreamMemory& memory, Events& events, DomainId backend,
       first_page_(memory.take(ring_pages_)),
       first_list_(memory.take(work.depth)),
       ring_(memory.pages(first_page_, ring_pages_), Abi::x86_64),
-      port_(allocate_port(events, backend)),
+      port_(allocate_port(events, backend, !work.sleeps)),
       plan_(work, work.block_sectors(), 0),
       slots_(work.depth) {
   for (uint32_t slot = 0; slot < work.depth; ++slot) make_slot(slot);

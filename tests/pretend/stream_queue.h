@@ -22,6 +22,7 @@ class StreamQueue {
   StreamQueue(const StreamQueue&) = delete;
   StreamQueue& operator=(const StreamQueue&) = delete;
 
+  Port port() const noexcept { return port_; }
   RingKeys keys() const;
 
   /// Asks for as much as allowed. `now` of a clock in nanoseconds, here and below.
