@@ -236,9 +236,10 @@ class Machine(contextlib.ExitStack):
                             "XENSTORED_PATH": str(self.directory / "socket")}
         self.images = 0
         self.guest("create")
-        self.start([XENSTORED, "--no-fork", "--internal-db=on"],
-                   {"LD_LIBRARY_PATH": str(self.libraries),
-                    "LD_PRELOAD": str(self.libraries / "libpretend_xenstored.so")})
+        self.xenstored = self.start(
+            [XENSTORED, "--no-fork", "--internal-db=on"],
+            {"LD_LIBRARY_PATH": str(self.libraries),
+             "LD_PRELOAD": str(self.libraries / "libpretend_xenstored.so")})
         wait_until("xenstored", (self.directory / "socket").exists)
         self.guest("start")
 

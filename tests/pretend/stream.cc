@@ -2,6 +2,7 @@
 #include "tests/pretend/stream.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -51,6 +52,7 @@ struct Stream::Window {
   double seconds = 0;
   uint64_t requests = 0;
   double backend_cpu_seconds = 0;
+  double own_cpu_seconds = 0;
   /// Calls of domain 0 that would have been system calls on Xen.
   uint64_t free_calls = 0;
 };
@@ -97,6 +99,7 @@ boost::json::object Stream::measure() {
                                          {"p99", latencies_.percentile(0.99)},
                                          {"p99.9", latencies_.percentile(0.999)}}},
       {"backend_cpu_seconds", timed.backend_cpu_seconds},
+      {"guest_cpu_seconds", timed.own_cpu_seconds},
       {"backend_resident_kib", resident_kib_of(options_.backend)},
       {"free_calls_per_request", static_cast<double>(timed.free_calls) / requests}};
   if (const auto calls = SystemCalls::of(options_.backend)) {
@@ -134,12 +137,14 @@ Stream::Window Stream::run(std::chrono::nanoseconds time) {
   const Counters& counters = machine_.domain(0).counters;
   const uint64_t free_calls = counters.free_calls;
   const std::size_t answered = latencies_.count();
+  const double own_cpu = cpu_seconds_of(::getpid());
   const double cpu = cpu_seconds_of(options_.backend);
   const auto begin = Clock::now();
   while (Clock::now() < begin + time) turn(false);
   Window window;
   window.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   window.backend_cpu_seconds = cpu_seconds_of(options_.backend) - cpu;
+  window.own_cpu_seconds = cpu_seconds_of(::getpid()) - own_cpu;
   window.requests = latencies_.count() - answered;
   window.free_calls = counters.free_calls - free_calls;
   if (window.requests == 0) throw std::runtime_error("no request was answered");
