@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: MIT
 """What whole_daemon.py makes of a guest's figures, and of files."""
 
+import mmap
+import os
 import pathlib
 import tempfile
+import time
 import unittest
 
 import whole_daemon
+from whole_daemon import machine
 
 END = {"requests": 3000, "seconds": 1.5, "failed": 0,
        "latency_us": {"mean": 1.0, "p50": 1.0, "p99": 2.0, "p99.9": 3.0},
@@ -28,6 +32,31 @@ class Figures(unittest.TestCase):
     def test_are_none_if_requests_failed(self):
         with self.assertRaisesRegex(AssertionError, "7 requests failed"):
             whole_daemon.figures_of({**END, "failed": 7}, 4096)
+
+
+class Process(unittest.TestCase):
+    def test_clock_is_that_of_its_threads(self):
+        before, own = whole_daemon.cpu_seconds(os.getpid()), time.process_time()
+        sum(range(1_000_000))
+        grown = whole_daemon.cpu_seconds(os.getpid()) - before
+        self.assertGreater(grown, 0)
+        self.assertLessEqual(grown, time.process_time() - own + 1e-3)
+
+    def test_holds_descriptors_and_memory_of_its_own(self):
+        before = whole_daemon.holdings(os.getpid())
+        with open("/dev/null", "rb"), mmap.mmap(-1, 32 << 20) as shared:
+            shared.write(b"x" * len(shared))
+            after = whole_daemon.holdings(os.getpid())
+        self.assertEqual(after["descriptors"], before["descriptors"] + 1)
+        self.assertLess(after["memory_kib"], before["memory_kib"] + (16 << 10), "no shared")
+
+
+class Options(unittest.TestCase):
+    def test_of_a_command_of_the_guest(self):
+        words = machine.Machine("any").command("bench", params=["a", "b"], block_bytes=512,
+                                               pause=True, sleeps=False)
+        self.assertEqual(words[1:], ["bench", "--params", "a", "b", "--block-bytes", "512",
+                                     "--pause"])
 
 
 class Images(unittest.TestCase):

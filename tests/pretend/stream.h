@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A benchmark's guest: disks of one domain, attached and then kept busy, by one thread. With a
-// processor for itself it had better not sleep: what waking it costs is not in the backend's figures
-// then, as it is not on Xen.
+// processor for itself it had better not sleep: then what waking it costs is not in the backend's
+// figures, as it is not on Xen.
 #pragma once
 
 #include <sys/types.h>
