@@ -32,12 +32,14 @@ def why_not():
 
 def make_images(directory, count, mebibytes):
     """Paths of files of that size, made where they are missing."""
-    directory = pathlib.Path(directory).resolve()
-    paths = [directory / f"bench-{number}.img" for number in range(count)]
-    for path in paths:
-        if not path.exists() or path.stat().st_size != mebibytes << 20:
-            images.fill(path, mebibytes)
-    return paths
+    return [make_image(directory, f"bench-{number}.img", mebibytes) for number in range(count)]
+
+
+def make_image(directory, name, mebibytes):
+    path = pathlib.Path(directory).resolve() / name
+    if not path.exists() or path.stat().st_size != mebibytes << 20:
+        images.fill(path, mebibytes)
+    return path
 
 
 @contextlib.contextmanager
