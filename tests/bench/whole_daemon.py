@@ -54,12 +54,11 @@ def serving(queues=1):
 
 
 def bench_options(daemon, point, paths):
-    """As `pretend_guest bench` takes them. The guest's thread polls where the daemon's leave it a
-    processor: there is one for each disk, up to one for each processor."""
+    """As `pretend_guest bench` takes them."""
     return {"domain": DOMAIN, "backend_process": daemon.process.pid, "operation": point.operation,
             "access": point.access, "block_bytes": point.block_bytes, "depth": point.depth,
             "queues": point.queues, "seconds": point.seconds,
-            "sleeps": point.disks >= os.cpu_count(),
+            "polls": point.polls,
             "params": [f"{point.format}:{path}" for path in paths]}
 
 

@@ -54,7 +54,7 @@ class Process(unittest.TestCase):
 class Options(unittest.TestCase):
     def test_of_a_command_of_the_guest(self):
         words = machine.Machine("any").command("bench", params=["a", "b"], block_bytes=512,
-                                               pause=True, sleeps=False)
+                                               pause=True, polls=False)
         self.assertEqual(words[1:], ["bench", "--params", "a", "b", "--block-bytes", "512",
                                      "--pause"])
 

@@ -39,7 +39,7 @@ void BenchCommand::add_to(CLI::App& command) {
   command.add_option("--queues", work.queues, "Of a disk")->check(CLI::Range(1, 64));
   command.add_option("--seconds", options_.seconds, "0: only attach")
       ->check(CLI::NonNegativeNumber);
-  command.add_flag("--sleeps", work.sleeps, "The guest waits for events, instead of polling");
+  command.add_flag("--polls", work.polls, "The guest looks again and again, and never sleeps");
   command.add_flag("--one-at-a-time", one_at_a_time_, "Attach the next disk after the last");
   command.add_flag("--pause", pause_, "Wait for SIGTERM before the disks are used");
 }

@@ -161,7 +161,7 @@ void Stream::drain() {
 }
 
 void Stream::turn(bool stop) {
-  options_.work.sleeps ? wait_for_events(stop) : look_at_all(stop);
+  options_.work.polls ? look_at_all(stop) : wait_for_events(stop);
 }
 
 void Stream::look_at_all(bool stop) {

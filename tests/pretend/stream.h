@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A benchmark's guest: disks of one domain, attached and then kept busy, by one thread. With a
-// processor for itself it had better not sleep: then what waking it costs is not in the backend's
-// figures, as it is not on Xen.
+// A benchmark's guest: disks of one domain, attached and then kept busy, by one thread. It sleeps
+// until there are events, or polls.
 #pragma once
 
 #include <sys/types.h>

@@ -30,7 +30,7 @@ StreamQueue::StreamQueue(StreamMemory& memory, Events& events, DomainId backend,
       first_page_(memory.take(ring_pages_)),
       first_list_(memory.take(work.depth)),
       ring_(memory.pages(first_page_, ring_pages_), Abi::x86_64),
-      port_(allocate_port(events, backend, !work.sleeps)),
+      port_(allocate_port(events, backend, work.polls)),
       plan_(work, work.block_sectors(), 0),
       slots_(work.depth) {
   for (uint32_t slot = 0; slot < work.depth; ++slot) make_slot(slot);

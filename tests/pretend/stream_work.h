@@ -17,7 +17,7 @@ struct StreamWork {
   uint32_t block_bytes = 4096;  ///< sectors of 512 bytes, up to 256 pages
   uint32_t depth = 32;          ///< requests of a queue at a time
   uint32_t queues = 1;          ///< of a disk
-  bool sleeps = false;          ///< the guest waits for events; else it polls all rings
+  bool polls = false;           ///< the guest looks at all rings again and again, and never sleeps
 
   uint32_t block_sectors() const noexcept { return block_bytes / 512; }
   uint32_t pages() const noexcept {  ///< of a request
