@@ -79,8 +79,9 @@ ServerSettings settings_of(const Options& options) {
 std::vector<std::unique_ptr<WorkerThread>> start_workers(const Options& options) {
   std::vector<std::unique_ptr<WorkerThread>> threads;
   for (uint32_t i = 0; i < options.worker_count(); ++i) {
-    threads.push_back(
-        std::make_unique<WorkerThread>(i, std::size_t{options.arena_mebibytes} << 20));
+    threads.push_back(std::make_unique<WorkerThread>(
+        WorkerSettings{i, std::size_t{options.arena_mebibytes} << 20,
+                       std::chrono::microseconds(options.poll_microseconds)}));
   }
   return threads;
 }

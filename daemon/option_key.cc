@@ -21,6 +21,7 @@ constexpr const char* kPerformance = "Performance";
 constexpr std::array kAllKinds = {"vbd", "vbd3", "qdisk"};
 constexpr uint32_t kMaxWorkers = 64;
 constexpr uint32_t kMaxArenaMebibytes = 4096;
+constexpr uint32_t kMaxPollMicroseconds = 1000;
 constexpr uint32_t kMaxQueues = 64;
 constexpr uint32_t kMaxPersistentGrants = 8192;
 constexpr uint32_t kMaxLockWaitSeconds = 60;
@@ -39,6 +40,9 @@ const OptionKey kKeys[] = {
      NumberKey{&Options::workers, 0, kMaxWorkers}},
     {"arena_mebibytes", kPerformance, "bounce memory of each worker",
      NumberKey{&Options::arena_mebibytes, 1, kMaxArenaMebibytes}},
+    {"poll_microseconds", kPerformance,
+     "how long a busy worker looks for work before it sleeps; 0: not at all",
+     NumberKey{&Options::poll_microseconds, 0, kMaxPollMicroseconds}},
     {"max_queues", kPerformance, "rings that a disk may have; 0: one per online CPU, up to 8",
      NumberKey{&Options::max_queues, 0, kMaxQueues}},
     {"max_ring_page_order", kPerformance, "a ring may have 2^this pages",

@@ -58,6 +58,7 @@ Queue::~Queue() { detach(); }
 
 void Queue::start() {
   taking_ = true;
+  context_.worker.loop().poll(*this);
   take_all();
   // A kick sent while nobody was bound is lost, in either direction.
   context_.worker.events().notify(port_);
@@ -68,35 +69,40 @@ void Queue::detach() {
   attached_ = false;
   taking_ = false;
   to_publish_ = false;
+  context_.worker.loop().stop_polling(*this);
   context_.worker.answers().withdraw(*this);
   context_.worker.events().unbind(port_);
   persistent_.clear();
   mapping_ = GrantMapping();
 }
 
+/// The ring is polled from now on, and the event channel stays masked, until the loop sleeps.
 void Queue::event() {
   context_.stats.wakeups.add(1);
+  masked_ = true;
+  context_.worker.loop().poll(*this);
   take_all();
-  context_.worker.events().unmask(port_);
+}
+
+bool Queue::has_work() const noexcept { return taking_ && !alone_ && ring_.has_request(); }
+
+bool Queue::arm() {
+  if (taking_ && !alone_ && ring_.arm()) return true;
+  if (masked_) context_.worker.events().unmask(port_);
+  masked_ = false;
+  return false;
 }
 
 void Queue::take_all() {
   if (!taking_) return;
   // A guest can go on adding requests that are refused at once; it gets one ringful a turn.
-  for (uint32_t taken = 0; taken < ring_.size();) {
-    if (alone_) return;  // what is served alone calls when it is done
-    if (const auto request = ring_.take()) {
-      ++taken;
-      alone_ = is_for_itself(*request, context_.volume.limits());
-      alone_ ? serve_alone(*request) : serve(*request);
-    } else if (ring_.broken()) {
-      halt();
-      return;
-    } else if (!ring_.arm()) {
-      return;
-    }
+  for (uint32_t taken = 0; taken < ring_.size() && !alone_; ++taken) {
+    const auto request = ring_.take();
+    if (!request) break;
+    alone_ = is_for_itself(*request, context_.volume.limits());
+    alone_ ? serve_alone(*request) : serve(*request);
   }
-  context_.worker.loop().post([this, pass = context_.gate.enter()] { take_all(); });
+  if (ring_.broken()) halt();
 }
 
 /// The life of a request. It suspends where the comment says so; then other requests run, and the
@@ -127,7 +133,8 @@ Detached Queue::serve_alone(Request request) {
   serve(request);
   co_await in_flight_.emptied();
   alone_ = false;
-  take_all();
+  // What came meanwhile may have been left without asking for an event.
+  if (attached_) context_.worker.loop().poll(*this);
 }
 
 Task<BlkifStatus> Queue::serve_indirect(const Request& request) {

@@ -32,7 +32,7 @@ struct QueueContext {
 };
 
 /// Lives on the worker's thread, until every request has left the gate.
-class Queue final : private EventSink, private Answering {
+class Queue final : private EventSink, private Pollable, private Answering {
  public:
   /// Maps the ring and binds its event channel; serving starts with start(). Throws
   /// std::system_error that names the grant or port.
@@ -58,6 +58,9 @@ class Queue final : private EventSink, private Answering {
 
  private:
   void event() override;
+  bool has_work() const noexcept override;
+  void poll() override { take_all(); }
+  bool arm() override;
   void publish() override;
 
   void take_all();
@@ -82,6 +85,7 @@ class Queue final : private EventSink, private Answering {
   PersistentGrants persistent_;
   Port port_ = 0;
   bool attached_ = false;
+  bool masked_ = false;  ///< the event channel, since its last event
   bool taking_ = false;
   bool to_publish_ = false;
   bool alone_ = false;  ///< a request is served alone: nothing more is taken until it is answered

@@ -16,11 +16,11 @@
 
 namespace tapring {
 
-WorkerThread::WorkerThread(uint32_t number, std::size_t arena_bytes) {
+WorkerThread::WorkerThread(const WorkerSettings& settings) {
   std::promise<Worker*> ready;
   std::future<Worker*> worker = ready.get_future();
-  thread_ = std::thread([this, number, arena_bytes, ready = std::move(ready)]() mutable {
-    run(number, arena_bytes, std::move(ready));
+  thread_ = std::thread([this, settings, ready = std::move(ready)]() mutable {
+    run(settings, std::move(ready));
   });
   try {
     worker_ = worker.get();
@@ -35,18 +35,19 @@ WorkerThread::~WorkerThread() {
   thread_.join();
 }
 
-void WorkerThread::run(uint32_t number, std::size_t arena_bytes, std::promise<Worker*> ready) {
-  ::pthread_setname_np(::pthread_self(), fmt::format("worker-{}", number).c_str());
+void WorkerThread::run(const WorkerSettings& settings, std::promise<Worker*> ready) {
+  ::pthread_setname_np(::pthread_self(), fmt::format("worker-{}", settings.number).c_str());
   bool told = false;
   try {
     UringLoop loop;
+    loop.look_before_sleeping(settings.look_before_sleeping);
     XenGrants grants;
     XenEventChannel events(loop);
-    Worker worker(loop, grants, events, arena_bytes);
+    Worker worker(loop, grants, events, settings.arena_bytes);
     if (!loop.register_memory(worker.buffers().arena())) {
       spdlog::warn("worker {}: {} MiB of bounce memory cannot be registered with io_uring: {}; "
                    "each request costs a little more (raise LimitMEMLOCK= of the service)",
-                   number, arena_bytes >> 20, std::system_category().message(errno));
+                   settings.number, settings.arena_bytes >> 20, std::system_category().message(errno));
     }
     ready.set_value(&worker);
     told = true;

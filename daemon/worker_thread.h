@@ -11,10 +11,16 @@
 
 namespace tapring {
 
+struct WorkerSettings {
+  uint32_t number = 0;  ///< for its name
+  std::size_t arena_bytes = 0;
+  PollWindow::Duration look_before_sleeping{};
+};
+
 class WorkerThread {
  public:
   /// Returns when the thread is ready. Throws what setting it up threw.
-  WorkerThread(uint32_t number, std::size_t arena_bytes);
+  explicit WorkerThread(const WorkerSettings& settings);
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;
 
@@ -24,7 +30,7 @@ class WorkerThread {
   Worker& worker() noexcept { return *worker_; }
 
  private:
-  void run(uint32_t number, std::size_t arena_bytes, std::promise<Worker*> ready);
+  void run(const WorkerSettings& settings, std::promise<Worker*> ready);
 
   Worker* worker_ = nullptr;
   std::thread thread_;

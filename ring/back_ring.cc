@@ -51,6 +51,10 @@ std::optional<Request> BackRing::take() noexcept {
   return decode_request(abi_, std::span(copy).first(bytes));
 }
 
+bool BackRing::has_request() const noexcept {
+  return !broken_ && load_index(SharedRingLayout::request_producer) != request_consumer_;
+}
+
 bool BackRing::arm() noexcept {
   if (broken_) return false;
   store_index(SharedRingLayout::request_event, request_consumer_ + 1);

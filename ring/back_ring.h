@@ -24,6 +24,9 @@ class BackRing {
   /// The next request, if there is one. nullopt as well once broken().
   std::optional<Request> take() noexcept;
 
+  /// Whether take() would give a request, or find the ring broken.
+  bool has_request() const noexcept;
+
   /// Asks for an event with the next request. True if one came meanwhile: then take() again.
   bool arm() noexcept;
 

@@ -5,6 +5,18 @@
 #include <utility>
 
 namespace tapring {
+namespace {
+
+/// Lets the other thread of a core, or the hypervisor, know that this one only waits.
+void relax() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
 
 void Loop::run() {
   while (!stopping_) turn(true);
@@ -27,11 +39,59 @@ void Loop::post(Work work) {
 
 void Loop::turn(bool may_block) {
   turn_time_ = now();
-  wait(may_block && resumable_.empty() && !has_posted_);
+  if (may_block && !has_work()) {
+    wait_for_work();
+  } else {
+    wait(false);
+  }
   turn_time_ = now();
+  poll_all();
   run_posted();
   resume_all();
   flush_batches();
+}
+
+void Loop::poll(Pollable& source) {
+  if (std::ranges::find(polled_, &source) == polled_.end()) polled_.push_back(&source);
+}
+
+void Loop::look_before_sleeping(PollWindow::Duration limit) noexcept {
+  storage_window_ = PollWindow(limit);
+  guest_window_ = PollWindow(limit);
+}
+
+bool Loop::has_work() const noexcept {
+  return !resumable_.empty() || has_posted_ ||
+         std::ranges::any_of(polled_, [](const Pollable* source) { return source->has_work(); });
+}
+
+void Loop::wait_for_work() {
+  PollWindow& window = awaits_storage() ? storage_window_ : guest_window_;
+  const Clock::time_point since = turn_time_;
+  const bool found = finds_work(window, since);
+  const bool asleep = !found && arm_all();
+  wait(asleep);
+  window.waited(now() - since, asleep);
+}
+
+/// Looks until the window closes.
+bool Loop::finds_work(const PollWindow& window, Clock::time_point since) {
+  if (window.length() == PollWindow::Duration::zero()) return false;
+  do {
+    if (look() || has_work()) return true;
+    relax();
+  } while (now() - since < window.length());
+  return false;
+}
+
+bool Loop::arm_all() {
+  std::erase_if(polled_, [](Pollable* source) { return !source->arm(); });
+  return polled_.empty() && !has_work();
+}
+
+void Loop::poll_all() {
+  // By index: what runs here may stop polling one.
+  for (std::size_t i = 0; i < polled_.size(); ++i) polled_[i]->poll();
 }
 
 void Loop::remove_batch(Batch& batch) noexcept { std::erase(batches_, &batch); }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ring/executor.h"
+#include "ring/poll_window.h"
 
 namespace tapring {
 
@@ -25,6 +26,22 @@ class Batch {
 
  protected:
   ~Batch() = default;
+};
+
+/// A source of work in shared memory: while it is polled, the other side need not wake us.
+class Pollable {
+ public:
+  /// Whether there is work. Cheap.
+  virtual bool has_work() const noexcept = 0;
+
+  /// Takes what is there.
+  virtual void poll() = 0;
+
+  /// From now on the other side wakes us. True if there is work after all: then it need not.
+  virtual bool arm() = 0;
+
+ protected:
+  ~Pollable() = default;
 };
 
 /// One thread's event loop. All but post() and stop() belong to the thread that runs it.
@@ -55,6 +72,14 @@ class Loop : public Executor {
   void add_batch(Batch& batch) { batches_.push_back(&batch); }
   void remove_batch(Batch& batch) noexcept;
 
+  /// Polls `source` in each turn until the loop sleeps, which arms it first. More than once is
+  /// once.
+  void poll(Pollable& source);
+  void stop_polling(Pollable& source) noexcept { std::erase(polled_, &source); }
+
+  /// Before it sleeps the loop looks for work as long as this, while that pays; 0 for never.
+  void look_before_sleeping(PollWindow::Duration limit) noexcept;
+
   /// When this turn began. Cheap, and precise enough for latencies.
   Clock::time_point turn_time() const noexcept { return turn_time_; }
 
@@ -69,9 +94,24 @@ class Loop : public Executor {
   /// Ends a wait(true) of the loop's thread. From any thread.
   virtual void wake() = 0;
 
+  /// Submits what is queued; whether a completion is there for wait().
+  virtual bool look() { return false; }
+
+  /// Whether what is waited for is the storage rather than a guest.
+  virtual bool awaits_storage() const noexcept { return false; }
+
+  bool is_polling() const noexcept { return !polled_.empty(); }
+
+  /// Has all that is polled wake us from now on. False if there is work after all.
+  bool arm_all();
+
   virtual Clock::time_point now() const { return Clock::now(); }
 
  private:
+  bool has_work() const noexcept;
+  bool finds_work(const PollWindow& window, Clock::time_point since);
+  void wait_for_work();
+  void poll_all();
   void run_posted();
   bool resume_all();
   void flush_batches();
@@ -82,6 +122,9 @@ class Loop : public Executor {
   std::atomic<bool> stopping_ = false;
   std::vector<std::coroutine_handle<>> resumable_;
   std::vector<Batch*> batches_;
+  std::vector<Pollable*> polled_;
+  PollWindow storage_window_;
+  PollWindow guest_window_;
   Clock::time_point turn_time_ = Clock::now();
 };
 

@@ -30,8 +30,9 @@ std::string remedy_for(int error) {
 
 UringLoop::Ring::Ring(unsigned entries) {
   // From Linux 6.1, 5.19 and before: completions are run when we ask for them, in our own calls.
-  constexpr std::array<unsigned, 3> kFlags{IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-                                           IORING_SETUP_COOP_TASKRUN, 0};
+  constexpr std::array<unsigned, 3> kFlags{
+      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+      IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, 0};
   int error = -EINVAL;
   for (std::size_t i = 0; i < kFlags.size() && error == -EINVAL; ++i) {
     io_uring_params parameters{};
@@ -90,8 +91,19 @@ void UringLoop::submit_and_wait(bool may_block) {
   }
 }
 
+bool UringLoop::look() {
+  if (io_uring_sq_ready(&ring_.uring) > 0) submit_and_wait(false);
+  return io_uring_cq_ready(&ring_.uring) > 0 || must_enter();
+}
+
+/// With deferred task work a completion is there only after a call, which the kernel asks for.
+bool UringLoop::must_enter() const noexcept {
+  return (IO_URING_READ_ONCE(*ring_.uring.sq.kflags) &
+          (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
 void UringLoop::wait(bool may_block) {
-  submit_and_wait(may_block);
+  if (may_block || io_uring_sq_ready(&ring_.uring) > 0 || must_enter()) submit_and_wait(may_block);
   // Collected first, run after: what runs may submit, and the queue is not walked under its feet.
   completed_.clear();
   unsigned head;

@@ -49,7 +49,9 @@ class UringLoop final : public Loop {
   /// One awaitable submission. Prepare sqe() first, then co_await it; no other await between.
   class Submission final : public Completion {
    public:
-    explicit Submission(UringLoop& loop) : sqe_(loop.next_sqe()) {}
+    explicit Submission(UringLoop& loop) : loop_(loop), sqe_(loop.next_sqe()) {
+      ++loop_.submissions_;
+    }
     io_uring_sqe* sqe() noexcept { return &sqe_; }
 
     bool await_ready() const noexcept { return false; }
@@ -60,11 +62,13 @@ class UringLoop final : public Loop {
     int await_resume() const noexcept { return result_; }
 
     void completed(int result) noexcept override {
+      --loop_.submissions_;
       result_ = result;
       waiter_.resume();
     }
 
    private:
+    UringLoop& loop_;
     io_uring_sqe& sqe_;
     std::coroutine_handle<> waiter_;
     int result_ = 0;
@@ -87,7 +91,10 @@ class UringLoop final : public Loop {
 
   void wait(bool may_block) override;
   void wake() override { waker_.wake(); }
+  bool look() override;
+  bool awaits_storage() const noexcept override { return submissions_ > 0; }
   void submit_and_wait(bool may_block);
+  bool must_enter() const noexcept;
 
   struct Ring {
     explicit Ring(unsigned entries);
@@ -100,6 +107,7 @@ class UringLoop final : public Loop {
   Ring ring_;
   Waker waker_;
   std::span<std::byte> registered_;
+  std::size_t submissions_ = 0;  ///< whose result is still to come
   std::vector<std::pair<Completion*, int>> completed_;
 };
 

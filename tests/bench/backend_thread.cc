@@ -36,8 +36,9 @@ class Disks {
 
 }  // namespace
 
-BackendThread::BackendThread(GuestMemory& memory, Doorbell& guest, std::vector<BackendDisk> disks)
-    : memory_(memory), guest_(guest) {
+BackendThread::BackendThread(GuestMemory& memory, Doorbell& guest, std::vector<BackendDisk> disks,
+                             PollWindow::Duration look)
+    : memory_(memory), guest_(guest), look_(look) {
   std::promise<void> ready;
   std::future<void> is_ready = ready.get_future();
   thread_ = std::thread([this, disks = std::move(disks), ready = std::move(ready)]() mutable {
@@ -65,6 +66,7 @@ void BackendThread::run(std::vector<BackendDisk> disks, std::promise<void> ready
   bool told = false;
   try {
     UringLoop loop;
+    loop.look_before_sleeping(look_);
     ThreadEvents events(loop, guest_);
     Worker worker(loop, memory_, events, std::size_t{Options{}.arena_mebibytes} << 20);
     if (!loop.register_memory(worker.buffers().arena())) {

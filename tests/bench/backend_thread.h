@@ -28,7 +28,8 @@ class BackendThread {
  public:
   /// Returns when the disks are connected. `memory` is the guest's, `guest` wakes it; both outlive
   /// this. Throws what setting it up threw.
-  BackendThread(GuestMemory& memory, Doorbell& guest, std::vector<BackendDisk> disks);
+  BackendThread(GuestMemory& memory, Doorbell& guest, std::vector<BackendDisk> disks,
+                PollWindow::Duration look);
   BackendThread(const BackendThread&) = delete;
   BackendThread& operator=(const BackendThread&) = delete;
 
@@ -46,6 +47,7 @@ class BackendThread {
 
   GuestMemory& memory_;
   Doorbell& guest_;
+  PollWindow::Duration look_;
   ThreadEvents* events_ = nullptr;
   UringLoop* loop_ = nullptr;
   std::atomic<uint64_t> turns_ = 0;

@@ -30,6 +30,7 @@ struct Settings {
   std::string format = "aio";
   uint32_t mebibytes = 512;
   double seconds = 2;
+  uint32_t poll_microseconds = 0;
 };
 
 constexpr std::chrono::milliseconds kWarmUp{300};
@@ -103,7 +104,8 @@ Measurement run(const Settings& settings) {
   GuestMemory memory(rings * Guest::pages_for(settings.workload));
   auto guests = make_guests(memory, settings);
   Doorbell bell;
-  BackendThread backend(memory, bell, open_disks(settings, guests));
+  BackendThread backend(memory, bell, open_disks(settings, guests),
+                        std::chrono::microseconds(settings.poll_microseconds));
   GuestThread guest(guests, bell, [&backend](Port port) { backend.send(port); });
   Measurement measurement = measure(settings, backend, guest);
   guest.stop();
@@ -133,6 +135,7 @@ void add_options(CLI::App& app, Settings& settings) {
   app.add_option("--format", settings.format)->check(CLI::IsMember({"aio", "raw"}));
   app.add_option("--directory", settings.directory, "Where the images are, or are made");
   app.add_option("--mebibytes", settings.mebibytes, "Of each image");
+  app.add_option("--poll-microseconds", settings.poll_microseconds, "As of tapringd");
   app.add_option("--seconds", settings.seconds);
 }
 

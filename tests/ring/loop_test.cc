@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "tests/sim/loop.h"
 
@@ -26,6 +27,33 @@ class NotedBatch final : public Batch {
   std::string& notes_;
   char name_;
   int work_;
+};
+
+/// Has so many pieces of work, and then, when it is armed, some more.
+class NotedSource final : public Pollable {
+ public:
+  NotedSource(std::string& notes, int work) : notes_(notes), work_(work) {}
+
+  void give(int work) { work_ += work; }
+  void give_when_armed(int work) { late_work_ = work; }
+
+  bool has_work() const noexcept override { return work_ > 0; }
+  void poll() override {
+    if (work_ == 0) return;
+    --work_;
+    notes_ += 'p';
+  }
+  bool arm() override {
+    work_ += std::exchange(late_work_, 0);
+    if (work_ > 0) return true;
+    notes_ += 'a';
+    return false;
+  }
+
+ private:
+  std::string& notes_;
+  int work_;
+  int late_work_ = 0;
 };
 
 class LoopTest : public testing::Test {
@@ -74,6 +102,51 @@ TEST_F(LoopTest, ARemovedBatchIsNotFlushed) {
   loop_.add_batch(batch);
   loop_.remove_batch(batch);
   loop_.post([] {});
+  world_.run_until_idle();
+  EXPECT_EQ(notes_, "");
+}
+
+TEST_F(LoopTest, WhatIsPolledIsArmedOnceWhenItHasNoMoreWork) {
+  NotedSource source(notes_, 3);
+  loop_.post([&] { loop_.poll(source); });
+  world_.run_until_idle();
+  EXPECT_EQ(notes_, "pppa");
+}
+
+TEST_F(LoopTest, WorkThatComesWhileItIsArmedIsTaken) {
+  NotedSource source(notes_, 1);
+  source.give_when_armed(2);
+  loop_.post([&] { loop_.poll(source); });
+  world_.run_until_idle();
+  EXPECT_EQ(notes_, "pppa");
+}
+
+TEST_F(LoopTest, WhatIsArmedIsNotPolled) {
+  NotedSource source(notes_, 1);
+  loop_.post([&] { loop_.poll(source); });
+  world_.run_until_idle();
+  source.give(1);
+  loop_.post([] {});
+  world_.run_until_idle();
+  EXPECT_EQ(notes_, "pa");
+}
+
+TEST_F(LoopTest, WhatIsPolledTwiceIsPolledOnceATurn) {
+  NotedSource source(notes_, 1);
+  loop_.post([&] {
+    loop_.poll(source);
+    loop_.poll(source);
+  });
+  world_.run_until_idle();
+  EXPECT_EQ(notes_, "pa");
+}
+
+TEST_F(LoopTest, WhatIsNoMorePolledIsLeftAlone) {
+  NotedSource source(notes_, 3);
+  loop_.post([&] {
+    loop_.poll(source);
+    loop_.stop_polling(source);
+  });
   world_.run_until_idle();
   EXPECT_EQ(notes_, "");
 }

@@ -171,6 +171,8 @@ TEST_P(HostileRequest, MayUseARingPageAsItsData) {
   FrontRequest request = good(kGuestWrite);
   request.segments[0].gref = ring;
   EXPECT_EQ(answer_to(frontend_, request), kGuestOkay);
+  // Zeros again, which is what the disk's next user expects there.
+  EXPECT_EQ(answer_to(frontend_, good(kGuestWrite)), kGuestOkay);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ namespace {
 
 using std::chrono_literals::operator""us;
 constexpr Latency kToNextTurn{1us, 60us};
+constexpr double kToLookAgain = 0.2;
 
 }  // namespace
 
@@ -43,6 +44,8 @@ void SimLoop::schedule_turn() {
     turn_scheduled_ = false;
     ++turns_;
     turn(false);
+    // In production it looks around for a time before it sleeps: here now and then.
+    if ((is_polling() && world_.random().chance(kToLookAgain)) || !arm_all()) schedule_turn();
   });
 }
 
