@@ -45,7 +45,7 @@ struct Options {
   /// Bounce memory of each worker, allocated when it starts. Bounds the data that is in flight.
   uint32_t arena_mebibytes = 16;
 
-  /// Before a worker sleeps it looks for work as long as this, while that has paid lately; 0: never.
+  /// Before a worker sleeps it looks for work as long as this, while that pays; 0: never.
   uint32_t poll_microseconds = 10;
 
   /// Rings that one disk may have; 0: see queue_limit().

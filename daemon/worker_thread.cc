@@ -47,7 +47,8 @@ void WorkerThread::run(const WorkerSettings& settings, std::promise<Worker*> rea
     if (!loop.register_memory(worker.buffers().arena())) {
       spdlog::warn("worker {}: {} MiB of bounce memory cannot be registered with io_uring: {}; "
                    "each request costs a little more (raise LimitMEMLOCK= of the service)",
-                   settings.number, settings.arena_bytes >> 20, std::system_category().message(errno));
+                   settings.number, settings.arena_bytes >> 20,
+                   std::system_category().message(errno));
     }
     ready.set_value(&worker);
     told = true;
