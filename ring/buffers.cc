@@ -13,6 +13,7 @@ namespace tapring {
 namespace {
 
 constexpr signed char kNotFree = -1;
+constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 
 unsigned order_for(std::size_t bytes) noexcept {
   const std::size_t pages = (bytes + BufferPool::kPageBytes - 1) / BufferPool::kPageBytes;
@@ -22,10 +23,19 @@ unsigned order_for(std::size_t bytes) noexcept {
 constexpr std::size_t bytes_of(unsigned order) noexcept { return BufferPool::kPageBytes << order; }
 
 std::span<std::byte> map_arena(std::size_t bytes) {
-  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  // Room to begin at a huge page's boundary, which is given back; pages come when it is used.
+  const std::size_t reserved = bytes + kHugePageBytes;
+  void* memory =
+      ::mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
     throw std::system_error(errno, std::system_category(), "allocating bounce memory");
   }
+  auto* const begin = static_cast<std::byte*>(memory);
+  const std::size_t head = -reinterpret_cast<uintptr_t>(memory) % kHugePageBytes;
+  if (head > 0) ::munmap(begin, head);
+  ::munmap(begin + head + bytes, kHugePageBytes - head);
+  memory = begin + head;
+  ::madvise(memory, bytes, MADV_HUGEPAGE);
   // Guest data passes through: it has no place in a core dump.
   ::madvise(memory, bytes, MADV_DONTDUMP);
   return {static_cast<std::byte*>(memory), bytes};
