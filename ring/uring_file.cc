@@ -24,20 +24,23 @@ bool is_transient(int result) noexcept { return result == -EINTR || result == -E
 }  // namespace
 
 Task<Error> UringFile::read(uint64_t offset, Buffers into) {
-  return transfer(Direction::read, offset, into);
+  return transfer(UringTransfers::Direction::read, offset, into);
 }
 
 Task<Error> UringFile::write(uint64_t offset, Buffers from) {
-  return transfer(Direction::write, offset, from);
+  return transfer(UringTransfers::Direction::write, offset, from);
 }
 
-Task<Error> UringFile::transfer(Direction direction, uint64_t offset, Buffers buffers) {
+Task<Error> UringFile::transfer(UringTransfers::Direction direction, uint64_t offset,
+                                Buffers buffers) {
   int retries = 0;
+  bool alone = false;
   for (iovec rest : buffers) {
     while (rest.iov_len > 0) {
-      UringLoop::Submission submission(loop_);
-      prepare(submission.sqe(), direction, offset, rest);
-      const int result = co_await submission;
+      const int result = co_await UringTransfers::Transfer(
+          loop_.transfers(), {fd_.get(), direction, offset, rest, alone});
+      alone = result == UringTransfers::kDoAlone;
+      if (alone) continue;
       if (is_transient(result) && ++retries < kMaxRetries) continue;
       if (result < 0) co_return system_error_code(result);
       // The file ends here, although it did not when it was opened.
@@ -49,25 +52,6 @@ Task<Error> UringFile::transfer(Direction direction, uint64_t offset, Buffers bu
     }
   }
   co_return Error{};
-}
-
-void UringFile::prepare(io_uring_sqe* sqe, Direction direction, uint64_t offset,
-                        const iovec& rest) const {
-  const auto bytes = static_cast<unsigned>(rest.iov_len);
-  const bool registered = loop_.is_registered(rest.iov_base, rest.iov_len);
-  if (direction == Direction::read) {
-    if (registered) {
-      io_uring_prep_read_fixed(sqe, fd_.get(), rest.iov_base, bytes, offset, 0);
-    } else {
-      io_uring_prep_read(sqe, fd_.get(), rest.iov_base, bytes, offset);
-    }
-  } else {
-    if (registered) {
-      io_uring_prep_write_fixed(sqe, fd_.get(), rest.iov_base, bytes, offset, 0);
-    } else {
-      io_uring_prep_write(sqe, fd_.get(), rest.iov_base, bytes, offset);
-    }
-  }
 }
 
 Task<Error> UringFile::sync() {

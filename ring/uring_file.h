@@ -23,9 +23,7 @@ class UringFile final : public File {
   Task<Error> close() override;
 
  private:
-  enum class Direction : uint8_t { read, write };
-  Task<Error> transfer(Direction direction, uint64_t offset, Buffers buffers);
-  void prepare(io_uring_sqe* sqe, Direction direction, uint64_t offset, const iovec& rest) const;
+  Task<Error> transfer(UringTransfers::Direction direction, uint64_t offset, Buffers buffers);
 
   UringLoop& loop_;
   UniqueFd fd_;

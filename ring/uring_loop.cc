@@ -92,6 +92,7 @@ void UringLoop::submit_and_wait(bool may_block) {
 }
 
 bool UringLoop::look() {
+  transfers_.submit();
   if (io_uring_sq_ready(&ring_.uring) > 0) submit_and_wait(false);
   return io_uring_cq_ready(&ring_.uring) > 0 || must_enter();
 }
@@ -103,6 +104,7 @@ bool UringLoop::must_enter() const noexcept {
 }
 
 void UringLoop::wait(bool may_block) {
+  transfers_.submit();
   if (may_block || io_uring_sq_ready(&ring_.uring) > 0 || must_enter()) submit_and_wait(may_block);
   // Collected first, run after: what runs may submit, and the queue is not walked under its feet.
   completed_.clear();

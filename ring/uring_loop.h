@@ -12,19 +12,12 @@
 #include <utility>
 #include <vector>
 
+#include "ring/completion.h"
 #include "ring/loop.h"
 #include "ring/unique_fd.h"
+#include "ring/uring_transfers.h"
 
 namespace tapring {
-
-/// Told the result of one submission: a count or a negative errno.
-class Completion {
- public:
-  virtual void completed(int result) noexcept = 0;
-
- protected:
-  ~Completion() = default;
-};
 
 /// Built and used on one thread, as the kernel is told that there is a single issuer.
 class UringLoop final : public Loop {
@@ -43,6 +36,9 @@ class UringLoop final : public Loop {
 
   /// Whether io_uring knows all of `data` as its registered buffer 0.
   bool is_registered(const void* data, std::size_t bytes) const noexcept;
+
+  /// Where a File's reads and writes go.
+  UringTransfers& transfers() noexcept { return transfers_; }
 
   std::unique_ptr<File> file(OpenFile file) override;
 
@@ -92,7 +88,9 @@ class UringLoop final : public Loop {
   void wait(bool may_block) override;
   void wake() override { waker_.wake(); }
   bool look() override;
-  bool awaits_storage() const noexcept override { return submissions_ > 0; }
+  bool awaits_storage() const noexcept override {
+    return submissions_ + transfers_.under_way() > 0;
+  }
   void submit_and_wait(bool may_block);
   bool must_enter() const noexcept;
 
@@ -106,6 +104,7 @@ class UringLoop final : public Loop {
 
   Ring ring_;
   Waker waker_;
+  UringTransfers transfers_{*this};
   std::span<std::byte> registered_;
   std::size_t submissions_ = 0;  ///< whose result is still to come
   std::vector<std::pair<Completion*, int>> completed_;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -74,6 +75,34 @@ INSTANTIATE_TEST_SUITE_P(Caching, UringFileTest,
                          [](const auto& caching) {
                            return caching.param == Caching::direct ? "direct" : "page_cache";
                          });
+
+TEST_P(UringFileTest, NeighboursOfOneTurnEachGetTheirOwn) {
+  const auto data = pattern(64 << 10);
+  std::ranges::copy(data, pool_.arena().begin());
+  std::vector<iovec> parts;
+  for (std::size_t at = 0; at < data.size(); at += 4096) {
+    parts.push_back({pool_.arena().data() + at, 4096});
+  }
+  std::vector<std::optional<Error>> done(parts.size());
+  const auto all_done = [&] {
+    return std::ranges::all_of(done, [](const auto& one) { return one && !*one; });
+  };
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    store_result(file_->write(i * 4096, {&parts[i], 1}), done[i]);
+  }
+  while (!all_done()) loop_.turn(true);
+  std::ranges::fill(pool_.arena(), std::byte{0});
+  std::ranges::fill(done, std::nullopt);
+  // Into memory that lies the other way round.
+  std::ranges::reverse(parts);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    store_result(file_->read(i * 4096, {&parts[i], 1}), done[i]);
+  }
+  while (!all_done()) loop_.turn(true);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    EXPECT_EQ(std::memcmp(parts[i].iov_base, data.data() + i * 4096, 4096), 0) << i;
+  }
+}
 
 TEST_P(UringFileTest, ReadsWhatWasWrittenThroughRegisteredMemory) {
   const auto data = pattern(64 << 10);
