@@ -57,15 +57,21 @@ class _GrowingFile:
         return text
 
 
+_FAST = ["-accel", "tcg,thread=multi,tb-size=1024"]
+# A clock that counts instructions.
+_COUNTED = ["-accel", "tcg,thread=single,tb-size=1024", "-icount", "shift=1"]
+
+
 class Lab:
     """One boot of a variant, from its context's entry to its end. Nothing written in dom0
     survives: the disk is a snapshot. `product` (see product.py) is installed before dom0's init,
     `files` are copied into the share."""
 
-    def __init__(self, variant, product=None, files=()):
+    def __init__(self, variant, product=None, files=(), repeatable=False):
         self.variant = variant
         self.product = product
         self.files = files
+        self.repeatable = repeatable
         self.cache = lab_cache.directory()
         self.directory = self.cache / "boot"
         self.share = self.directory / "share"
@@ -106,7 +112,7 @@ class Lab:
     def _start(self):
         base = self.cache / "base"
         command = [
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", _CPU,
+            "qemu-system-x86_64", *(_COUNTED if self.repeatable else _FAST), "-cpu", _CPU,
             "-smp", "2", "-m", "3072", "-machine", "pc", "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot", "-serial", f"file:{self.console_log}",
             "-virtfs", f"local,path={self.share},mount_tag=labshare,security_model=none,"
