@@ -72,9 +72,9 @@ def mebibytes(entry, route):
     return number(None if memory is None else memory / 1024, 1)
 
 
-def markdown_table(head, lines):
-    """The first two columns are words."""
-    ruler = ["---", "---", *["---:"] * (len(head) - 2)]
+def markdown_table(head, lines, words=2):
+    """So many columns are words."""
+    ruler = [*["---"] * words, *["---:"] * (len(head) - words)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ruler, *lines])
 
 

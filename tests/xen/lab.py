@@ -29,6 +29,11 @@ _XEN = ("com1=115200,8n1 console=com1 loglvl=warning guest_loglvl=warning bootsc
         "dom0_mem=1536M,max:1536M dom0_max_vcpus=2 ucode=no spec-ctrl=no,eager-fpu xpti=0")
 _LINUX = ("console=hvc0 rdinit=/init loglevel=4 mitigations=off nokaslr norandmaps "
           "cryptomgr.notests audit=0 systemd.show_status=error")
+_TIMED = ["-accel", "tcg,thread=multi,tb-size=1024"]
+# Each instruction takes 2 ns, whichever it is. The virtual processors take turns in one thread.
+_COUNTED = ["-accel", "tcg,thread=single,tb-size=1024", "-icount", "shift=1"]
+# A second of dom0 takes 13 of them on an idle machine.
+_COUNTED_PATIENCE = 60
 _PR_SET_PDEATHSIG = 1
 
 
@@ -57,15 +62,11 @@ class _GrowingFile:
         return text
 
 
-_FAST = ["-accel", "tcg,thread=multi,tb-size=1024"]
-# A clock that counts instructions.
-_COUNTED = ["-accel", "tcg,thread=single,tb-size=1024", "-icount", "shift=1"]
-
-
 class Lab:
     """One boot of a variant, from its context's entry to its end. Nothing written in dom0
     survives: the disk is a snapshot. `product` (see product.py) is installed before dom0's init,
-    `files` are copied into the share."""
+    `files` are copied into the share. If `repeatable`, dom0's clock counts instructions, so that
+    its seconds are not those of the host."""
 
     def __init__(self, variant, product=None, files=(), repeatable=False):
         self.variant = variant
@@ -112,7 +113,7 @@ class Lab:
     def _start(self):
         base = self.cache / "base"
         command = [
-            "qemu-system-x86_64", *(_COUNTED if self.repeatable else _FAST), "-cpu", _CPU,
+            "qemu-system-x86_64", *(_COUNTED if self.repeatable else _TIMED), "-cpu", _CPU,
             "-smp", "2", "-m", "3072", "-machine", "pc", "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot", "-serial", f"file:{self.console_log}",
             "-virtfs", f"local,path={self.share},mount_tag=labshare,security_model=none,"
@@ -130,7 +131,8 @@ class Lab:
                 pass_fds=[self._lock.fileno()], preexec_fn=_die_with_parent)
 
     def _wait_until_ready(self):
-        self._wait_for(self.share / "ready", _BOOT_SECONDS, "the boot")
+        self._wait_for(self.share / "ready", _BOOT_SECONDS * (4 if self.repeatable else 1),
+                       "the boot")
         self.boot_seconds = time.monotonic() - self._started
         if self.product and (self.share / "before-init.rc").read_text().strip() != "0":
             raise LabError("installing tapring failed:\n"
@@ -154,17 +156,19 @@ class Lab:
 
     def run(self, command, seconds=60, follow=None):
         """Runs a bash command line in dom0; returns its exit code (124 if it took longer than
-        `seconds`) and what it printed, which `follow` gets piece by piece as it comes. Raises
-        LabError if dom0 no longer answers."""
+        `seconds` by dom0's clock) and what it printed, which `follow` gets piece by piece as it
+        comes. Raises LabError if dom0 no longer answers."""
         place = self.share / "commands" / str(next(self._numbers))
         output = _GrowingFile(place.with_suffix(".out"), follow)
         script = place.with_suffix(".new")
         script.write_text(
             f"timeout --kill-after={_KILL_SECONDS} {seconds} bash -c {shlex.quote(command)}\n")
         script.rename(place.with_suffix(".sh"))
+        limit = seconds + _KILL_SECONDS + _AGENT_SECONDS
+        if self.repeatable:
+            limit *= _COUNTED_PATIENCE
         try:
-            self._wait_for(place.with_suffix(".rc"), seconds + _KILL_SECONDS + _AGENT_SECONDS,
-                           f"'{command}'", output.read)
+            self._wait_for(place.with_suffix(".rc"), limit, f"'{command}'", output.read)
         except LabError as failure:
             raise LabError(f"{output.read()}{failure}") from None
         return int(place.with_suffix(".rc").read_text()), output.read()
