@@ -66,10 +66,9 @@ def mode_of(report):
 def origin(report):
     """Where the figures come from."""
     machine, lab = report["machine"], report["lab"]
-    words = (f"In QEMU without KVM, by {mode_of(report)}: Xen {lab['xen']}, Linux "
-             f"{lab['kernel']} in dom0, {lab['qemu']}, {machine['fio']}; commit "
-             f"`{machine['commit']}`, {machine['date'][:10]}; rounds: {report['rounds']}, each "
-             f"measurement {report['seconds']} s long.")
+    words = (f"Xen {lab['xen']} in QEMU without KVM, Linux {lab['kernel']} in dom0, {lab['qemu']}, "
+             f"{machine['fio']}; commit `{machine['commit']}`, {machine['date'][:10]}; rounds: "
+             f"{report['rounds']}, each measurement {report['seconds']} s long.")
     command = textwrap.wrap(machine["command"], COLUMNS_OF_TEXT - 8, break_long_words=False,
                             break_on_hyphens=False)
     return "    " + " \\\n      ".join(command) + "\n\n" + textwrap.fill(words, COLUMNS_OF_TEXT)
@@ -77,7 +76,8 @@ def origin(report):
 
 def markdown(report, figures=()):
     """All tables of a run, and its figures: pairs of a title and a path."""
-    parts = [origin(report), *(f"![{title}]({path})" for title, path in figures)]
+    parts = [f"### In the lab, by {mode_of(report)}", origin(report),
+             *(f"![{title}]({path})" for title, path in figures)]
     for pairs in backends.compared(names_of(report)):
         head, lines = rows(report["points"], pairs)
         below = misses(report["points"], pairs)

@@ -35,8 +35,8 @@ class Text(unittest.TestCase):
 class Markdown(unittest.TestCase):
     def test_says_where_figures_come_from_and_links_to_the_plots(self):
         text = lab_report.markdown(lab_sample.report(), [("Title", "figures/a.svg")])
-        self.assertTrue(text.startswith("    tests/xen/bench\n"))
-        self.assertIn("by counted instructions: Xen 4.17", text.replace("\n", " "))
+        self.assertTrue(text.startswith("### In the lab, by counted instructions\n\n"
+                                        "    tests/xen/bench\n\nXen 4.17 in QEMU"))
         self.assertIn("![Title](figures/a.svg)", text)
         self.assertIn("| 4k random read, depth 1 | 8000 | 10000 | 0.80 | 5000 | 1.60 |", text)
         self.assertIn("|---|---:|---:|---:|---:|---:|", text.replace(" ", ""))

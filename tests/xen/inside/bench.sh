@@ -18,8 +18,13 @@ while [[ ${1-} == *=xvd* ]]; do
 done
 qemu=
 
-filled_image() { # NAME: no holes, so that no backend has to allocate
-    dd if=/dev/zero of="$images/$1.img" bs=1M count="$mebibytes" conv=fsync status=none
+# No holes, so that no backend has to allocate. What a backend goes past holds nothing of its image:
+# where the page cache has a block, io_uring leaves a write with O_DIRECT to a thread.
+filled_image() { # NAME
+    local flags=()
+    [[ $1 != aio && $1 != loop-direct ]] || flags=(oflag=direct)
+    dd if=/dev/zero of="$images/$1.img" bs=1M count="$mebibytes" conv=fsync "${flags[@]}" \
+        status=none
 }
 
 start_qemu() {
