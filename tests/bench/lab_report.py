@@ -30,13 +30,13 @@ def rows(entries, pairs):
 
 
 def misses(entries, pairs):
-    """What is below its aim, in words."""
+    """What is below its aim, in words, as exact as it is shown."""
     found = []
     for other, goal in pairs.goals.items():
-        below = [entry for entry in entries
-                 if backends.ratio(entry["backends"], pairs.ours, other) < goal]
-        found += [f"{work_of(entry)}: {backends.ratio(entry['backends'], pairs.ours, other):.2f} "
-                  f"of {other}, not {goal:.1f}" for entry in below]
+        for entry in entries:
+            shown = number(backends.ratio(entry["backends"], pairs.ours, other), 2)
+            if float(shown) < goal:
+                found.append(f"{work_of(entry)}: {shown} of {other}, not {goal:.1f}")
     return found
 
 

@@ -28,6 +28,14 @@ class Text(unittest.TestCase):
         self.assertIn("16k random write, depth 16: 1.60 of qdisk, not 2.0", past)
         self.assertIn("Nothing is below the aim.", through)
 
+    def test_what_is_shown_as_the_aim_is_no_miss(self):
+        report = lab_sample.report(names=["aio", "loop-direct"], sizes=[16384])
+        for entry, rate in zip(report["points"], (99.6, 99.4)):
+            entry["backends"]["aio"]["requests_per_second"] = rate
+            entry["backends"]["loop-direct"]["requests_per_second"] = 100.0
+        self.assertEqual(lab_report.text(report).split("aim:\n")[1],
+                         "  16k random write, depth 16: 0.99 of loop-direct, not 1.0\n")
+
     def test_without_ours_there_is_nothing_to_compare(self):
         self.assertEqual(lab_report.text(lab_sample.report(names=["loop", "qdisk"])), "\n")
 
