@@ -24,10 +24,11 @@ void refuse_unanswered(const Queue& queue) {
 
 Disk::Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& options,
            std::shared_ptr<DiskStats> stats)
-    : stats_(std::move(stats)), gate_(worker.loop()),
+    : stats_(std::move(stats)), gate_(worker.loop()), buffers_(worker.buffers()),
       volume_(image->serve_on(worker.loop()), options.geometry),
       context_{worker,
                volume_,
+               buffers_,
                gate_,
                *stats_,
                options.domain,

@@ -63,6 +63,7 @@ class Disk : public std::enable_shared_from_this<Disk> {
 
   std::shared_ptr<DiskStats> stats_;
   Gate gate_;
+  BufferShare buffers_;
   Volume volume_;
   QueueContext context_;
   std::vector<std::unique_ptr<Queue>> queues_;

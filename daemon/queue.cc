@@ -142,7 +142,7 @@ Task<BlkifStatus> Queue::serve_indirect(const Request& request) {
   const auto segments = std::span(memory).first(request.segment_count);
   {
     // Given back before the data's buffer is asked for: who holds one never waits for another.
-    const Buffer list = co_await context_.worker.buffers().acquire(segments.size() * kSegmentBytes);
+    const Buffer list = co_await context_.buffers.acquire(segments.size() * kSegmentBytes);
     if (!attached_) co_return BlkifStatus::error;
     const auto bytes = static_cast<uint16_t>(segments.size() * kSegmentBytes);
     GrantBatch::Transfer transfer(context_.worker.copies());
@@ -178,7 +178,7 @@ Task<BlkifStatus> Queue::execute(const Request& request, std::span<const Segment
 
 Task<Error> Queue::read(uint64_t sector, std::span<const Segment> segments) {
   const uint32_t bytes = bytes_in(segments);
-  const Buffer buffer = co_await context_.worker.buffers().acquire(bytes);
+  const Buffer buffer = co_await context_.buffers.acquire(bytes);
   const iovec whole{buffer.data(), bytes};
   const Error error = co_await context_.volume.read(sector, {&whole, 1});
   if (error) co_return error;
@@ -196,7 +196,7 @@ Task<Error> Queue::read(uint64_t sector, std::span<const Segment> segments) {
 
 Task<Error> Queue::write(uint64_t sector, std::span<const Segment> segments) {
   const uint32_t bytes = bytes_in(segments);
-  const Buffer buffer = co_await context_.worker.buffers().acquire(bytes);
+  const Buffer buffer = co_await context_.buffers.acquire(bytes);
   if (!attached_) co_return std::make_error_code(std::errc::operation_canceled);
   GrantBatch::Transfer transfer(context_.worker.copies());
   std::byte* to = buffer.data();

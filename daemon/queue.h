@@ -23,6 +23,7 @@ namespace tapring {
 struct QueueContext {
   Worker& worker;
   Volume& volume;
+  BufferShare& buffers;
   Gate& gate;  ///< holds a pass for each request in flight
   DiskStats& stats;
   DomainId domain;

@@ -10,9 +10,11 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
+#include "daemon/options.h"
 #include "formats/format.h"
 #include "tests/bench/backend_thread.h"
 #include "tests/bench/guest_thread.h"
@@ -30,7 +32,8 @@ struct Settings {
   std::string format = "aio";
   uint32_t mebibytes = 512;
   double seconds = 2;
-  uint32_t poll_microseconds = 0;
+  uint32_t poll_microseconds = Options{}.poll_microseconds;
+  bool streamer = false;
 };
 
 constexpr std::chrono::milliseconds kWarmUp{300};
@@ -42,21 +45,35 @@ double processor_seconds() {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
-/// Guest number disk * queues + queue.
+/// A neighbour on the same backend thread, if one is wanted, is the last disk.
+constexpr Workload kStreamer{Workload::Operation::read, Workload::Access::sequential, 1 << 20, 32};
+
+std::vector<Workload> disks_of(const Settings& settings) {
+  std::vector<Workload> disks(settings.workload.disks, settings.workload);
+  if (settings.streamer) disks.push_back(kStreamer);
+  return disks;
+}
+
+std::size_t pages_for(const std::vector<Workload>& disks) {
+  return std::accumulate(disks.begin(), disks.end(), std::size_t{0},
+                         [](std::size_t pages, const Workload& disk) {
+                           return pages + disk.queues * Guest::pages_for(disk);
+                         });
+}
+
+/// Those of one disk side by side.
 std::vector<std::unique_ptr<Guest>> make_guests(GuestMemory& memory, const Settings& settings) {
-  const Workload& workload = settings.workload;
-  const uint64_t blocks =
-      (uint64_t{settings.mebibytes} << 20) / workload.block_bytes / workload.queues;
   std::vector<std::unique_ptr<Guest>> guests;
   GrantRef page = 0;
-  for (uint32_t disk = 0; disk < workload.disks; ++disk) {
-    for (uint32_t queue = 0; queue < workload.queues; ++queue) {
-      const Region region = workload.access == Workload::Access::random
-                                ? Region{0, blocks * workload.queues}
+  for (const Workload& disk : disks_of(settings)) {
+    const uint64_t blocks = (uint64_t{settings.mebibytes} << 20) / disk.block_bytes / disk.queues;
+    for (uint32_t queue = 0; queue < disk.queues; ++queue) {
+      const Region region = disk.access == Workload::Access::random
+                                ? Region{0, blocks * disk.queues}
                                 : Region{queue * blocks, blocks};
       const auto number = static_cast<uint32_t>(guests.size());
-      guests.push_back(std::make_unique<Guest>(memory, page, workload, region, number + 1));
-      page += static_cast<GrantRef>(Guest::pages_for(workload));
+      guests.push_back(std::make_unique<Guest>(memory, page, disk, region, number + 1));
+      page += static_cast<GrantRef>(Guest::pages_for(disk));
     }
   }
   return guests;
@@ -66,11 +83,12 @@ std::vector<BackendDisk> open_disks(const Settings& settings,
                                     const std::vector<std::unique_ptr<Guest>>& guests) {
   std::vector<BackendDisk> disks;
   Port port = 0;
-  for (uint32_t number = 0; number < settings.workload.disks; ++number) {
+  for (const Workload& workload : disks_of(settings)) {
     ImageOptions options;
-    options.path = image_file(settings.directory, number, settings.mebibytes);
+    options.path =
+        image_file(settings.directory, static_cast<uint32_t>(disks.size()), settings.mebibytes);
     BackendDisk disk{find_format(settings.format)->open(options), {Abi::x86_64, "x86_64-abi", {}}};
-    for (uint32_t queue = 0; queue < settings.workload.queues; ++queue, ++port) {
+    for (uint32_t queue = 0; queue < workload.queues; ++queue, ++port) {
       disk.rings.queues.push_back(guests[port]->setup(port));
     }
     disks.push_back(std::move(disk));
@@ -85,12 +103,14 @@ Measurement measure(const Settings& settings, BackendThread& backend, GuestThrea
   measurement.block_bytes = settings.workload.block_bytes;
   const auto begin = Clock::now();
   const uint64_t answered = guest.answered();
+  const uint64_t neighbours = guest.answered_neighbours();
   const uint64_t system_calls = backend.system_calls();
   const double busy = processor_seconds();
   const std::chrono::duration<double> busy_guest = guest.processor_time();
   std::this_thread::sleep_for(std::chrono::duration<double>(settings.seconds));
   measurement.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   measurement.requests = guest.answered() - answered;
+  measurement.neighbour_bytes = (guest.answered_neighbours() - neighbours) * kStreamer.block_bytes;
   measurement.system_calls = backend.system_calls() - system_calls;
   measurement.processor_seconds =
       processor_seconds() - busy -
@@ -99,14 +119,14 @@ Measurement measure(const Settings& settings, BackendThread& backend, GuestThrea
 }
 
 Measurement run(const Settings& settings) {
-  const std::size_t rings = std::size_t{settings.workload.disks} * settings.workload.queues;
-  if (rings > Doorbell::kMaxPorts) throw std::runtime_error("too many queues");
-  GuestMemory memory(rings * Guest::pages_for(settings.workload));
+  GuestMemory memory(pages_for(disks_of(settings)));
   auto guests = make_guests(memory, settings);
+  if (guests.size() > Doorbell::kMaxPorts) throw std::runtime_error("too many queues");
+  const std::size_t measured = std::size_t{settings.workload.disks} * settings.workload.queues;
   Doorbell bell;
   BackendThread backend(memory, bell, open_disks(settings, guests),
                         std::chrono::microseconds(settings.poll_microseconds));
-  GuestThread guest(guests, bell, [&backend](Port port) { backend.send(port); });
+  GuestThread guest(guests, measured, bell, [&backend](Port port) { backend.send(port); });
   Measurement measurement = measure(settings, backend, guest);
   guest.stop();
   for (const auto& one : guests) {
@@ -135,6 +155,8 @@ void add_options(CLI::App& app, Settings& settings) {
   app.add_option("--format", settings.format)->check(CLI::IsMember({"aio", "raw"}));
   app.add_option("--directory", settings.directory, "Where the images are, or are made");
   app.add_option("--mebibytes", settings.mebibytes, "Of each image");
+  app.add_flag("--streamer", settings.streamer,
+               "Beside a disk that reads 1 MiB at a time, 32 at once, and is not measured");
   app.add_option("--poll-microseconds", settings.poll_microseconds, "As of tapringd");
   app.add_option("--seconds", settings.seconds);
 }

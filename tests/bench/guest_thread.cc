@@ -11,9 +11,11 @@
 
 namespace tapring::bench {
 
-GuestThread::GuestThread(std::vector<std::unique_ptr<Guest>>& guests, Doorbell& bell,
-                         std::function<void(Port)> send)
-    : guests_(guests), bell_(bell), send_(std::move(send)), thread_([this] { run(); }) {}
+GuestThread::GuestThread(std::vector<std::unique_ptr<Guest>>& guests, std::size_t measured,
+                         Doorbell& bell, std::function<void(Port)> send)
+    : guests_(guests), measured_(measured), bell_(bell), send_(std::move(send)), thread_([this] {
+        run();
+      }) {}
 
 std::chrono::nanoseconds GuestThread::processor_time() const {
   clockid_t clock;
@@ -40,7 +42,7 @@ void GuestThread::run() {
     bell_.wait([this](Port port) { turn(port); });
     if (!measuring && measuring_) {
       measuring = true;
-      for (const auto& guest : guests_) guest->measure();
+      for (std::size_t i = 0; i < measured_; ++i) guests_[i]->measure();
     }
     if (!stopping && stopping_) {
       stopping = true;
@@ -53,7 +55,8 @@ void GuestThread::turn(Port port) {
   Guest& guest = *guests_[port];
   const uint64_t before = guest.answered();
   guest.collect();
-  answered_.fetch_add(guest.answered() - before, std::memory_order_relaxed);
+  (port < measured_ ? answered_ : answered_neighbours_)
+      .fetch_add(guest.answered() - before, std::memory_order_relaxed);
   if (guest.issue()) send_(port);
 }
 

@@ -18,8 +18,9 @@ namespace tapring::bench {
 /// Guest number N has port N.
 class GuestThread {
  public:
-  /// `bell`: rung by the backend. `send`: rings the backend, on this thread.
-  GuestThread(std::vector<std::unique_ptr<Guest>>& guests, Doorbell& bell,
+  /// `measured`: the first so many guests are what is measured, the rest are neighbours that disturb
+  /// them. `bell`: rung by the backend. `send`: rings the backend, on this thread.
+  GuestThread(std::vector<std::unique_ptr<Guest>>& guests, std::size_t measured, Doorbell& bell,
               std::function<void(Port)> send);
   GuestThread(const GuestThread&) = delete;
   GuestThread& operator=(const GuestThread&) = delete;
@@ -28,6 +29,9 @@ class GuestThread {
   void measure() noexcept { measuring_ = true; }
 
   uint64_t answered() const noexcept { return answered_.load(std::memory_order_relaxed); }
+  uint64_t answered_neighbours() const noexcept {
+    return answered_neighbours_.load(std::memory_order_relaxed);
+  }
 
   /// Processor time of this thread so far.
   std::chrono::nanoseconds processor_time() const;
@@ -41,11 +45,13 @@ class GuestThread {
   bool any_in_flight() const;
 
   std::vector<std::unique_ptr<Guest>>& guests_;
+  std::size_t measured_;
   Doorbell& bell_;
   std::function<void(Port)> send_;
   std::atomic<bool> measuring_ = false;
   std::atomic<bool> stopping_ = false;
   std::atomic<uint64_t> answered_ = 0;
+  std::atomic<uint64_t> answered_neighbours_ = 0;
   std::thread thread_;
 };
 

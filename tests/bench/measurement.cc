@@ -37,7 +37,9 @@ boost::json::object to_json(Measurement& measurement) {
           {"latency_us", latency(measurement.latencies)},
           {"cpu_us_per_request", measurement.processor_seconds * 1e6 / requests},
           {"system_calls_per_request", static_cast<double>(measurement.system_calls) / requests},
-          {"memory_kib", nullptr}};
+          {"memory_kib", nullptr},
+          {"neighbour_mebibytes_per_second",
+           static_cast<double>(measurement.neighbour_bytes >> 20) / measurement.seconds}};
 }
 
 }  // namespace tapring::bench

@@ -14,6 +14,7 @@ struct Measurement {
   uint32_t block_bytes = 0;
   double processor_seconds = 0;     ///< of the backend, user and system
   uint64_t system_calls = 0;        ///< of the backend
+  uint64_t neighbour_bytes = 0;     ///< moved for disks that are not measured
   std::vector<uint32_t> latencies;  ///< nanoseconds, in any order
 };
 

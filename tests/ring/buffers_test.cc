@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <set>
 #include <string>
@@ -22,7 +23,7 @@ constexpr std::size_t kWhole = BufferPool::kMaxBufferBytes;
 class BufferPoolTest : public testing::Test {
  protected:
   Detached acquire(std::size_t bytes, std::optional<Buffer>& into, char name = ' ') {
-    Buffer buffer = co_await pool_.acquire(bytes);
+    Buffer buffer = co_await share_.acquire(bytes);
     into.emplace(std::move(buffer));
     served_ += name;
   }
@@ -37,6 +38,7 @@ class BufferPoolTest : public testing::Test {
   sim::SimStorage storage_{world_};
   sim::SimLoop loop_{world_, storage_};
   BufferPool pool_{loop_, kWhole};
+  BufferShare share_{pool_};
   std::string served_;
 };
 
@@ -111,6 +113,105 @@ TEST_F(BufferPoolTest, EveryMixOfSizesFitsAgainAfterwards) {
   std::optional<Buffer> whole;
   acquire(kWhole, whole);
   EXPECT_TRUE(whole);
+}
+
+/// A pool of eight largest buffers and two users.
+class BufferShareTest : public testing::Test {
+ protected:
+  using Held = std::deque<std::optional<Buffer>>;
+
+  BufferShareTest() { let_time_pass({}); }
+
+  Detached acquire(BufferShare& share, std::size_t bytes, std::optional<Buffer>& into, char name) {
+    Buffer buffer = co_await share.acquire(bytes);
+    into.emplace(std::move(buffer));
+    served_ += name;
+  }
+
+  /// Asks as often for the largest buffer.
+  void ask(BufferShare& share, int times, Held& held, char name = ' ') {
+    for (int i = 0; i < times; ++i) acquire(share, kWhole, held.emplace_back(), name);
+  }
+
+  void give_back(std::optional<Buffer>& buffer) {
+    loop_.post([&buffer] { buffer.reset(); });
+    world_.run_until_idle();
+  }
+
+  /// In the order of asking: who waits for its share gets it meanwhile.
+  void give_back_all(Held& held) {
+    for (auto& buffer : held) {
+      ASSERT_TRUE(buffer);
+      give_back(buffer);
+    }
+  }
+
+  void let_time_pass(sim::Time time) {
+    world_.run_for(time);
+    loop_.post([] {});
+    world_.run_until_idle();
+  }
+
+  sim::SimWorld world_{1};
+  sim::SimStorage storage_{world_};
+  sim::SimLoop loop_{world_, storage_};
+  BufferPool pool_{loop_, 8 * kWhole};
+  BufferShare streamer_{pool_};
+  BufferShare neighbour_{pool_};
+  std::string served_;
+};
+
+TEST_F(BufferShareTest, AloneItMayHaveEverything) {
+  Held held;
+  ask(streamer_, 8, held);
+  EXPECT_EQ(streamer_.lent_bytes(), 8 * kWhole);
+}
+
+TEST_F(BufferShareTest, WhileAnotherIsActiveItHasItsShare) {
+  Held small;
+  acquire(neighbour_, 1, small.emplace_back(), 'n');
+  Held held;
+  ask(streamer_, 8, held);
+  EXPECT_EQ(streamer_.lent_bytes(), BufferPool::kContendedBytes);
+  give_back_all(held);
+  EXPECT_EQ(streamer_.lent_bytes(), 0U);
+}
+
+TEST_F(BufferShareTest, WhoHasItsShareHoldsUpNobody) {
+  Held small, held;
+  acquire(neighbour_, 1, small.emplace_back(), 'n');
+  ask(streamer_, 8, held);
+  acquire(neighbour_, 1, small.emplace_back(), 'n');
+  EXPECT_TRUE(small.back());
+  give_back_all(held);
+}
+
+TEST_F(BufferShareTest, AShareThatWasIdleForAWhileLimitsNobody) {
+  {
+    std::optional<Buffer> small;
+    acquire(neighbour_, 1, small, 'n');
+  }
+  let_time_pass(BufferPool::kActive);
+  Held held;
+  ask(streamer_, 8, held);
+  EXPECT_EQ(streamer_.lent_bytes(), 8 * kWhole);
+}
+
+TEST_F(BufferShareTest, WhoWaitsForMemoryIsServedInTurn) {
+  BufferPool pool(loop_, 2 * kWhole);
+  BufferShare first(pool), second(pool);
+  Held held, of_first, of_second;
+  ask(first, 2, held, 'x');
+  ask(first, 3, of_first, '1');
+  ask(second, 3, of_second, '2');
+  give_back_all(held);
+  EXPECT_EQ(served_, "xx12");
+  give_back(of_first[0]);
+  give_back(of_second[0]);
+  EXPECT_EQ(served_, "xx1212");
+  for (Held* rest : {&of_first, &of_second}) {
+    for (std::size_t i : {1U, 2U}) give_back((*rest)[i]);
+  }
 }
 
 }  // namespace
