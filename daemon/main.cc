@@ -79,9 +79,14 @@ ServerSettings settings_of(const Options& options) {
 std::vector<std::unique_ptr<WorkerThread>> start_workers(const Options& options) {
   std::vector<std::unique_ptr<WorkerThread>> threads;
   for (uint32_t i = 0; i < options.worker_count(); ++i) {
-    threads.push_back(std::make_unique<WorkerThread>(
-        WorkerSettings{i, std::size_t{options.arena_mebibytes} << 20,
-                       std::chrono::microseconds(options.poll_microseconds)}));
+    WorkerSettings settings{.number = i,
+                            .cpus = {},
+                            .arena_bytes = std::size_t{options.arena_mebibytes} << 20,
+                            .look_before_sleeping =
+                                std::chrono::microseconds(options.poll_microseconds)};
+    const auto& cpus = options.worker_cpus;
+    if (!cpus.empty()) settings.cpus = cpus[i % cpus.size()];
+    threads.push_back(std::make_unique<WorkerThread>(settings));
   }
   return threads;
 }

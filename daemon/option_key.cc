@@ -38,6 +38,8 @@ const OptionKey kKeys[] = {
      NumberKey{&Options::lock_wait_seconds, 0, kMaxLockWaitSeconds}},
     {"workers", kPerformance, "threads that serve rings; 0: one per online CPU, up to 4",
      NumberKey{&Options::workers, 0, kMaxWorkers}},
+    {"worker_cpus", kPerformance, "CPUs that workers run on, as in 2,3,4-7, one entry each; empty: any",
+     CpusKey{&Options::worker_cpus}},
     {"arena_mebibytes", kPerformance, "bounce memory of each worker",
      NumberKey{&Options::arena_mebibytes, 1, kMaxArenaMebibytes}},
     {"poll_microseconds", kPerformance,
@@ -85,6 +87,9 @@ std::string expected_of(const DirectoriesKey&) {
 std::string expected_of(const KindsKey&) {
   return fmt::format("a list of at least one of {}, none twice", fmt::join(kAllKinds, ", "));
 }
+std::string expected_of(const CpusKey&) {
+  return fmt::format("a list of texts like 3 or 4-7, with numbers below {}", CpuRange::kLimit);
+}
 std::string expected_of(const LogLevelKey&) {
   return fmt::format("one of {}", fmt::join(log_level_names(), ", "));
 }
@@ -127,6 +132,19 @@ bool assign_to(Options& options, const KindsKey& key, const OptionValue& value) 
   return true;
 }
 
+bool assign_to(Options& options, const CpusKey& key, const OptionValue& value) {
+  const auto* texts = std::get_if<std::vector<std::string>>(&value);
+  if (texts == nullptr) return false;
+  std::vector<CpuRange> ranges;
+  for (const std::string& text : *texts) {
+    const auto range = parse_cpu_range(text);
+    if (!range) return false;
+    ranges.push_back(*range);
+  }
+  options.*key.field = std::move(ranges);
+  return true;
+}
+
 bool assign_to(Options& options, const LogLevelKey& key, const OptionValue& value) {
   const auto* name = std::get_if<std::string>(&value);
   const auto level = name == nullptr ? std::nullopt : parse_log_level(*name);
@@ -147,6 +165,11 @@ OptionValue value_of(const Options& options, const DirectoriesKey& key) {
 }
 OptionValue value_of(const Options& options, const KindsKey& key) {
   return options.*key.field;
+}
+OptionValue value_of(const Options& options, const CpusKey& key) {
+  std::vector<std::string> texts;
+  for (const CpuRange& range : options.*key.field) texts.push_back(to_string(range));
+  return texts;
 }
 OptionValue value_of(const Options& options, const LogLevelKey& key) {
   return std::string(log_level_name(options.*key.field));
@@ -173,7 +196,8 @@ OptionValue OptionKey::value(const Options& options) const {
 }
 
 OptionValue OptionKey::from_argument(std::string_view text) const {
-  if (std::holds_alternative<KindsKey>(field) || std::holds_alternative<DirectoriesKey>(field)) {
+  if (std::holds_alternative<KindsKey>(field) || std::holds_alternative<DirectoriesKey>(field) ||
+      std::holds_alternative<CpusKey>(field)) {
     return split(text);
   }
   int64_t number = 0;

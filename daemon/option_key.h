@@ -40,11 +40,17 @@ struct KindsKey {
   std::vector<std::string> Options::* field;
 };
 
+/// A list of numbers of CPUs and ranges of them.
+struct CpusKey {
+  std::vector<CpuRange> Options::* field;
+};
+
 struct LogLevelKey {
   LogLevel Options::* field;
 };
 
-using OptionField = std::variant<NumberKey, DirectoryKey, DirectoriesKey, KindsKey, LogLevelKey>;
+using OptionField =
+    std::variant<NumberKey, DirectoryKey, DirectoriesKey, KindsKey, CpusKey, LogLevelKey>;
 
 struct OptionKey {
   const char* name;   ///< as in the file: "log_level"

@@ -218,7 +218,9 @@ class CommandLine {
 }  // namespace
 
 uint32_t Options::worker_count() const {
-  return workers != 0 ? workers : online_cpus(kMaxAutomaticWorkers);
+  if (workers != 0) return workers;
+  if (!worker_cpus.empty()) return static_cast<uint32_t>(worker_cpus.size());
+  return online_cpus(kMaxAutomaticWorkers);
 }
 
 uint32_t Options::queue_limit() const {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/cpu_range.h"
 #include "daemon/log.h"
 
 namespace tapring {
@@ -42,6 +43,10 @@ struct Options {
   /// Threads that serve rings; 0: see worker_count().
   uint32_t workers = 0;
 
+  /// The processors that workers run on, one entry each in turn; empty: any. A worker's memory is
+  /// of the NUMA node of its processors.
+  std::vector<CpuRange> worker_cpus = {};
+
   /// Bounce memory of each worker, allocated when it starts. Bounds the data that is in flight.
   uint32_t arena_mebibytes = 16;
 
@@ -62,7 +67,7 @@ struct Options {
   /// more.
   uint32_t max_persistent_grants = 0;
 
-  /// `workers`, or the number of online CPUs up to 4.
+  /// `workers`, or the number of entries of `worker_cpus`, or that of online CPUs up to 4.
   uint32_t worker_count() const;
 
   /// `max_queues`, or the number of online CPUs up to 8.

@@ -39,6 +39,7 @@ void WorkerThread::run(const WorkerSettings& settings, std::promise<Worker*> rea
   ::pthread_setname_np(::pthread_self(), fmt::format("worker-{}", settings.number).c_str());
   bool told = false;
   try {
+    if (settings.cpus) run_on(*settings.cpus);
     UringLoop loop;
     loop.look_before_sleeping(settings.look_before_sleeping);
     XenGrants grants;

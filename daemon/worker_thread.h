@@ -5,14 +5,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <future>
+#include <optional>
 #include <thread>
 
+#include "daemon/cpu_range.h"
 #include "daemon/worker.h"
 
 namespace tapring {
 
 struct WorkerSettings {
   uint32_t number = 0;  ///< for its name
+  std::optional<CpuRange> cpus;
   std::size_t arena_bytes = 0;
   PollWindow::Duration look_before_sleeping{};
 };

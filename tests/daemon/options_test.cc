@@ -49,20 +49,12 @@ TEST_F(OptionsTest, NothingSaidGivesTheDefaults) {
 TEST_F(OptionsTest, EveryFieldIsAKeyAndInTheHelp) {
   Options options;
   const auto& [run_dir, kinds, image_directories, log_level, lock_wait_seconds, workers,
-               arena_mebibytes, poll_microseconds, max_queues, max_ring_page_order,
+               worker_cpus, arena_mebibytes, poll_microseconds, max_queues, max_ring_page_order,
                max_indirect_segments, max_persistent_grants] = options;
-  const std::set<const void*> fields{&run_dir,
-                                     &kinds,
-                                     &image_directories,
-                                     &log_level,
-                                     &lock_wait_seconds,
-                                     &workers,
-                                     &arena_mebibytes,
-                                     &poll_microseconds,
-                                     &max_queues,
-                                     &max_ring_page_order,
-                                     &max_indirect_segments,
-                                     &max_persistent_grants};
+  const std::set<const void*> fields{
+      &run_dir, &kinds,       &image_directories, &log_level,         &lock_wait_seconds,
+      &workers, &worker_cpus, &arena_mebibytes,   &poll_microseconds, &max_queues,
+      &max_ring_page_order,   &max_indirect_segments, &max_persistent_grants};
   std::set<const void*> found;
   EXPECT_EQ(parse({"--help"}), std::unexpected(0));
   for (const OptionKey& key : option_keys()) {
@@ -145,9 +137,17 @@ TEST_F(OptionsTest, ValuesOutOfTheirBoundsAreRefused) {
         "run_dir = 'relative'", "run_dir = ''", "image_directories = ['/a', 'b']",
         "max_ring_page_order = 5", "max_indirect_segments = 257", "arena_mebibytes = 0",
         "max_persistent_grants = 8193", "workers = 1.5", "workers = 4294967296",
-        "lock_wait_seconds = true", "log_level = 'off'", "[performance]\nworkers = 1"}) {
+        "lock_wait_seconds = true", "log_level = 'off'", "[performance]\nworkers = 1",
+        "worker_cpus = [1]", "worker_cpus = ['2-1']"}) {
     EXPECT_EQ(parse_config(text), std::unexpected(2)) << text;
   }
+}
+
+TEST_F(OptionsTest, ThereIsAWorkerForEachEntryOfItsCpus) {
+  const auto options = parse({"--worker-cpus", "0,1,2-5,3,4,5"});
+  ASSERT_TRUE(options) << err();
+  EXPECT_EQ(options->worker_count(), 6U);
+  EXPECT_EQ(parse({"--worker-cpus", "0,1", "--workers", "5"})->worker_count(), 5U);
 }
 
 TEST_F(OptionsTest, AnUnknownArgumentIsRefused) {
@@ -169,7 +169,8 @@ TEST_F(OptionsTest, CheckConfigSaysByItsCodeWhetherTheFileIsRight) {
 }
 
 TEST_F(OptionsTest, WhatDumpConfigPrintsReadsBackTheSame) {
-  EXPECT_EQ(parse({"--dump-config", "--workers=7", "--image-directories=/a b,/c'\"d"}),
+  EXPECT_EQ(parse({"--dump-config", "--workers=7", "--image-directories=/a b,/c'\"d",
+                   "--worker-cpus=3,4-7"}),
             std::unexpected(0));
   const auto options = parse_config(out());
   ASSERT_TRUE(options) << err();
