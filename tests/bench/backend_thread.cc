@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/bench/backend_thread.h"
 
+#include <pthread.h>
+
 #include <stdexcept>
 #include <utility>
 
@@ -63,6 +65,7 @@ uint64_t BackendThread::system_calls() const noexcept {
 }
 
 void BackendThread::run(std::vector<BackendDisk> disks, std::promise<void> ready) {
+  ::pthread_setname_np(::pthread_self(), "backend");
   bool told = false;
   try {
     UringLoop loop;
