@@ -11,13 +11,23 @@ namespace {
 
 constexpr std::size_t kMaxEntryBytes = kLayout64.entry_bytes;
 
+template <typename Word>
+void copy_words(std::span<const std::byte> shared, std::span<std::byte> copy) noexcept {
+  const auto* words = reinterpret_cast<const volatile Word*>(shared.data());
+  for (std::size_t i = 0; i < copy.size() / sizeof(Word); ++i) {
+    const Word word = words[i];
+    std::memcpy(copy.data() + i * sizeof word, &word, sizeof word);
+  }
+}
+
 /// Copies out of shared memory exactly once: through volatile words, so that the compiler neither
-/// reads again nor skips. Entries are 4-byte aligned and multiples of 4 bytes long.
+/// reads again nor skips. Entries begin at multiples of their own length after a multiple of 8.
 void copy_once(std::span<const std::byte> shared, std::span<std::byte> copy) noexcept {
-  const auto* words = reinterpret_cast<const volatile uint32_t*>(shared.data());
-  for (std::size_t i = 0; i < copy.size() / 4; ++i) {
-    const uint32_t word = words[i];
-    std::memcpy(copy.data() + i * 4, &word, 4);
+  if (copy.size() % sizeof(uint64_t) == 0) {
+    copy_words<uint64_t>(shared, copy);
+  } else {
+    static_assert(kLayout32.entry_bytes % sizeof(uint32_t) == 0);
+    copy_words<uint32_t>(shared, copy);
   }
 }
 

@@ -62,7 +62,7 @@ bool BufferPool::may_have(const BufferShare& share, unsigned order) const noexce
 void BufferPool::give_back(BufferShare& share, std::byte* data, unsigned order) noexcept {
   share.lent_bytes_ -= Arena::bytes_of(order);
   arena_.give_back(data, order);
-  serve_waiters();
+  if (!waiting_.empty()) serve_waiters();
 }
 
 /// One buffer a share in turn. The first that only lacks memory keeps its place, so that small

@@ -66,6 +66,22 @@ TEST_F(BackRingOfOnePage, SeesARequestOnlyOncePushed) {
   EXPECT_FALSE(back_.take());
 }
 
+TEST_F(BackRingOfOnePage, TellsOfARequestWithoutTakingIt) {
+  EXPECT_FALSE(back_.has_request());
+  put_and_push(1);
+  EXPECT_TRUE(back_.has_request());
+  EXPECT_EQ(take_all(), 1U);
+  EXPECT_FALSE(back_.has_request());
+}
+
+// Else who polls it would wait for ever for what take() never gives.
+TEST_F(BackRingOfOnePage, ABrokenRingHasNoRequest) {
+  front_.set_producer(33);
+  EXPECT_TRUE(back_.has_request());
+  EXPECT_FALSE(back_.take());
+  EXPECT_FALSE(back_.has_request());
+}
+
 TEST_F(BackRingOfOnePage, TakesAFullRing) {
   put_and_push(32);
   EXPECT_EQ(take_all(), 32U);
