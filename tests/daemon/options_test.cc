@@ -177,6 +177,7 @@ TEST_F(OptionsTest, WhatDumpConfigPrintsReadsBackTheSame) {
   Options expected;
   expected.workers = 7;
   expected.image_directories = {"/a b", "/c'\"d"};
+  expected.worker_cpus = {{3, 3}, {4, 7}};
   EXPECT_EQ(*options, expected);
 }
 
