@@ -18,8 +18,8 @@ namespace tapring::bench {
 /// Guest number N has port N.
 class GuestThread {
  public:
-  /// `measured`: the first so many guests are what is measured, the rest are neighbours that disturb
-  /// them. `bell`: rung by the backend. `send`: rings the backend, on this thread.
+  /// `measured`: the first so many guests are what is measured, the rest are neighbours that
+  /// disturb them. `bell`: rung by the backend. `send`: rings the backend, on this thread.
   GuestThread(std::vector<std::unique_ptr<Guest>>& guests, std::size_t measured, Doorbell& bell,
               std::function<void(Port)> send);
   GuestThread(const GuestThread&) = delete;
