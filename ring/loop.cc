@@ -38,13 +38,11 @@ void Loop::post(Work work) {
 }
 
 void Loop::turn(bool may_block) {
-  turn_time_ = now();
   if (may_block && !has_work()) {
     wait_for_work();
   } else {
     wait(false);
   }
-  turn_time_ = now();
   poll_all();
   run_posted();
   resume_all();
@@ -67,11 +65,11 @@ bool Loop::has_work() const noexcept {
 
 void Loop::wait_for_work() {
   PollWindow& window = awaits_storage() ? storage_window_ : guest_window_;
-  const Clock::time_point since = turn_time_;
+  const Clock::time_point since = now();
   const bool found = finds_work(window, since);
   const bool asleep = !found && arm_all();
   wait(asleep);
-  window.waited(now() - since, asleep);
+  window.waited(turn_time() - since, asleep);
 }
 
 /// Looks until the window closes.

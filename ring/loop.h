@@ -80,7 +80,7 @@ class Loop : public Executor {
   /// Before it sleeps the loop looks for work as long as this, while that pays; 0 for never.
   void look_before_sleeping(PollWindow::Duration limit) noexcept;
 
-  /// When this turn began. Cheap, and precise enough for latencies.
+  /// When the waiting of this turn was over. Cheap, and precise enough for latencies.
   Clock::time_point turn_time() const noexcept { return turn_time_; }
 
   /// A file for use on this loop; takes the descriptor over.
@@ -88,8 +88,11 @@ class Loop : public Executor {
 
  protected:
   /// Submits what is queued and runs every completion that is there; with `may_block` waits for
-  /// one or for wake().
+  /// one or for wake(). Calls woke() between the two.
   virtual void wait(bool may_block) = 0;
+
+  /// The waiting of this turn is over.
+  void woke() { turn_time_ = now(); }
 
   /// Ends a wait(true) of the loop's thread. From any thread.
   virtual void wake() = 0;

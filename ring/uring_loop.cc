@@ -106,6 +106,7 @@ bool UringLoop::must_enter() const noexcept {
 void UringLoop::wait(bool may_block) {
   transfers_.submit();
   if (may_block || io_uring_sq_ready(&ring_.uring) > 0 || must_enter()) submit_and_wait(may_block);
+  woke();
   // Collected first, run after: what runs may submit, and the queue is not walked under its feet.
   completed_.clear();
   unsigned head;

@@ -34,6 +34,7 @@ void SimLoop::complete(Work work) {
 }
 
 void SimLoop::wait(bool /*may_block*/) {
+  woke();
   for (Work& work : std::exchange(completions_, {})) work();
 }
 
