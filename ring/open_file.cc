@@ -130,10 +130,17 @@ void clear_status_flags(const OpenFile& file) {
   if (::fcntl(file.fd.get(), F_SETFL, 0) != 0) refuse(errno, "fcntl " + file.path);
 }
 
+/// What the page cache still holds of the file, from a copy just made perhaps, would have the
+/// kernel give each direct write there to a thread that removes it first. To fail costs time only.
+void leave_page_cache(const OpenFile& file) {
+  ::fdatasync(file.fd.get());
+  ::posix_fadvise(file.fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+}
+
 void go_direct(OpenFile& file) {
   const std::string refusal = why_not_direct(file);
   file.direct = refusal.empty();
-  if (file.direct) return;
+  if (file.direct) return leave_page_cache(file);
   clear_status_flags(file);
   file.notices.push_back("through the page cache, not O_DIRECT: " + refusal);
 }

@@ -3,11 +3,14 @@
 #include "ring/uring_file.h"
 
 #include <gtest/gtest.h>
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -75,6 +78,56 @@ INSTANTIATE_TEST_SUITE_P(Caching, UringFileTest,
                          [](const auto& caching) {
                            return caching.param == Caching::direct ? "direct" : "page_cache";
                          });
+
+/// Pages of a file that the page cache holds.
+std::size_t cached_pages(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  void* const mapped = ::mmap(nullptr, kBytes, PROT_READ, MAP_SHARED, fd.get(), 0);
+  EXPECT_NE(mapped, MAP_FAILED);
+  std::vector<unsigned char> pages(kBytes / 4096);
+  EXPECT_EQ(::mincore(mapped, kBytes, pages.data()), 0);
+  ::munmap(mapped, kBytes);
+  return static_cast<std::size_t>(
+      std::ranges::count_if(pages, [](unsigned char page) { return (page & 1) != 0; }));
+}
+
+// Else io_uring gives each write to a page that a copy left there to a thread.
+TEST(OpenFile, ForDirectUseLeavesNothingInThePageCache) {
+  const std::string path = std::filesystem::current_path() / "open_file_test.img";
+  {
+    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    const std::vector<std::byte> data(kBytes, std::byte{1});
+    ASSERT_EQ(::write(fd.get(), data.data(), kBytes), ssize_t{kBytes});
+  }
+  EXPECT_GT(cached_pages(path), 0U);
+  const OpenFile file = open_file({.path = path, .caching = Caching::direct});
+  EXPECT_TRUE(!file.direct || cached_pages(path) == 0);
+  std::filesystem::remove(path);
+}
+
+// Latencies are counted by it.
+TEST_P(UringFileTest, WhoWaitedLearnsHowLate) {
+  constexpr auto kPause = std::chrono::milliseconds(20);
+  std::array<int, 2> ends;
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  const UniqueFd reader(ends[0]), writer(ends[1]);
+  char byte = 0;
+  std::optional<Loop::Clock::time_point> woken;
+  const auto read_byte = [&]() -> Detached {
+    co_await UringTransfers::Transfer(
+        loop_.transfers(), {reader.get(), UringTransfers::Direction::read, 0, {&byte, 1}, false});
+    woken = loop_.turn_time();
+  };
+  const auto begin = Loop::Clock::now();
+  read_byte();
+  std::thread later([&] {
+    std::this_thread::sleep_for(kPause);
+    EXPECT_EQ(::write(writer.get(), "x", 1), 1);
+  });
+  while (!woken) loop_.turn(true);
+  later.join();
+  EXPECT_GE(*woken - begin, kPause);
+}
 
 TEST_P(UringFileTest, NeighboursOfOneTurnEachGetTheirOwn) {
   const auto data = pattern(64 << 10);
