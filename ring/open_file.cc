@@ -11,6 +11,7 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <fstream>
 #include <system_error>
@@ -131,10 +132,20 @@ void clear_status_flags(const OpenFile& file) {
 }
 
 /// What the page cache still holds of the file, from a copy just made perhaps, would have the
-/// kernel give each direct write there to a thread that removes it first. To fail costs time only.
+/// kernel give each direct write there to a thread that removes it first. What fails, or is left
+/// because a guest waits for its disk, costs time only.
 void leave_page_cache(const OpenFile& file) {
-  ::fdatasync(file.fd.get());
-  ::posix_fadvise(file.fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+  constexpr uint64_t kPiece = uint64_t{16} << 20;
+  constexpr std::chrono::milliseconds kPatience{500};
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  for (uint64_t at = 0; at < file.size_bytes && std::chrono::steady_clock::now() < until;
+       at += kPiece) {
+    const auto offset = static_cast<off_t>(at);
+    ::sync_file_range(file.fd.get(), offset, kPiece,
+                      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                          SYNC_FILE_RANGE_WAIT_AFTER);
+    ::posix_fadvise(file.fd.get(), offset, kPiece, POSIX_FADV_DONTNEED);
+  }
 }
 
 void go_direct(OpenFile& file) {
