@@ -17,7 +17,8 @@ readonly daemon_log=/tmp/tapringd.log
 readonly console_logs=/var/log/xen/console
 # A machine that is busy with other things is granted a multiple of every time.
 readonly patience=${TAPRING_PATIENCE:-1}
-# libxl waits 10 s for a backend and 40 s for a hotplug script.
+# libxl waits 10 s for a backend and 40 s for a hotplug script. Those do not grow with patience:
+# what libxl gave up is tried again, while the multiple lasts.
 readonly detach_seconds=$((10 * patience)) attach_seconds=$((50 * patience))
 daemon=
 
@@ -180,8 +181,19 @@ has_size() { # DEVICE
     [[ -b $1 && $(<"/sys/class/block/${1#/dev/}/size") -gt 0 ]]
 }
 
+is_script_too_slow() { # libxl ended the stock script, some forty programs, which waits for nobody
+    ((patience > 1)) && grep -q 'killing execution of /etc/xen/scripts/block add' "$1"
+}
+
 attach() { # LINE [DOMAIN]
-    timeout "$attach_seconds" xl block-attach "${2:-0}" "$1" || die "attaching '$1' failed"
+    local deadline=$((SECONDS + attach_seconds)) log=/tmp/xl-attach.log vdev=${1#*,}
+    until timeout "$attach_seconds" xl block-attach "${2:-0}" "$1" 2>"$log"; do
+        cat "$log"
+        ((SECONDS < deadline)) || die "attaching '$1' failed again and again"
+        is_script_too_slow "$log" || die "attaching '$1' failed"
+        step "attaching again"
+        detach "${vdev%%,*}" "${2:-0}"
+    done
 }
 
 attach_dom0() { # LINE VDEV: attaches to dom0 and waits for the block device
@@ -190,8 +202,11 @@ attach_dom0() { # LINE VDEV: attaches to dom0 and waits for the block device
 }
 
 detach() { # VDEV [DOMAIN]
-    local started=$EPOCHREALTIME took
-    timeout "$((detach_seconds * 2))" xl block-detach "${2:-0}" "$1" || die "detaching $1 failed"
+    local started=$EPOCHREALTIME took deadline=$((SECONDS + detach_seconds))
+    until timeout "$((detach_seconds * 2))" xl block-detach "${2:-0}" "$1"; do
+        ((patience > 1 && SECONDS < deadline)) || die "detaching $1 failed"
+        step "detaching again"
+    done
     took=$((${EPOCHREALTIME/./} - ${started/./}))
     ((took < detach_seconds * 1000000)) || die "detaching $1 took $((took / 1000)) ms"
 }

@@ -6,7 +6,7 @@
 # a leak of a single ring page and its bounce buffers a cycle would be several MiB).
 #
 # Most cycles go through block-tapring: Debian's own block script takes 5 s here, being some
-# forty programs. Every fifth is the plain line.
+# forty programs. Every tenth is the plain line.
 #
 # seconds: 400
 
@@ -18,7 +18,7 @@ cycle_image=$(image cycle 32)
 random_file /tmp/reference 1
 
 line() { # CYCLE
-    if is_kernel || (($1 % 5 == 1)); then
+    if is_kernel || (($1 % 10 == 1)); then
         echo "tap:aio:$cycle_image,xvda,w"
     else
         echo "script=block-tapring,vdev=xvda,access=rw,target=aio:$cycle_image"
