@@ -50,12 +50,15 @@ dpkg --install /host/tapring/*.deb
 wait_for 60 "the new service" runs_anew "$daemon"
 daemon=$(main_pid)
 
-step "kill -9"
+step "kill -9, and a worker on a CPU of its own from then on"
+echo 'worker_cpus = ["1"]' >>/etc/tapring/tapringd.toml
 kill -KILL "$daemon"
 wait_for 30 "its restart" runs_anew "$daemon"
 expect "systemd counted one restart" \
     test "$(systemctl show --property NRestarts --value tapringd)" = 1
 daemon=$(main_pid)
+expect "a thread runs on CPU 1 only" \
+    grep -q $'^Cpus_allowed_list:\t1$' "/proc/$daemon/task"/*/status
 round "tap:aio:$disk,xvda,w"
 
 step "restart of Xen's daemons"
