@@ -69,7 +69,7 @@ std::vector<std::string> split(std::string_view text) {
 }
 
 // "a/../b/" and "b" are one directory: images are compared with these by their paths.
-std::optional<std::filesystem::path> absolute_path(const std::string& text) {
+std::optional<std::filesystem::path> absolute_path(std::string_view text) {
   std::filesystem::path path = std::filesystem::path(text).lexically_normal();
   if (!path.is_absolute() || text.find('\0') != std::string::npos) return std::nullopt;
   if (!path.has_filename() && path != path.root_path()) path = path.parent_path();
@@ -109,17 +109,23 @@ bool assign_to(Options& options, const DirectoryKey& key, const OptionValue& val
   return path.has_value();
 }
 
-bool assign_to(Options& options, const DirectoriesKey& key, const OptionValue& value) {
+/// All of a list of texts, or nothing if one of them is wrong.
+template <typename Item, std::optional<Item> parse(std::string_view)>
+bool assign_each(std::vector<Item>& items, const OptionValue& value) {
   const auto* texts = std::get_if<std::vector<std::string>>(&value);
   if (texts == nullptr) return false;
-  std::vector<std::filesystem::path> paths;
+  std::vector<Item> parsed;
   for (const std::string& text : *texts) {
-    const auto path = absolute_path(text);
-    if (!path) return false;
-    paths.push_back(*path);
+    auto item = parse(text);
+    if (!item) return false;
+    parsed.push_back(*std::move(item));
   }
-  options.*key.field = std::move(paths);
+  items = std::move(parsed);
   return true;
+}
+
+bool assign_to(Options& options, const DirectoriesKey& key, const OptionValue& value) {
+  return assign_each<std::filesystem::path, absolute_path>(options.*key.field, value);
 }
 
 bool assign_to(Options& options, const KindsKey& key, const OptionValue& value) {
@@ -134,16 +140,7 @@ bool assign_to(Options& options, const KindsKey& key, const OptionValue& value) 
 }
 
 bool assign_to(Options& options, const CpusKey& key, const OptionValue& value) {
-  const auto* texts = std::get_if<std::vector<std::string>>(&value);
-  if (texts == nullptr) return false;
-  std::vector<CpuRange> ranges;
-  for (const std::string& text : *texts) {
-    const auto range = parse_cpu_range(text);
-    if (!range) return false;
-    ranges.push_back(*range);
-  }
-  options.*key.field = std::move(ranges);
-  return true;
+  return assign_each<CpuRange, parse_cpu_range>(options.*key.field, value);
 }
 
 bool assign_to(Options& options, const LogLevelKey& key, const OptionValue& value) {
