@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ostream.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <ostream>
@@ -118,7 +119,9 @@ void print_disk(const DiskReport& disk, std::ostream& out) {
   print_line(out, "protocol", disk.protocol);
   print_line(out, "queues", fmt::format("{}", disk.queues));
   print_line(out, "ring pages", fmt::format("{}", disk.ring_pages));
-  print_line(out, "worker", fmt::format("{}", disk.worker));
+  if (!disk.workers.empty()) {
+    print_line(out, "workers", fmt::format("{}", fmt::join(disk.workers, ", ")));
+  }
   print_counters(disk.counters, out);
 }
 

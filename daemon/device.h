@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One vbd's state machine (xen/include/public/io/blkif.h, "STARTUP"; docs/architecture.md draws
 // it). Everything here runs on the control thread; what may block is done in the background, what
-// touches a ring on the disk's worker, and both come back by Executor::post.
+// touches a ring on the disk's workers, and both come back by Executor::post.
 #pragma once
 
 #include <functional>
@@ -11,11 +11,11 @@
 
 #include "daemon/background.h"
 #include "daemon/blkback.h"
-#include "daemon/disk.h"
 #include "daemon/disk_spec.h"
 #include "daemon/log.h"
 #include "daemon/open_disk.h"
 #include "daemon/report.h"
+#include "daemon/spread_disk.h"
 #include "daemon/timer.h"
 #include "daemon/vbd_name.h"
 #include "daemon/vbd_node.h"
@@ -34,7 +34,7 @@ struct DeviceContext {
   LogLimit& log_limit;
   DomainId backend_domain = 0;
   TransportOffer offer;
-  OpenPolicy open_policy;
+  DiskOpener open_disk;
   std::function<void(const VbdName&)> finished;  ///< called once finished(); may not destroy it
 };
 
@@ -76,7 +76,7 @@ class Device : public std::enable_shared_from_this<Device> {
   enum class Claim : uint8_t { unknown, examining, ours, kernels, others, refused };
   /// `unwanted`: still opening, and to be closed as soon as it is open.
   enum class ImageStage : uint8_t { none, opening, open, unwanted, releasing };
-  /// The disk on its worker.
+  /// The disk on its workers.
   enum class Link : uint8_t { none, connecting, connected, ending };
 
   struct Examination {
@@ -111,7 +111,7 @@ class Device : public std::enable_shared_from_this<Device> {
   bool hotplug_done(const VbdState& now);
   void connect(const VbdState& now);
   void attach(const DiskOptions& options);
-  void attached(std::shared_ptr<Disk> disk, const std::string& error);
+  void attached(const std::string& error);
   void measured(const Result<uint64_t>& sectors);
   void end_disk(Disk::Ending ending);
   void disk_ended();
@@ -155,9 +155,7 @@ class Device : public std::enable_shared_from_this<Device> {
 
   RingSetup rings_;
   ConnectionOffer offered_;
-  uint32_t worker_ = 0;
-  std::shared_ptr<Disk> disk_;  ///< to be used and let go of on its worker
-  std::shared_ptr<DiskStats> stats_;
+  std::shared_ptr<SpreadDisk> disk_;  ///< the last one that was connected, if any was
 };
 
 }  // namespace tapring

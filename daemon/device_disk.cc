@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A device and its disk: connected, measured and ended on the disk's worker.
+// A device and its disk: connected, measured and ended.
 #include <spdlog/spdlog.h>
 
 #include <utility>
@@ -11,32 +11,17 @@ namespace tapring {
 void Device::attach(const DiskOptions& options) {
   link_ = Link::connecting;
   image_stage_ = ImageStage::none;
-  worker_ = context_.workers.assign();
-  stats_ = std::make_shared<DiskStats>();
-  Worker& worker = context_.workers[worker_];
-  worker.loop().post([self = shared_from_this(), &worker, &control = context_.control, options,
-                      image = std::move(image_), stats = stats_]() mutable {
-    std::shared_ptr<Disk> disk;
-    std::string error;
-    try {
-      disk = std::make_shared<Disk>(worker, std::move(image), options, std::move(stats));
-    } catch (const std::exception& failure) {
-      error = failure.what();
-    }
-    control.post([self = std::move(self), disk = std::move(disk), error]() mutable {
-      self->attached(std::move(disk), error);
-    });
-  });
+  disk_ = std::make_shared<SpreadDisk>(context_.control, context_.workers, std::move(image_),
+                                       options);
+  disk_->connect([self = shared_from_this()](const std::string& error) { self->attached(error); });
 }
 
-void Device::attached(std::shared_ptr<Disk> disk, const std::string& error) {
-  if (!disk) {
+void Device::attached(const std::string& error) {
+  if (!error.empty()) {
     link_ = Link::none;
-    context_.workers.release(worker_);
     return gone_ ? vanish() : refuse(error);
   }
   link_ = Link::connected;
-  disk_ = std::move(disk);
   if (shutting_down_) return end_disk(Disk::Ending::drain);
   if (gone_) return end_disk(Disk::Ending::abandon);
   const VbdState now = node_.read_state(spec_);
@@ -54,15 +39,9 @@ void Device::attached(std::shared_ptr<Disk> disk, const std::string& error) {
 void Device::check_size() {
   if (link_ != Link::connected || measuring_) return;
   measuring_ = true;
-  context_.workers[worker_].loop().post(
-      [self = shared_from_this(), &control = context_.control, disk = disk_]() mutable {
-        Disk& measured = *disk;
-        // The device is let go of on the control thread only, so no copy of `self` stays here.
-        measured.measure(
-            [self = std::move(self), &control](const Result<uint64_t>& sectors) mutable {
-              control.post([self = std::move(self), sectors] { self->measured(sectors); });
-            });
-      });
+  disk_->measure([self = shared_from_this()](const Result<uint64_t>& sectors) {
+    self->measured(sectors);
+  });
 }
 
 void Device::measured(const Result<uint64_t>& sectors) {
@@ -82,18 +61,11 @@ void Device::measured(const Result<uint64_t>& sectors) {
 
 void Device::end_disk(Disk::Ending ending) {
   link_ = Link::ending;
-  context_.workers[worker_].loop().post([self = shared_from_this(), &control = context_.control,
-                                         disk = std::move(disk_), ending]() mutable {
-    Disk& ended = *disk;
-    ended.end(ending, [self = std::move(self), &control]() mutable {
-      control.post([self = std::move(self)] { self->disk_ended(); });
-    });
-  });
+  disk_->end(ending, [self = shared_from_this()] { self->disk_ended(); });
 }
 
 void Device::disk_ended() {
   link_ = Link::none;
-  context_.workers.release(worker_);
   if (shutting_down_) {
     node_.mark_drained();
     return;

@@ -19,12 +19,12 @@ constexpr std::chrono::seconds kOpeningPatience(7);
 void Device::open_image() {
   if (image_stage_ != ImageStage::none) return;
   image_stage_ = ImageStage::opening;
-  run_aside([self = shared_from_this(), &control = context_.control, &policy = context_.open_policy,
+  run_aside([self = shared_from_this(), &control = context_.control, &open = context_.open_disk,
              attempt = ++open_attempt_, spec = disk_spec_, mode = spec_.mode]() mutable {
     std::unique_ptr<OpenImage> image;
     std::string error;
     try {
-      image = open_disk(spec, mode, policy);
+      image = open(spec, mode);
     } catch (const std::exception& failure) {
       error = failure.what();
     }

@@ -28,8 +28,8 @@ DiskReport Device::report() const {
     report.queues = static_cast<uint32_t>(rings_.queues.size());
     report.ring_pages = static_cast<uint32_t>(rings_.queues.front().ring_refs.size());
     report.protocol = rings_.protocol;
-    report.worker = worker_;
-    report.counters = stats_->snapshot();
+    report.workers = disk_->workers();
+    report.counters = disk_->counters();
   }
   return report;
 }
@@ -58,7 +58,7 @@ std::string Device::state_name() const {
 
 std::string Device::reason() const {
   if (!reason_.empty()) return reason_;
-  if (stats_ && stats_->ring_broken) {
+  if (disk_ && disk_->has_broken_ring()) {
     return "the guest wrote impossible ring indices: stopped until it reconnects";
   }
   if (claim_ != Claim::ours || link_ != Link::none) return {};

@@ -25,7 +25,7 @@ void refuse_unanswered(const Queue& queue) {
 Disk::Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& options,
            std::shared_ptr<DiskStats> stats)
     : stats_(std::move(stats)), gate_(worker.loop()), buffers_(worker.buffers()),
-      volume_(image->serve_on(worker.loop()), options.geometry),
+      volume_(image->serve_on(worker.loop()), options.geometry, options.flush_failed),
       context_{worker,
                volume_,
                buffers_,
@@ -39,6 +39,9 @@ Disk::Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& 
     queues_.push_back(std::make_unique<Queue>(context_, setup, options.rings.abi));
     if (options.history == RingHistory::unknown) refuse_unanswered(*queues_.back());
   }
+}
+
+void Disk::start() {
   for (const auto& queue : queues_) queue->start();
 }
 

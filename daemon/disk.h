@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A connected disk on its worker: the volume and the queues that serve it.
+// A connected disk, or the part of one that is on one worker: the volume and the queues that serve
+// it.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -29,20 +31,25 @@ struct DiskOptions {
   std::string name;  ///< for log lines
   DomainId domain = 0;
   Geometry geometry;  ///< what the guest is offered of the image
-  RingSetup rings;
+  RingSetup rings;  ///< of this part
   RingHistory history = RingHistory::fresh;
   uint32_t max_persistent_grants = 0;  ///< of each ring, if it was agreed to have any
   LogLimit* log_limit = nullptr;  ///< outlives the disk; null: what a guest causes is not logged
+  /// The same one for all parts of a disk.
+  std::shared_ptr<std::atomic<bool>> flush_failed = std::make_shared<std::atomic<bool>>(false);
 };
 
 /// Made, used and destroyed on the worker's thread.
 class Disk : public std::enable_shared_from_this<Disk> {
  public:
-  /// Maps, binds and starts. Throws std::system_error; then nothing stays mapped or bound.
+  /// Maps and binds. Throws std::system_error; then nothing stays mapped or bound.
   Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& options,
        std::shared_ptr<DiskStats> stats);
   Disk(const Disk&) = delete;
   Disk& operator=(const Disk&) = delete;
+
+  /// Takes requests from now on.
+  void start();
 
   enum class Ending {
     abandon,  ///< the guest listens no more: rings go at once, requests end unanswered

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The counters of one disk: written by its worker, read by the control thread at any time.
+// Counters of a disk: written by a worker, read by the control thread at any time.
 #pragma once
 
 #include <atomic>
@@ -24,8 +24,9 @@ class Counter {
   std::atomic<uint64_t> value_ = 0;
 };
 
-/// See DiskCounters for what each counts.
-struct DiskStats {
+/// Of the queues of a disk on one worker, and apart from what other threads write. See DiskCounters
+/// for what each counts.
+struct alignas(64) DiskStats {
   struct PerOperation {
     Counter requests;
     Counter bytes;
@@ -42,25 +43,23 @@ struct DiskStats {
   Counter in_flight;
   std::atomic<bool> ring_broken = false;  ///< a queue was stopped for good: its indices are wild
 
-  DiskCounters snapshot() const noexcept {
-    DiskCounters now;
-    now.reads = reads.requests.get();
-    now.writes = writes.requests.get();
-    now.flushes = flushes.requests.get();
-    now.discards = discards.requests.get();
-    now.read_bytes = reads.bytes.get();
-    now.written_bytes = writes.bytes.get();
-    now.discarded_bytes = discards.bytes.get();
-    now.errors = errors.get();
-    now.unsupported = unsupported.get();
-    now.read_ns = reads.nanoseconds.get();
-    now.write_ns = writes.nanoseconds.get();
-    now.flush_ns = flushes.nanoseconds.get();
-    now.discard_ns = discards.nanoseconds.get();
-    now.wakeups = wakeups.get();
-    now.notifications = notifications.get();
-    now.in_flight = in_flight.get();
-    return now;
+  void add_to(DiskCounters& sum) const noexcept {
+    sum.reads += reads.requests.get();
+    sum.writes += writes.requests.get();
+    sum.flushes += flushes.requests.get();
+    sum.discards += discards.requests.get();
+    sum.read_bytes += reads.bytes.get();
+    sum.written_bytes += writes.bytes.get();
+    sum.discarded_bytes += discards.bytes.get();
+    sum.errors += errors.get();
+    sum.unsupported += unsupported.get();
+    sum.read_ns += reads.nanoseconds.get();
+    sum.write_ns += writes.nanoseconds.get();
+    sum.flush_ns += flushes.nanoseconds.get();
+    sum.discard_ns += discards.nanoseconds.get();
+    sum.wakeups += wakeups.get();
+    sum.notifications += notifications.get();
+    sum.in_flight += in_flight.get();
   }
 };
 

@@ -69,10 +69,14 @@ ServerSettings settings_of(const Options& options) {
   settings.kinds = options.kinds;
   settings.offer = {options.queue_limit(), options.max_ring_page_order,
                     options.max_indirect_segments, options.max_persistent_grants};
+  OpenPolicy policy;
   for (const auto& directory : options.image_directories) {
-    settings.open_policy.image_directories.push_back(directory.string());
+    policy.image_directories.push_back(directory.string());
   }
-  settings.open_policy.lock_wait = std::chrono::seconds(options.lock_wait_seconds);
+  policy.lock_wait = std::chrono::seconds(options.lock_wait_seconds);
+  settings.open_disk = [policy](const DiskSpec& spec, const std::string& mode) {
+    return open_disk(spec, mode, policy);
+  };
   return settings;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,5 +22,9 @@ struct OpenPolicy {
 /// std::runtime_error that names the image, the reason and the remedy.
 std::unique_ptr<OpenImage> open_disk(const DiskSpec& spec, const std::string& mode,
                                      const OpenPolicy& policy);
+
+/// open_disk() by a policy, or a test's way to do it. For any thread.
+using DiskOpener =
+    std::function<std::unique_ptr<OpenImage>(const DiskSpec& spec, const std::string& mode)>;
 
 }  // namespace tapring

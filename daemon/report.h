@@ -50,7 +50,7 @@ struct DiskReport {
   uint32_t queues = 0;
   uint32_t ring_pages = 0;  ///< of each queue
   std::string protocol;     ///< "x86_64-abi", "x86_32-abi", "arm-abi"; empty before negotiation
-  uint32_t worker = 0;
+  std::vector<uint32_t> workers;  ///< those that have queues of it
   std::vector<std::string> notices;  ///< what an administrator may want to know, such as why the
                                      ///< page cache is used after all
   DiskCounters counters;

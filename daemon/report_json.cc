@@ -16,7 +16,7 @@ BOOST_DESCRIBE_STRUCT(DiskCounters, (),
 BOOST_DESCRIBE_STRUCT(DiskReport, (),
                       (disk, domain, device, kind, vdev, mode, format, path, state, reason,
                        backend_state, frontend_state, size_bytes, queues, ring_pages, protocol,
-                       worker, notices, counters))
+                       workers, notices, counters))
 
 namespace {
 

@@ -29,7 +29,7 @@ Server::Server(const ServerPorts& ports, ServerSettings settings)
                log_limit_,
                0,
                settings.offer,
-               std::move(settings.open_policy),
+               std::move(settings.open_disk),
                [this](const VbdName& name) { forget(name); }} {}
 
 void Server::start() {

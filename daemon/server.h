@@ -28,7 +28,7 @@ struct ServerPorts {
 struct ServerSettings {
   std::vector<std::string> kinds;  ///< of backend: "vbd", "vbd3", "qdisk"
   TransportOffer offer;
-  OpenPolicy open_policy;
+  DiskOpener open_disk;
 };
 
 class Server final : public Reporter {

@@ -6,9 +6,11 @@
 namespace tapring {
 
 Task<Error> Volume::flush() {
-  if (flush_failed_) co_return std::make_error_code(std::errc::io_error);
+  if (*flush_failed_) co_return std::make_error_code(std::errc::io_error);
   const Error error = co_await image_->flush();
-  if (error) flush_failed_ = true;
+  if (error) *flush_failed_ = true;
+  // Of two flushes at the same time the kernel fails one, for what either was to make durable.
+  if (!error && *flush_failed_) co_return std::make_error_code(std::errc::io_error);
   co_return error;
 }
 

@@ -2,6 +2,7 @@
 // An image as a guest may use it: what is the same for every format stands here once.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -13,9 +14,11 @@ namespace tapring {
 /// Serves checked requests: in range, in whole sectors, no write to a read-only image.
 class Volume {
  public:
-  /// `geometry`: what the guest is offered of the image.
-  Volume(std::unique_ptr<Image> image, const Geometry& geometry) noexcept
-      : image_(std::move(image)),
+  /// `geometry`: what the guest is offered of the image. `flush_failed`: of all volumes on the same
+  /// image, whichever thread they are on.
+  Volume(std::unique_ptr<Image> image, const Geometry& geometry,
+         std::shared_ptr<std::atomic<bool>> flush_failed) noexcept
+      : image_(std::move(image)), flush_failed_(std::move(flush_failed)),
         limits_{geometry.size_bytes / kSectorBytes, geometry.read_only,
                 geometry.discard_granularity > 0, geometry.secure_erase} {}
 
@@ -25,16 +28,16 @@ class Volume {
     return image_->read(sector * kSectorBytes, into);
   }
   Task<Error> write(uint64_t sector, Buffers from) {
-    if (flush_failed_) return refused();
+    if (*flush_failed_) return refused();
     return image_->write(sector * kSectorBytes, from);
   }
   Task<Error> flush();
   Task<Error> discard(uint64_t sector, uint64_t sectors) {
-    if (flush_failed_) return refused();
+    if (*flush_failed_) return refused();
     return image_->discard(sector * kSectorBytes, sectors * kSectorBytes);
   }
   Task<Error> secure_erase(uint64_t sector, uint64_t sectors) {
-    if (flush_failed_) return refused();
+    if (*flush_failed_) return refused();
     return image_->secure_erase(sector * kSectorBytes, sectors * kSectorBytes);
   }
 
@@ -49,10 +52,10 @@ class Volume {
   static Task<Error> refused();
 
   std::unique_ptr<Image> image_;
-  RequestLimits limits_;
   /// The kernel reports a lost write once and forgets it: after that nothing may be acknowledged
   /// as durable until the image is opened anew.
-  bool flush_failed_ = false;
+  std::shared_ptr<std::atomic<bool>> flush_failed_;
+  RequestLimits limits_;
 };
 
 }  // namespace tapring

@@ -39,7 +39,7 @@ class Image {
   /// Done means readable, not durable: only flush() makes it so.
   virtual Task<Error> write(uint64_t offset, Buffers from) = 0;
 
-  /// Makes durable every write that was done before the call.
+  /// Makes durable every write that was done before the call, on whichever loop of the image.
   virtual Task<Error> flush() = 0;
 
   /// Lets the storage take the room of this range back, as far as it can; what was given back
@@ -56,7 +56,8 @@ class Image {
   /// be used.
   virtual Task<Result<uint64_t>> size() = 0;
 
-  /// Releases the files and their locks. The last call, after every other task is done.
+  /// Releases the files, and their locks if no other loop has the image. The last call, after every
+  /// other task is done.
   virtual Task<Error> close() = 0;
 };
 
@@ -69,6 +70,10 @@ class OpenImage {
 
   /// What an administrator may want to know, such as a size that was rounded.
   virtual const std::vector<std::string>& notices() const noexcept = 0;
+
+  /// The same image for one loop more, with the same locks; nullptr where it cannot be served on
+  /// several. Does not block.
+  virtual std::unique_ptr<OpenImage> share() const { return nullptr; }
 
   /// Moves the image to its loop. Called once, on the loop's thread; nothing else follows.
   virtual std::unique_ptr<Image> serve_on(Loop& loop) = 0;

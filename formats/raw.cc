@@ -2,6 +2,7 @@
 #include "formats/raw.h"
 
 #include <cerrno>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -56,8 +57,20 @@ class OpenRawImage final : public OpenImage {
     }
   }
 
+  OpenRawImage(OpenFile file, const Geometry& geometry)
+      : file_(std::move(file)), geometry_(geometry) {}
+
   const Geometry& geometry() const noexcept override { return geometry_; }
   const std::vector<std::string>& notices() const noexcept override { return notices_; }
+
+  /// Not in larger blocks: writes to parts of one wait for each other, which takes one loop.
+  std::unique_ptr<OpenImage> share() const override {
+    if (file_.direct_block_bytes > kSector) return nullptr;
+    std::optional<OpenFile> file = share_file(file_);
+    if (!file) return nullptr;
+    return std::make_unique<OpenRawImage>(std::move(*file), geometry_);
+  }
+
   std::unique_ptr<Image> serve_on(Loop& loop) override {
     return std::make_unique<RawImage>(loop.file(std::move(file_)));
   }

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <fstream>
 #include <system_error>
+#include <utility>
 
 namespace tapring {
 namespace {
@@ -188,6 +189,14 @@ OpenFile open_file(const FileOptions& options) {
   lock(options, file);
   if (options.caching == Caching::direct) go_direct(file);
   return file;
+}
+
+std::optional<OpenFile> share_file(const OpenFile& file) {
+  UniqueFd fd(::fcntl(file.fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (!fd) return std::nullopt;
+  return OpenFile{std::move(fd), file.path, file.size_bytes, file.physical_block_bytes,
+                  file.direct, file.direct_block_bytes, file.discard_granularity,
+                  file.discard_unit, file.secure_erase, file.block_device, {}};
 }
 
 }  // namespace tapring

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,5 +44,9 @@ struct OpenFile {
 
 /// Blocks. Throws std::system_error that names the path, and what to do where that is known.
 OpenFile open_file(const FileOptions& options);
+
+/// Another descriptor of the same open file, without the notices: the locks stay until all are
+/// closed. nullopt if there is no room for it.
+std::optional<OpenFile> share_file(const OpenFile& file);
 
 }  // namespace tapring

@@ -21,6 +21,7 @@ class Disks {
       const DiskOptions options{"bench", 1, geometry, disk.rings, RingHistory::fresh};
       disks_.push_back(std::make_shared<Disk>(worker, std::move(disk.image), options,
                                               std::make_shared<DiskStats>()));
+      disks_.back()->start();
     }
   }
   Disks(const Disks&) = delete;

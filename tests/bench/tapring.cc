@@ -25,6 +25,7 @@ Tapring::Tapring(const std::string& path, const std::string& format, const Workl
   const DiskOptions disk_options{"bench", 1, geometry, rings, RingHistory::fresh};
   disk_ = std::make_shared<Disk>(worker_, std::move(image), disk_options,
                                  std::make_shared<DiskStats>());
+  disk_->start();
 }
 
 bool Tapring::GuestTurn::flush() {

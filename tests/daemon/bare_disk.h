@@ -50,6 +50,7 @@ class BareDisk : public testing::Test {
     options.geometry = image->geometry();
     options.geometry.secure_erase = secure_erase;
     disk_ = std::make_shared<Disk>(worker_, std::move(image), options, stats_);
+    disk_->start();
   }
 
   ~BareDisk() override {

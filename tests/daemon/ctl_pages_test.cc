@@ -71,6 +71,7 @@ TEST(CtlPages, ShowTellsEverything) {
         "size             10.0 GiB (10737418240 bytes)\n", "notice           page cache is used\n",
         "notice           size rounded down\n", "backend state    4 (connected)\n",
         "protocol         x86_64-abi\n", "queues           2\n", "ring pages       8\n",
+        "workers          1, 3\n",
         "reads            100, 400.0 KiB, mean latency 50 us\n", "writes           0\n"}) {
     EXPECT_THAT(page, HasSubstr(line));
   }

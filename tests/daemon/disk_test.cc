@@ -47,7 +47,9 @@ class DiskTest : public testing::Test {
     auto image = open_disk({"raw", image_}, "w", {});
     const DiskOptions options{"1/xvda", kGuest, image->geometry(),
                               {Abi::x86_64, "x86_64-abi", {setup}}, history};
-    return std::make_shared<Disk>(worker_, std::move(image), options, stats_);
+    auto disk = std::make_shared<Disk>(worker_, std::move(image), options, stats_);
+    disk->start();
+    return disk;
   }
 
   bool answered() {

@@ -28,6 +28,7 @@ inline DiskReport connected_disk(DomainId domain) {
   report.size_bytes = uint64_t{10} << 30;
   report.queues = 2;
   report.ring_pages = 8;
+  report.workers = {1, 3};
   report.protocol = "x86_64-abi";
   report.counters.reads = 100;
   report.counters.read_bytes = 409600;

@@ -17,7 +17,7 @@ namespace json = boost::json;
 [[maybe_unused]] void name_every_field(const DiskReport& report) {
   [[maybe_unused]] const auto& [disk, domain, device, kind, vdev, mode, format, path, state, reason,
                                 backend_state, frontend_state, size_bytes, queues, ring_pages,
-                                protocol, worker, notices, counters] = report;
+                                protocol, workers, notices, counters] = report;
 }
 constexpr std::size_t kReportFields = 19;
 
@@ -28,13 +28,14 @@ TEST(ReportJson, EveryFieldOfAReportIsAMember) {
 
 TEST(ReportJson, AReportReadsBackTheSame) {
   DiskReport report = connected_disk(7);
-  report.worker = 3;
+  report.workers = {3, 0};
   report.reason = "a reason";
   report.notices = {"the page cache is used", "second"};
   report.counters.in_flight = UINT64_MAX;
   const DiskReport back = report_from_json(to_json(report));
   EXPECT_EQ(json::serialize(to_json(back)), json::serialize(to_json(report)));
   EXPECT_EQ(back.notices, report.notices);
+  EXPECT_EQ(back.workers, report.workers);
   EXPECT_EQ(back.counters.in_flight, UINT64_MAX);
   EXPECT_EQ(back.size_bytes, report.size_bytes);
 }

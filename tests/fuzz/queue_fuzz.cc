@@ -126,6 +126,7 @@ class World {
     if (read_only_) options.geometry.discard_granularity = 0;
     loop_.post([this, &image, &options] {
       disk_ = std::make_shared<Disk>(worker_, std::move(image), options, stats_);
+      disk_->start();
     });
     [[maybe_unused]] const bool made = world_.run_until([this] { return disk_ != nullptr; });
     assert(made);

@@ -18,6 +18,7 @@ using std::chrono_literals::operator""s;
 using std::chrono_literals::operator""us;
 
 constexpr std::size_t kMostDisks = 4;
+constexpr std::size_t kMostWorkers = 4;
 constexpr uint32_t kFirstDevice = 51712;  // xvda
 constexpr uint32_t kDeviceStep = 16;
 constexpr double kHostile = 0.35;
@@ -60,8 +61,11 @@ class Draw {
 };
 
 Scenario Draw::scenario() {
-  Scenario scenario{
-      .seed = seed_, .max_persistent_grants = max_persistent_grants(), .disks = {}, .acts = {}};
+  Scenario scenario{.seed = seed_,
+                    .max_persistent_grants = max_persistent_grants(),
+                    .workers = random_.between(1, kMostWorkers),
+                    .disks = {},
+                    .acts = {}};
   const auto add = [&scenario](Act act) {
     const auto later = std::ranges::upper_bound(scenario.acts, act.at, {}, &Act::at);
     scenario.acts.insert(later, std::move(act));

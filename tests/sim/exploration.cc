@@ -25,10 +25,13 @@ constexpr Time kWaitedForAnOpen = 6s;  ///< by a disk that is to close, at least
 Exploration::Exploration(Scenario scenario, Log log)
     : scenario_(std::move(scenario)),
       log_(std::move(log)),
-      host_(scenario_.seed, scenario_.max_persistent_grants),
+      host_(scenario_.seed, scenario_.max_persistent_grants, DomainId{0}, scenario_.workers),
       witness_(host_),
       misbehaviour_(host_) {
-  if (log_) witness_.report_to([this](const std::string& line) { this->log(line); });
+  if (log_) {
+    witness_.report_to([this](const std::string& line) { this->log(line); });
+    log_(fmt::format("{} workers", scenario_.workers));
+  }
   for (const DiskPlan& plan : scenario_.disks) {
     const std::size_t number = disks_.size();
     if (log_) log_(fmt::format("disk {}: {}", number, describe(plan)));

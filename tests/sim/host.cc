@@ -13,6 +13,7 @@
 #include <stdexcept>
 
 #include "ring/unique_fd.h"
+#include "tests/sim/open_image.h"
 
 namespace tapring::sim {
 namespace {
@@ -27,13 +28,16 @@ std::filesystem::path make_directory() {
   return name;
 }
 
-ServerSettings settings(uint32_t max_persistent_grants) {
+ServerSettings settings(SimStorage& storage, uint32_t max_persistent_grants) {
   ServerSettings settings;
   settings.kinds = {"vbd", "vbd3", "qdisk"};
   settings.offer = {.max_queues = 4,
                     .max_ring_order = 4,
                     .max_indirect_segments = 256,
                     .max_persistent_grants = max_persistent_grants};
+  settings.open_disk = [&storage](const DiskSpec& spec, const std::string& mode) {
+    return open_sim_image(storage, spec, mode);
+  };
   return settings;
 }
 
@@ -51,11 +55,11 @@ Host::Daemon::Daemon(Host& host)
       xenstore(std::make_unique<SimXenstore>(host.world_, host.machine_, host.store_, *control,
                                              host.own_domain_)) {
   std::vector<Worker*> pointers;
-  for (std::size_t i = 0; i < kWorkers; ++i) {
+  for (std::size_t i = 0; i < host.workers_; ++i) {
     pointers.push_back(&workers.emplace_back(host).worker);
   }
   const ServerPorts ports{*xenstore, *control, background, *control, host.no_blkback_, pointers};
-  server = std::make_unique<Server>(ports, settings(host.max_persistent_grants_));
+  server = std::make_unique<Server>(ports, settings(host.storage_, host.max_persistent_grants_));
   server->start();
 }
 
@@ -65,8 +69,10 @@ Host::Daemon::~Daemon() {
   server.reset();
 }
 
-Host::Host(uint64_t seed, uint32_t max_persistent_grants, DomainId own_domain)
+Host::Host(uint64_t seed, uint32_t max_persistent_grants, DomainId own_domain,
+           std::size_t workers)
     : directory_(make_directory()),
+      workers_(workers),
       max_persistent_grants_(max_persistent_grants),
       world_(seed),
       own_domain_(own_domain) {

@@ -31,7 +31,8 @@ namespace tapring::sim {
 
 class Host {
  public:
-  static constexpr std::size_t kWorkers = 2;
+  /// Fewer than a disk can have queues, so that some are spread over them and some share one.
+  static constexpr std::size_t kWorkers = 3;
   /// Few, so that a guest that uses them uses other pages as well.
   static constexpr uint32_t kMaxPersistentGrants = 64;
   static constexpr std::size_t kArenaBytes = std::size_t{4} << 20U;
@@ -39,7 +40,7 @@ class Host {
   /// `max_persistent_grants` is of the daemon's configuration; it runs in the domain `own_domain`:
   /// 0, or that of a driver domain.
   explicit Host(uint64_t seed, uint32_t max_persistent_grants = kMaxPersistentGrants,
-                DomainId own_domain = 0);
+                DomainId own_domain = 0, std::size_t workers = kWorkers);
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -145,6 +146,7 @@ class Host {
   void bury();
 
   std::filesystem::path directory_;
+  std::size_t workers_;
   uint32_t max_persistent_grants_;
   SimWorld world_;
   SimStorage storage_{world_};

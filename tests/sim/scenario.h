@@ -96,6 +96,7 @@ struct Act {
 struct Scenario {
   uint64_t seed = 0;
   uint32_t max_persistent_grants = 0;  ///< in the daemon's configuration at first
+  std::size_t workers = 1;              ///< that the daemon has
   std::vector<DiskPlan> disks;
   std::vector<Act> acts;  ///< in order of time
 };

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// A connected disk as the control thread has it: in parts, each on another worker with some of the
+// queues and a descriptor of the image for itself.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/disk.h"
+#include "daemon/workers.h"
+#include "ring/executor.h"
+
+namespace tapring {
+
+/// Used on the control thread, where all it is given runs. Counts its queues as those of `workers`
+/// until it has ended or could not be connected.
+class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
+ public:
+  /// Deals the queues out, each to the worker that has fewest. Where the image can be served on one
+  /// loop only, all of them go to one worker. `control` and `workers` outlive this.
+  SpreadDisk(Executor& control, Workers& workers, std::unique_ptr<OpenImage> image,
+             const DiskOptions& options);
+  SpreadDisk(const SpreadDisk&) = delete;
+  SpreadDisk& operator=(const SpreadDisk&) = delete;
+
+  /// Maps and binds all rings, and then begins to serve them. `then` gets the first error, or
+  /// nothing; after an error nothing is held and nothing was served.
+  using Connected = std::move_only_function<void(const std::string& error)>;
+  void connect(Connected then);
+
+  // What follows is for a disk that is connected.
+
+  /// Lets the guest use what others made the image larger by. `then` gets the image's present size
+  /// in sectors. One at a time.
+  void measure(Disk::Measured then);
+
+  /// Ends everything, releases the image, then runs `done`. The last call.
+  void end(Disk::Ending ending, Work done);
+
+  // These are right at any time, also after the end.
+
+  DiskCounters counters() const noexcept;
+  bool has_broken_ring() const noexcept;
+
+  /// The numbers of the workers that have queues of it, in the order of the queues.
+  std::vector<uint32_t> workers() const;
+
+ private:
+  struct Part {
+    uint32_t worker;
+    std::unique_ptr<OpenImage> image;  ///< until it is connected
+    DiskOptions options;
+    std::shared_ptr<DiskStats> stats;
+    std::shared_ptr<Disk> disk;  ///< to be used and let go of on its worker
+  };
+  struct Connecting;
+  struct Measuring;
+  struct Leaving;
+
+  Part& choose_part();
+  Loop& loop_of(const Part& part) { return workers_[part.worker].loop(); }
+  void connect_part(Part& part, const std::shared_ptr<Connecting>& all);
+  void all_connected(Connecting& all);
+  void leave(Disk::Ending ending, Work done);
+
+  Executor& control_;
+  Workers& workers_;
+  std::vector<Part> parts_;
+};
+
+}  // namespace tapring

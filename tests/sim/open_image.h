@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "daemon/open_disk.h"
+#include "tests/sim/storage.h"
+
+namespace tapring::sim {
+
+/// As open_disk(), for an image on this storage: where it takes whole blocks only, the image is not
+/// for several loops.
+std::unique_ptr<OpenImage> open_sim_image(SimStorage& storage, const DiskSpec& spec,
+                                          const std::string& mode);
+
+}  // namespace tapring::sim
