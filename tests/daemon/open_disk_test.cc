@@ -95,6 +95,18 @@ TEST_F(OpenDisk, LockGoesWithTheImage) {
   EXPECT_NO_THROW(open_disk({"raw", path}, "w", policy_));
 }
 
+TEST_F(OpenDisk, LockGoesWithTheLastWhoSharesTheImage) {
+  const std::string path = image("a", 4096);
+  auto first = open_disk({"raw", path}, "w", policy_);
+  auto second = first->share();
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->geometry().size_bytes, 4096U);
+  first.reset();
+  expect_refusal(path, "w", "another disk, QEMU or qemu-img uses it");
+  second.reset();
+  EXPECT_NO_THROW(open_disk({"raw", path}, "w", policy_));
+}
+
 TEST_F(OpenDisk, ImageOutsideTheAllowedDirectoriesIsRefused) {
   const std::string path = image("a", 4096);
   policy_.image_directories = {"/srv/images"};
