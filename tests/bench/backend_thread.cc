@@ -62,7 +62,7 @@ BackendThread::~BackendThread() {
 }
 
 uint64_t BackendThread::system_calls() const noexcept {
-  return turns_.load(std::memory_order_relaxed) + events_->system_calls() + memory_.calls();
+  return turns_.load(std::memory_order_relaxed) + events_->system_calls();
 }
 
 void BackendThread::run(std::vector<BackendDisk> disks, std::promise<void> ready) {

@@ -39,7 +39,7 @@ class BackendThread {
   /// The guest notifies. From its thread.
   void send(Port port) noexcept { events_->send(port); }
 
-  /// Made since the start: by the loop, for events and for copies.
+  /// Made since the start: by the loop and for events.
   uint64_t system_calls() const noexcept;
 
  private:

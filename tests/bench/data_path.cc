@@ -16,7 +16,7 @@
 
 #include "daemon/options.h"
 #include "formats/format.h"
-#include "tests/bench/backend_thread.h"
+#include "tests/bench/backend.h"
 #include "tests/bench/guest_thread.h"
 #include "tests/bench/image_files.h"
 #include "tests/bench/measurement.h"
@@ -33,6 +33,7 @@ struct Settings {
   uint32_t mebibytes = 512;
   double seconds = 2;
   uint32_t poll_microseconds = Options{}.poll_microseconds;
+  uint32_t workers = 1;
   bool streamer = false;
 };
 
@@ -96,7 +97,7 @@ std::vector<BackendDisk> open_disks(const Settings& settings,
   return disks;
 }
 
-Measurement measure(const Settings& settings, BackendThread& backend, GuestThread& guest) {
+Measurement measure(const Settings& settings, Backend& backend, GuestThread& guest) {
   std::this_thread::sleep_for(kWarmUp);
   guest.measure();
   Measurement measurement;
@@ -124,8 +125,8 @@ Measurement run(const Settings& settings) {
   if (guests.size() > Doorbell::kMaxPorts) throw std::runtime_error("too many queues");
   const std::size_t measured = std::size_t{settings.workload.disks} * settings.workload.queues;
   Doorbell bell;
-  BackendThread backend(memory, bell, open_disks(settings, guests),
-                        std::chrono::microseconds(settings.poll_microseconds));
+  Backend backend(memory, bell, open_disks(settings, guests),
+                  std::chrono::microseconds(settings.poll_microseconds), settings.workers);
   GuestThread guest(guests, measured, bell, [&backend](Port port) { backend.send(port); });
   Measurement measurement = measure(settings, backend, guest);
   guest.stop();
@@ -157,6 +158,8 @@ void add_options(CLI::App& app, Settings& settings) {
   app.add_option("--mebibytes", settings.mebibytes, "Of each image");
   app.add_flag("--streamer", settings.streamer,
                "Beside a disk that reads 1 MiB at a time, 32 at once, and is not measured");
+  app.add_option("--workers", settings.workers, "Threads that serve the disks")
+      ->check(CLI::Range(1, 64));
   app.add_option("--poll-microseconds", settings.poll_microseconds, "As of tapringd");
   app.add_option("--seconds", settings.seconds);
 }

@@ -55,12 +55,12 @@ class Attach(machine.PretendTest):
 
     def test_tapring_tells_of_it(self):
         image = self.machine.make_image()
-        self.attach(f"aio:{image}")
-        guest = self.machine.start_guest("connect", domain=1)
+        self.attach(f"raw:{image}")
+        guest = self.machine.start_guest("connect", domain=1, queues=2)
         guest.wait_for_event("connected")
         disk, = json.loads(self.daemon.ask("list", "--json"))["disks"]
-        self.assertEqual((disk["disk"], disk["path"], disk["state"]),
-                         ("1/xvda", str(image), "connected"))
+        self.assertEqual((disk["disk"], disk["path"], disk["state"], disk["workers"]),
+                         ("1/xvda", str(image), "connected", [0, 1]))
         self.assertIn(str(image), self.daemon.ask("list"))
         self.detach()
         self.assert_good(guest.end())
