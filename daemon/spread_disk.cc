@@ -23,7 +23,7 @@ struct SpreadDisk::Measuring {
   Result<uint64_t> sectors = UINT64_MAX;
 };
 
-struct SpreadDisk::Leaving {
+struct SpreadDisk::Finishing {
   std::size_t awaited;
   Work done;
 };
@@ -85,7 +85,7 @@ void SpreadDisk::connect_part(Part& part, const std::shared_ptr<Connecting>& all
 
 void SpreadDisk::all_connected(Connecting& all) {
   if (!all.error.empty()) {
-    return leave(Disk::Ending::abandon, [then = std::move(all.then), error = all.error]() mutable {
+    return end(Disk::Ending::abandon, [then = std::move(all.then), error = all.error]() mutable {
       then(error);
     });
   }
@@ -113,22 +113,11 @@ void SpreadDisk::measure(Disk::Measured then) {
   }
 }
 
-void SpreadDisk::end(Disk::Ending ending, Work done) { leave(ending, std::move(done)); }
-
-/// Ends the parts that are connected.
-void SpreadDisk::leave(Disk::Ending ending, Work done) {
-  const auto connected = std::ranges::count_if(parts_, [](const Part& part) -> bool {
-    return part.disk != nullptr;
-  });
-  const auto all = std::make_shared<Leaving>(static_cast<std::size_t>(connected),
-                                             [this, done = std::move(done)]() mutable {
-                                               for (const Part& part : parts_) {
-                                                 workers_.remove_queues(
-                                                     part.worker, part.options.rings.queues.size());
-                                               }
-                                               done();
-                                             });
-  if (connected == 0) return all->done();
+void SpreadDisk::end(Disk::Ending ending, Work done) {
+  const auto connected = std::ranges::count_if(
+      parts_, [](const Part& part) -> bool { return part.disk != nullptr; });
+  const auto all = std::make_shared<Finishing>(static_cast<std::size_t>(connected), std::move(done));
+  if (connected == 0) return all_ended(*all);
   for (Part& part : parts_) {
     if (!part.disk) continue;
     loop_of(part).post([self = shared_from_this(), all = all, &control = control_, ending,
@@ -136,11 +125,18 @@ void SpreadDisk::leave(Disk::Ending ending, Work done) {
       Disk& ended = *disk;
       ended.end(ending, [self = std::move(self), all = std::move(all), &control]() mutable {
         control.post([self = std::move(self), all = std::move(all)] {
-          if (--all->awaited == 0) all->done();
+          if (--all->awaited == 0) self->all_ended(*all);
         });
       });
     });
   }
+}
+
+void SpreadDisk::all_ended(Finishing& all) {
+  for (const Part& part : parts_) {
+    workers_.remove_queues(part.worker, part.options.rings.queues.size());
+  }
+  all.done();
 }
 
 DiskCounters SpreadDisk::counters() const noexcept {

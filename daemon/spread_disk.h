@@ -58,13 +58,13 @@ class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
   };
   struct Connecting;
   struct Measuring;
-  struct Leaving;
+  struct Finishing;
 
   Part& choose_part();
   Loop& loop_of(const Part& part) { return workers_[part.worker].loop(); }
   void connect_part(Part& part, const std::shared_ptr<Connecting>& all);
   void all_connected(Connecting& all);
-  void leave(Disk::Ending ending, Work done);
+  void all_ended(Finishing& all);
 
   Executor& control_;
   Workers& workers_;
