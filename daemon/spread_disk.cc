@@ -116,7 +116,8 @@ void SpreadDisk::measure(Disk::Measured then) {
 void SpreadDisk::end(Disk::Ending ending, Work done) {
   const auto connected = std::ranges::count_if(
       parts_, [](const Part& part) -> bool { return part.disk != nullptr; });
-  const auto all = std::make_shared<Finishing>(static_cast<std::size_t>(connected), std::move(done));
+  const auto all =
+      std::make_shared<Finishing>(static_cast<std::size_t>(connected), std::move(done));
   if (connected == 0) return all_ended(*all);
   for (Part& part : parts_) {
     if (!part.disk) continue;
