@@ -44,10 +44,20 @@ void Device::stop_watching() {
   }
 }
 
+bool Device::learn_spec() {
+  if (gone_ || shutting_down_) return false;
+  return spec_known_ || read_spec();
+}
+
 void Device::advance() {
-  if (gone_ || shutting_down_) return;
-  if (!spec_known_ && !read_spec()) return;
+  if (!learn_spec()) return;
   last_ = node_.read_state(spec_);
+  proceed();
+}
+
+/// Does what follows from the states that were read last.
+void Device::proceed() {
+  if (gone_ || shutting_down_) return;
   if (last_.backend == XenbusState::missing || is_another_life(last_)) return vanish();
   if (link_ == Link::connecting || link_ == Link::ending) return;
   if (image_stage_ == ImageStage::unwanted || image_stage_ == ImageStage::releasing) return;
@@ -83,22 +93,32 @@ void Device::vanish() {
 }
 
 bool Device::read_spec() {
-  const auto spec = node_.read_spec();
-  if (!spec) {
+  const auto frontend = node_.read_frontend();
+  if (!frontend) {
     vanish();
     return false;
   }
-  if (!*spec) {
-    if (claim_ != Claim::others) spdlog::error("{}: {}", node_.path(), spec->error());
+  if (!*frontend) {
+    if (claim_ != Claim::others) spdlog::error("{}: {}", node_.path(), frontend->error());
     claim_ = Claim::others;
-    reason_ = spec->error();
+    reason_ = frontend->error();
     return false;
   }
-  spec_ = **spec;
+  stop_watching();  // where xenstore failed the last time, after that
+  spec_.frontend = **frontend;
+  // Early: the event by which a watch begins is there when all is read, and needs no second look.
   context_.store.watch(spec_.frontend + "/state", node_.path());
   watching_ = true;
-  spec_known_ = true;  // not before: where xenstore refuses the watch, the next event tries again
+  spec_ = node_.read_spec(**frontend);
+  spec_known_ = true;  // not before: where xenstore refuses anything, the next event tries again
   return true;
+}
+
+/// After a write of our state, unless nothing was `written`. It need not be read again: who writes
+/// another causes an event.
+bool Device::moved(bool written) {
+  if (written) last_.backend = node_.written();
+  return written;
 }
 
 void Device::claim(const VbdState& now) {
@@ -152,8 +172,8 @@ void Device::examined(const Examination& result) {
                     "ReadWritePaths=/sys/bus/xen-backend)",
                     name_.sysfs_name(), result.unbinding.message()));
   }
-  const VbdState now = node_.read_state(spec_);
-  if (now.backend == XenbusState::connected && last_.backend < XenbusState::connected) {
+  const VbdState before = std::exchange(last_, node_.read_state(spec_));
+  if (last_.backend == XenbusState::connected && before.backend < XenbusState::connected) {
     context_.background.run([name = name_.sysfs_name(), &blkback = context_.blkback] {
       const Error error = blkback.bind(name);
       if (error) spdlog::error("{}: giving it back to xen-blkback: {}", name, error.message());
@@ -163,7 +183,7 @@ void Device::examined(const Examination& result) {
   const auto parsed = parse_disk_spec(spec_.params);
   if (!parsed) return refuse(parsed.error());
   disk_spec_ = *parsed;
-  advance();
+  proceed();
 }
 
 void Device::leave_to_kernel(std::string reason) {
@@ -177,7 +197,7 @@ void Device::step(const VbdState& now) {
   if (must_close(now)) return close(now);
   if (now.frontend == XenbusState::closing && now.backend < XenbusState::closing) {
     // Served on: a frontend may say 5 with a mounted filesystem and writes to come.
-    node_.write_state(now.backend, XenbusState::closing);
+    moved(node_.write_state(now.backend, XenbusState::closing));
     return;
   }
   switch (now.backend) {
@@ -196,7 +216,7 @@ void Device::step(const VbdState& now) {
       open_image();  // likewise; a frontend that has not closed is served on
       return connect(now);
     case XenbusState::closed:
-      if (now.frontend == XenbusState::initialising && now.online) begin(now);
+      if (now.frontend == XenbusState::initialising && node_.online()) begin(now);
       return;
     default:
       return;
@@ -206,66 +226,67 @@ void Device::step(const VbdState& now) {
 bool Device::must_close(const VbdState& now) const {
   if (frontend_dead_ || now.frontend == XenbusState::missing) return true;
   if (now.frontend == XenbusState::closed) return true;
-  const bool being_removed = now.backend == XenbusState::closing && !now.online;
-  return being_removed && !is_active(now.frontend);
+  return now.backend == XenbusState::closing && !is_active(now.frontend) && !node_.online();
 }
 
 void Device::close(const VbdState& now) {
   if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
   if (image_stage_ != ImageStage::none) return release_image();
   if (now.backend == XenbusState::closed) return;
-  if (node_.write_state(now.backend, XenbusState::closed)) log(spdlog::level::info, "closed");
+  if (moved(node_.write_state(now.backend, XenbusState::closed))) log(spdlog::level::info, "closed");
 }
 
 /// Nothing is held; the toolstack and the frontend still get their answers.
 void Device::stay_refused(const VbdState& now) {
   if (now.frontend != XenbusState::initialising) frontend_moved_ = true;
   if (now.backend == XenbusState::closed) {
-    const bool again = now.frontend == XenbusState::initialising && frontend_moved_ && now.online;
+    const bool again =
+        now.frontend == XenbusState::initialising && frontend_moved_ && node_.online();
     return again ? claim(now) : void();
   }
   if (!must_close(now)) {
     // libxl runs the hotplug script when it has seen state 2, and gets the reason from it.
     if (now.backend == XenbusState::initialising) {
-      node_.offer(now.backend, context_.offer);
+      moved(node_.offer(now.backend, context_.offer));
       return;
     }
     if (now.backend == XenbusState::init_wait && uses_our_script(spec_.script) &&
-        now.hotplug_status.empty()) {
+        node_.hotplug_status().empty()) {
       return;
     }
     // A guest that was connected by somebody before us may still be helped by an administrator.
     if (now.backend == XenbusState::connected) return;
   }
-  node_.write_state(now.backend, XenbusState::closed);
+  moved(node_.write_state(now.backend, XenbusState::closed));
 }
 
 void Device::begin(const VbdState& now) {
   reason_.clear();
   frontend_moved_ = false;
-  if (node_.offer(now.backend, context_.offer)) open_image();
+  if (moved(node_.offer(now.backend, context_.offer))) open_image();
 }
 
-bool Device::hotplug_done(const VbdState& now) {
+bool Device::hotplug_done() {
   if (spec_.script.empty() || name_.kind == "qdisk") return true;
-  if (now.hotplug_status == "error") {
+  const std::string status = node_.hotplug_status();
+  if (status == "error") {
     refuse(fmt::format("the hotplug script {} failed: {}", spec_.script, node_.hotplug_error()));
   }
-  return now.hotplug_status == "connected";
+  return status == "connected";
 }
 
 void Device::connect(const VbdState& now) {
   if (image_stage_ != ImageStage::open || !has_rings(now.frontend)) return;
   // Before the script is done, state 4 makes the stock script take its vbd for removed.
-  if (!hotplug_done(now)) return;
+  if (!hotplug_done()) return;
   if (name_.kind == "vbd" && context_.blkback.serves(name_.sysfs_name())) {
     return refuse("xen-blkback took the device back: load it before tapringd starts, not after");
   }
   RingOffer offer = node_.read_offer();
   // Of a disk that is taken up the guest knows already whether its pages may stay mapped.
-  if (now.backend < XenbusState::connected) {
-    offer.persistent_grants = context_.offer.max_persistent_grants > 0;
-  }
+  offer.persistent_grants = now.backend < XenbusState::connected
+                                ? context_.offer.max_persistent_grants > 0
+                                : node_.offered_persistent_grants();
   auto rings = negotiate(node_.frontend_keys(spec_), offer);
   if (!rings) {
     return refuse(rings.error() + "; reload the driver in the guest, or detach the disk");

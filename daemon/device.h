@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/background.h"
@@ -45,9 +46,16 @@ class Device : public std::enable_shared_from_this<Device> {
   Device& operator=(const Device&) = delete;
   ~Device();
 
+  /// Reads what the toolstack wrote when it made the node, if that is not known yet. False where
+  /// there is nothing to advance().
+  bool learn_spec();
+
   /// Reads what is in xenstore and does what follows from it. Right at any time, any number of
-  /// times; does nothing while something it began is under way, which comes back here.
+  /// times; does nothing while something it began is under way, which goes on by itself.
   void advance();
+
+  /// Whether a change at this path, in the backend's directory, calls for advance().
+  bool concerns(std::string_view path) const { return !spec_known_ || node_.concerns(path); }
 
   /// The frontend's state was written, perhaps with what it was before. Then advance().
   void frontend_wrote() noexcept { frontend_moved_ = true; }
@@ -85,6 +93,8 @@ class Device : public std::enable_shared_from_this<Device> {
   };
 
   bool read_spec();
+  void proceed();
+  bool moved(bool written);
   bool is_another_life(const VbdState& now) const;
   void vanish();
   void stop_watching();
@@ -108,7 +118,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void await_opening();
   void give_up_opening(uint64_t attempt);
   void close_aside(std::unique_ptr<OpenImage> image, Work then);
-  bool hotplug_done(const VbdState& now);
+  bool hotplug_done();
   void connect(const VbdState& now);
   void attach(const DiskOptions& options);
   void attached(const std::string& error);
@@ -146,7 +156,7 @@ class Device : public std::enable_shared_from_this<Device> {
   /// have been elsewhere without our seeing it there.
   bool frontend_moved_ = false;
   std::string reason_;
-  VbdState last_;
+  VbdState last_;  ///< that was read; what came since is told by an event
 
   uint64_t open_attempt_ = 0;  ///< results of an earlier one are dropped
   std::unique_ptr<OpenImage> image_;

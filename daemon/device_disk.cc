@@ -24,16 +24,17 @@ void Device::attached(const std::string& error) {
   link_ = Link::connected;
   if (shutting_down_) return end_disk(Disk::Ending::drain);
   if (gone_) return end_disk(Disk::Ending::abandon);
-  const VbdState now = node_.read_state(spec_);
-  const bool wanted = now.backend != XenbusState::missing && now.backend < XenbusState::closing;
-  if (wanted && node_.connect(now.backend, spec_, geometry_, offered_)) {
+  const bool wanted =
+      last_.backend != XenbusState::missing && last_.backend < XenbusState::closing;
+  const bool told = wanted && moved(node_.connect(last_.backend, spec_, geometry_, offered_));
+  if (told) {
     reason_.clear();
     log(spdlog::level::info, "connected: {}:{}, {} MiB, {}, {} queue(s) of {} page(s), {}",
         disk_spec_.format, disk_spec_.path, geometry_.size_bytes >> 20,
         geometry_.read_only ? "read-only" : "writable", rings_.queues.size(),
         rings_.queues.front().ring_refs.size(), rings_.protocol);
   }
-  advance();
+  return told ? proceed() : advance();
 }
 
 void Device::check_size() {

@@ -60,7 +60,7 @@ void Device::image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image,
     log(spdlog::level::warn, "{}: {}", disk_spec_.path, notice);
   }
   node_.write_verdict("ready");
-  advance();
+  proceed();
 }
 
 /// Comes back by image_released() when the files are closed: state 6 promises that they are.

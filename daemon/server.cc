@@ -53,7 +53,11 @@ void Server::on_event(const WatchEvent& event) {
     if (known != devices_.end()) known->second->frontend_wrote();
     return touch(*name);
   }
-  if (const auto name = parse_vbd_path(event.path, context_.backend_domain)) return touch(*name);
+  if (const auto name = parse_vbd_path(event.path, context_.backend_domain)) {
+    const auto known = devices_.find(*name);
+    const bool matters = known == devices_.end() || known->second->concerns(event.path);
+    return matters ? touch(*name) : void();
+  }
   control_.post([this, kind = event.token] { scan(kind); });
 }
 
@@ -81,12 +85,12 @@ void Server::check_domains() {
 }
 
 void Server::touch(const VbdName& name) {
-  const bool first = touched_.empty();
   touched_.insert(name);
-  if (first) control_.post([this] { advance_touched(); });
+  if (!std::exchange(advance_posted_, true)) control_.post([this] { advance_touched(); });
 }
 
 void Server::advance_touched() {
+  advance_posted_ = false;
   const std::set<VbdName> touched = std::exchange(touched_, {});
   for (const VbdName& name : touched) {
     try {
@@ -98,15 +102,20 @@ void Server::advance_touched() {
 }
 
 void Server::advance(const VbdName& name) {
-  const auto known = devices_.find(name);
-  if (known != devices_.end()) {
-    const std::shared_ptr<Device> device = known->second;
-    return device->advance();
-  }
-  if (!store_.read(name.backend_path(context_.backend_domain) + "/frontend")) return;
-  const auto device = std::make_shared<Device>(context_, name);
-  devices_.emplace(name, device);
+  const std::shared_ptr<Device> device = device_of(name);
+  if (!device || !device->learn_spec()) return;
+  // The look that follows sees what any event of this device that is here by now tells of.
+  store_.take_events();
+  touched_.erase(name);
   device->advance();
+}
+
+/// Null while there is nothing in xenstore to make one of.
+std::shared_ptr<Device> Server::device_of(const VbdName& name) {
+  const auto known = devices_.find(name);
+  if (known != devices_.end()) return known->second;
+  if (!store_.read(name.backend_path(context_.backend_domain) + "/frontend")) return nullptr;
+  return devices_.emplace(name, std::make_shared<Device>(context_, name)).first->second;
 }
 
 void Server::forget(const VbdName& name) {

@@ -58,6 +58,7 @@ class Server final : public Reporter {
   void touch(const VbdName& name);
   void advance_touched();
   void advance(const VbdName& name);
+  std::shared_ptr<Device> device_of(const VbdName& name);
   void forget(const VbdName& name);
 
   Xenstore& store_;
@@ -67,7 +68,8 @@ class Server final : public Reporter {
   GuardedExecutor control_;
   DeviceContext context_;
   std::map<VbdName, std::shared_ptr<Device>> devices_;
-  std::set<VbdName> touched_;  ///< events of one turn of the control thread, merged
+  std::set<VbdName> touched_;  ///< to be looked at: an event came since the last look began
+  bool advance_posted_ = false;
 };
 
 }  // namespace tapring

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "daemon/xenstore_update.h"
 
@@ -36,16 +38,20 @@ std::string info_bits(const VbdSpec& spec, const Geometry& geometry) {
 VbdNode::VbdNode(Xenstore& store, DomainId backend_domain, const VbdName& name)
     : store_(store), name_(name), path_(name.backend_path(backend_domain)) {}
 
-std::optional<std::expected<VbdSpec, std::string>> VbdNode::read_spec() const {
-  const auto frontend = read("frontend");
+std::optional<std::expected<std::string, std::string>> VbdNode::read_frontend() const {
+  auto frontend = read("frontend");
   if (!frontend) return std::nullopt;
   const std::string home = fmt::format("/local/domain/{}/", name_.domain);
   if (!frontend->starts_with(home) ||
       read("frontend-id") != std::to_string(name_.domain)) {
     return std::unexpected(fmt::format("its frontend '{}' is not in {}", *frontend, home));
   }
+  return std::move(*frontend);
+}
+
+VbdSpec VbdNode::read_spec(std::string frontend) const {
   VbdSpec spec;
-  spec.frontend = *frontend;
+  spec.frontend = std::move(frontend);
   spec.vdev = read("dev").value_or(std::to_string(name_.device));
   spec.params = read("params").value_or("");
   spec.mode = read("mode").value_or("r");
@@ -60,23 +66,36 @@ VbdState VbdNode::read_state(const VbdSpec& spec) const {
   VbdState state;
   state.backend = read_xenbus_state(path_);
   state.frontend = read_xenbus_state(spec.frontend);
-  state.online = read("online") == "1";
-  state.hotplug_status = read("hotplug-status").value_or("");
   return state;
 }
 
+bool VbdNode::online() const { return read("online") == "1"; }
+
+std::string VbdNode::hotplug_status() const { return read("hotplug-status").value_or(""); }
+
+bool VbdNode::concerns(std::string_view path) const {
+  if (!path.starts_with(path_ + "/")) return true;
+  const std::string_view key = path.substr(path_.size() + 1);
+  return key == "state" || key == "online" || key == "hotplug-status" || key == kDrainedKey;
+}
+
 RingOffer VbdNode::read_offer() const {
+  if (offered_) return *offered_;
   RingOffer offer;
   offer.max_queues = parse_decimal(read("multi-queue-max-queues").value_or("")).value_or(1);
   offer.max_ring_order = parse_decimal(read("max-ring-page-order").value_or("")).value_or(0);
   offer.max_ring_order = std::min(offer.max_ring_order, kMaxRingOrder);
-  offer.persistent_grants = read("feature-persistent") == "1";
   return offer;
 }
 
+bool VbdNode::offered_persistent_grants() const { return read("feature-persistent") == "1"; }
+
 FrontendKeys VbdNode::frontend_keys(const VbdSpec& spec) const {
-  return [this, directory = spec.frontend + "/"](const std::string& key) {
-    return store_.read(directory + key);
+  using Values = std::map<std::string, std::optional<std::string>>;
+  return [this, directory = spec.frontend + "/", known = Values()](const std::string& key) mutable {
+    const auto [value, is_new] = known.try_emplace(key);
+    if (is_new) value->second = store_.read(directory + key);
+    return value->second;
   };
 }
 
@@ -89,10 +108,14 @@ std::string VbdNode::hotplug_error() const {
 }
 
 bool VbdNode::offer(XenbusState from, const TransportOffer& offer) {
-  return move(from, XenbusState::init_wait,
-              {{"max-ring-page-order", std::to_string(offer.max_ring_order)},
-               {"multi-queue-max-queues", std::to_string(offer.max_queues)},
-               {"feature-max-indirect-segments", std::to_string(offer.max_indirect_segments)}});
+  if (!move(from, XenbusState::init_wait,
+            {{"max-ring-page-order", std::to_string(offer.max_ring_order)},
+             {"multi-queue-max-queues", std::to_string(offer.max_queues)},
+             {"feature-max-indirect-segments", std::to_string(offer.max_indirect_segments)}})) {
+    return false;
+  }
+  offered_ = RingOffer{.max_queues = offer.max_queues, .max_ring_order = offer.max_ring_order};
+  return true;
 }
 
 bool VbdNode::connect(XenbusState from, const VbdSpec& spec, const Geometry& geometry,

@@ -40,12 +40,10 @@ struct VbdSpec {
   bool discard = true;  ///< may be offered: the disk line does not say no-discard
 };
 
-/// What changes while a vbd lives.
+/// What changes again and again while a vbd lives.
 struct VbdState {
   XenbusState backend = XenbusState::missing;
   XenbusState frontend = XenbusState::missing;
-  bool online = false;
-  std::string hotplug_status;  ///< empty if the script said nothing yet
 };
 
 /// What we offer before the frontend makes its rings.
@@ -68,16 +66,31 @@ class VbdNode {
 
   const std::string& path() const noexcept { return path_; }
 
-  /// nullopt while the toolstack has not written the node, and once it is gone. The error says what
-  /// is wrong with a node that nobody should serve.
-  std::optional<std::expected<VbdSpec, std::string>> read_spec() const;
+  /// The frontend's directory: nullopt while the toolstack has not written the node, and once it is
+  /// gone. The error says what is wrong with a node that nobody should serve.
+  std::optional<std::expected<std::string, std::string>> read_frontend() const;
+
+  VbdSpec read_spec(std::string frontend) const;
 
   VbdState read_state(const VbdSpec& spec) const;
 
-  /// The offer that the frontend saw: ours or xen-blkback's; in state `connected` also what it was
-  /// told then.
+  /// False once the toolstack removes the vbd.
+  bool online() const;
+
+  /// Empty if the script said nothing yet.
+  std::string hotplug_status() const;
+
+  /// Whether a change at this path can tell anything to somebody who knows the spec. Most keys are
+  /// written once, or by us alone.
+  bool concerns(std::string_view path) const;
+
+  /// The offer that the frontend saw, ours or xen-blkback's, but for persistent grants.
   RingOffer read_offer() const;
 
+  /// Whether the frontend was told in state `connected` that its pages may stay mapped.
+  bool offered_persistent_grants() const;
+
+  /// Each key is read once at most, however often it is asked for.
   FrontendKeys frontend_keys(const VbdSpec& spec) const;
 
   /// Whether a tapringd ever connected the disk.
@@ -117,6 +130,7 @@ class VbdNode {
   VbdName name_;
   std::string path_;
   XenbusState written_ = XenbusState::missing;
+  std::optional<RingOffer> offered_;
 };
 
 }  // namespace tapring

@@ -132,19 +132,27 @@ void XenXenstore::wait() {
                      });
 }
 
-void XenXenstore::deliver() {
+void XenXenstore::take_events() {
+  // Whatever ended them is told again to deliver().
+  deliver_some();
+}
+
+/// False, and errno, where there was no event any more.
+bool XenXenstore::deliver_some() {
   for (int i = 0; i < kMaxEventsPerTurn; ++i) {
     const std::unique_ptr<char*, Free> event(xs_check_watch(handle_.get()));
-    if (!event) {
-      if (errno == EAGAIN) return wait();
-      spdlog::critical("xenstore: the connection is lost: {}; disks go on, but none comes or goes",
-                       std::system_category().message(errno));
-      return;
-    }
+    if (!event) return false;
     if (sink_) sink_({event.get()[XS_WATCH_PATH], event.get()[XS_WATCH_TOKEN]});
   }
+  return true;
+}
+
+void XenXenstore::deliver() {
   // The descriptor may not say that there is more.
-  boost::asio::post(control_, [this] { deliver(); });
+  if (deliver_some()) return boost::asio::post(control_, [this] { deliver(); });
+  if (errno == EAGAIN) return wait();
+  spdlog::critical("xenstore: the connection is lost: {}; disks go on, but none comes or goes",
+                   std::system_category().message(errno));
 }
 
 }  // namespace tapring

@@ -30,6 +30,7 @@ class XenXenstore final : public Xenstore {
   void watch(const std::string& path, const std::string& token) override;
   void unwatch(const std::string& path, const std::string& token) override;
   void deliver_to(std::function<void(const WatchEvent&)> sink) override;
+  void take_events() override;
   bool domain_alive(DomainId domain) override;
 
  private:
@@ -38,6 +39,7 @@ class XenXenstore final : public Xenstore {
   };
 
   void wait();
+  bool deliver_some();
   void deliver();
 
   boost::asio::io_context& control_;

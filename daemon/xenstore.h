@@ -66,6 +66,9 @@ class Xenstore {
   /// Where events go, on the control thread. Set before the first watch().
   virtual void deliver_to(std::function<void(const WatchEvent&)> sink) = 0;
 
+  /// Delivers now, before it returns, what has come already, or the first of it.
+  virtual void take_events() = 0;
+
   /// False once the domain is gone or dying.
   virtual bool domain_alive(DomainId domain) = 0;
 };

@@ -56,6 +56,23 @@ TEST_P(Interruption, ByADetachInTheMoveToState2IsNotOverwritten) {
   EXPECT_EQ(host_.held(), "");
 }
 
+/// The toolstack's event may come as one with that of our own write, and before our next look.
+TEST_P(Interruption, ByADetachRightAfterAMoveIsSeen) {
+  for (const char* state : {"2", "4"}) {
+    bool detached = false;
+    attach(disk_);
+    host_.store().observe([&](const std::string& path, const auto&, const auto& after) {
+      if (detached || path != state_key_ || after != state) return;
+      detached = true;
+      host_.world().after(0ms, [this] { host_.toolstack().detach(disk_.name); });
+    });
+    EXPECT_TRUE(reaches(disk_, Progress::gone)) << state;
+    EXPECT_TRUE(detached);
+    host_.store().observe({});
+    EXPECT_EQ(host_.held(), "") << state;
+  }
+}
+
 TEST_P(Interruption, ByTheRemovalOfTheNodeLeavesNoNode) {
   for (const char* state : {"2", "4"}) {
     before_the_move_to(state, [this] { host_.store().remove(sim::backend_directory(disk_)); });

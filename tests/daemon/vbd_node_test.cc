@@ -52,5 +52,38 @@ TEST_F(VbdNodeTest, WritesNothingWhereSomebodyElseMovedTheState) {
   EXPECT_EQ(node_.written(), XenbusState::missing);
 }
 
+TEST_F(VbdNodeTest, IsConcernedByWhatOthersWriteAgain) {
+  for (const char* key : {"", "/state", "/online", "/hotplug-status"}) {
+    EXPECT_TRUE(node_.concerns(node_.path() + key)) << key;
+  }
+  EXPECT_TRUE(node_.concerns("/local/domain/0/backend/vbd/1"));
+  for (const char* key : {"/tapring-status", "/sectors", "/feature-discard", "/mode", "/states"}) {
+    EXPECT_FALSE(node_.concerns(node_.path() + key)) << key;
+  }
+}
+
+TEST_F(VbdNodeTest, ReadsTheOfferOfWhoeverMadeIt) {
+  store_.write({{node_.path() + "/multi-queue-max-queues", "3"},
+                {node_.path() + "/max-ring-page-order", "2"},
+                {node_.path() + "/state", "1"}});
+  EXPECT_EQ(node_.read_offer().max_queues, 3U);
+  EXPECT_EQ(node_.read_offer().max_ring_order, 2U);
+  EXPECT_FALSE(node_.offer(XenbusState::init_wait, {.max_queues = 4, .max_ring_order = 4}));
+  EXPECT_EQ(node_.read_offer().max_queues, 3U);
+  EXPECT_TRUE(node_.offer(XenbusState::initialising, {.max_queues = 4, .max_ring_order = 1}));
+  EXPECT_EQ(node_.read_offer().max_queues, 4U);
+  EXPECT_EQ(node_.read_offer().max_ring_order, 1U);
+}
+
+TEST_F(VbdNodeTest, AGuestCannotChangeAKeyThatWasRead) {
+  const std::string key = "/local/domain/1/device/vbd/51712/ring-ref";
+  store_.write({{key, "8"}});
+  const FrontendKeys keys = node_.frontend_keys({.frontend = "/local/domain/1/device/vbd/51712"});
+  EXPECT_EQ(keys("ring-ref"), "8");
+  store_.write({{key, "9"}});
+  EXPECT_EQ(keys("ring-ref"), "8");
+  EXPECT_EQ(keys("ring-ref0"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace tapring

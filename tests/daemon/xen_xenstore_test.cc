@@ -149,6 +149,21 @@ TEST_F(XenXenstoreTest, EventsReachTheSinkInTheirOrder) {
   EXPECT_THAT(store_.watches, testing::IsEmpty());
 }
 
+TEST_F(XenXenstoreTest, WhatCameIsTakenAtOnceAndWhatComesLaterIsDelivered) {
+  XenXenstore xenstore(control_);
+  std::vector<std::string> seen;
+  xenstore.deliver_to([&](const WatchEvent& event) { seen.push_back(event.path); });
+  xenstore.take_events();
+  EXPECT_THAT(seen, testing::IsEmpty());
+  store_.raise("/a", "t");
+  store_.raise("/b", "t");
+  xenstore.take_events();
+  EXPECT_THAT(seen, testing::ElementsAre("/a", "/b"));
+  store_.raise("/c", "t");
+  while (seen.size() < 3) control_.run_one();
+  EXPECT_EQ(seen.back(), "/c");
+}
+
 TEST_F(XenXenstoreTest, ALostConnectionEndsTheEvents) {
   XenXenstore xenstore(control_);
   store_.end_of_events = EBADF;

@@ -72,6 +72,11 @@ void SimXenstore::deliver_to(std::function<void(const WatchEvent&)> sink) {
   sink_ = std::move(sink);
 }
 
+void SimXenstore::take_events() {
+  if (dead_) return;
+  for (uint64_t most = world_.random().below(events_.size() + 1); most > 0; --most) deliver_one();
+}
+
 bool SimXenstore::domain_alive(DomainId domain) {
   return machine_.alive(domain);
 }
@@ -99,7 +104,7 @@ void SimXenstore::changed(const std::string& watched, const std::string& token,
   if (waiting && world_.random().chance(kMerged)) return;
   events_.push_back(std::move(event));
   world_.after(kToDelivery, [this, alive = std::weak_ptr(alive_)] {
-    if (!alive.expired()) deliver_one();
+    if (!alive.expired()) deliver_later();
   });
 }
 
@@ -107,13 +112,18 @@ std::string SimXenstore::absolute(const std::string& path) const {
   return absolute_path(domain_, path);
 }
 
-void SimXenstore::deliver_one() {
+void SimXenstore::deliver_later() {
   thread_.post([this, alive = std::weak_ptr(alive_)] {
-    if (alive.expired()) return;
-    const WatchEvent event = std::move(events_.front());
-    events_.pop_front();
-    if (sink_) sink_(event);
+    if (!alive.expired()) deliver_one();
   });
+}
+
+void SimXenstore::deliver_one() {
+  // Taken by now, perhaps.
+  if (events_.empty()) return;
+  const WatchEvent event = std::move(events_.front());
+  events_.pop_front();
+  if (sink_) sink_(event);
 }
 
 }  // namespace tapring::sim

@@ -19,7 +19,8 @@ namespace tapring::sim {
 
 /// One connection to the store, of a domain: the daemon's, the toolstack's, a guest's. Relative
 /// paths are below the domain's own directory. Events come some time later, in order, on `thread`,
-/// and some still after unwatch(); two of the same path may come as one. What the domain has no
+/// and some still after unwatch(); two of the same path may come as one. take_events() finds none,
+/// or some, of those that are on their way. What the domain has no
 /// right to, or no more of by its quotas, xenstored refuses.
 class SimXenstore final : public Xenstore, private StoreWatcher {
  public:
@@ -35,6 +36,7 @@ class SimXenstore final : public Xenstore, private StoreWatcher {
   void watch(const std::string& path, const std::string& token) override;
   void unwatch(const std::string& path, const std::string& token) override;
   void deliver_to(std::function<void(const WatchEvent&)> sink) override;
+  void take_events() override;
   bool domain_alive(DomainId domain) override;
 
   /// With all that is below. Throws std::system_error where the domain may not.
@@ -50,6 +52,7 @@ class SimXenstore final : public Xenstore, private StoreWatcher {
   void changed(const std::string& watched, const std::string& token,
                const std::string& path) override;
   std::string absolute(const std::string& path) const;
+  void deliver_later();
   void deliver_one();
 
   SimWorld& world_;
