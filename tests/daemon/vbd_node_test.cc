@@ -78,7 +78,9 @@ TEST_F(VbdNodeTest, ReadsTheOfferOfWhoeverMadeIt) {
 TEST_F(VbdNodeTest, AGuestCannotChangeAKeyThatWasRead) {
   const std::string key = "/local/domain/1/device/vbd/51712/ring-ref";
   store_.write({{key, "8"}});
-  const FrontendKeys keys = node_.frontend_keys({.frontend = "/local/domain/1/device/vbd/51712"});
+  VbdSpec spec;
+  spec.frontend = "/local/domain/1/device/vbd/51712";
+  const FrontendKeys keys = node_.frontend_keys(spec);
   EXPECT_EQ(keys("ring-ref"), "8");
   store_.write({{key, "9"}});
   EXPECT_EQ(keys("ring-ref"), "8");
