@@ -205,6 +205,7 @@ void Device::step(const VbdState& now) {
       return begin(now);
     case XenbusState::init_wait:
     case XenbusState::initialised:
+      if (link_ == Link::connected) return void(tell_connected());  // xenstore refused it
       open_image();
       return connect(now);
     case XenbusState::connected:
@@ -233,7 +234,9 @@ void Device::close(const VbdState& now) {
   if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
   if (image_stage_ != ImageStage::none) return release_image();
   if (now.backend == XenbusState::closed) return;
-  if (moved(node_.write_state(now.backend, XenbusState::closed))) log(spdlog::level::info, "closed");
+  if (moved(node_.write_state(now.backend, XenbusState::closed))) {
+    log(spdlog::level::info, "closed");
+  }
 }
 
 /// Nothing is held; the toolstack and the frontend still get their answers.

@@ -122,6 +122,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void connect(const VbdState& now);
   void attach(const DiskOptions& options);
   void attached(const std::string& error);
+  bool tell_connected();
   void measured(const Result<uint64_t>& sectors);
   void end_disk(Disk::Ending ending);
   void disk_ended();

@@ -26,15 +26,18 @@ void Device::attached(const std::string& error) {
   if (gone_) return end_disk(Disk::Ending::abandon);
   const bool wanted =
       last_.backend != XenbusState::missing && last_.backend < XenbusState::closing;
-  const bool told = wanted && moved(node_.connect(last_.backend, spec_, geometry_, offered_));
-  if (told) {
-    reason_.clear();
-    log(spdlog::level::info, "connected: {}:{}, {} MiB, {}, {} queue(s) of {} page(s), {}",
-        disk_spec_.format, disk_spec_.path, geometry_.size_bytes >> 20,
-        geometry_.read_only ? "read-only" : "writable", rings_.queues.size(),
-        rings_.queues.front().ring_refs.size(), rings_.protocol);
-  }
-  return told ? proceed() : advance();
+  return wanted && tell_connected() ? proceed() : advance();
+}
+
+/// False where the state is another by now.
+bool Device::tell_connected() {
+  if (!moved(node_.connect(last_.backend, spec_, geometry_, offered_))) return false;
+  reason_.clear();
+  log(spdlog::level::info, "connected: {}:{}, {} MiB, {}, {} queue(s) of {} page(s), {}",
+      disk_spec_.format, disk_spec_.path, geometry_.size_bytes >> 20,
+      geometry_.read_only ? "read-only" : "writable", rings_.queues.size(),
+      rings_.queues.front().ring_refs.size(), rings_.protocol);
+  return true;
 }
 
 void Device::check_size() {

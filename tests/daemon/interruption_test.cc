@@ -2,6 +2,7 @@
 // The toolstack writes to a disk's node between the daemon's look at it and the daemon's write.
 #include <functional>
 #include <string>
+#include <system_error>
 
 #include "tests/daemon/host_test.h"
 
@@ -54,6 +55,19 @@ TEST_P(Interruption, ByADetachInTheMoveToState2IsNotOverwritten) {
   EXPECT_TRUE(reaches(disk_, Progress::gone));
   EXPECT_EQ(history_, "+156");
   EXPECT_EQ(host_.held(), "");
+}
+
+/// xenstored refuses a write for want of memory, or for a quota.
+TEST_P(Interruption, ByARefusalOfTheMoveToState4IsTriedAgain) {
+  before_the_move_to("4", [] {
+    throw std::system_error(std::make_error_code(std::errc::no_space_on_device), "xenstored");
+  });
+  attach(disk_);
+  host_.world().run_for(1s);
+  EXPECT_EQ(history_, "+12");
+  host_.store().write({{sim::backend_directory(disk_) + "/hotplug-status", "connected"}});
+  EXPECT_TRUE(host_.run_until([this] { return history_ == "+124"; }));
+  EXPECT_EQ(sim::Host::descriptors(host_.image_path("a.img")), 1U);
 }
 
 /// The toolstack's event may come as one with that of our own write, and before our next look.
