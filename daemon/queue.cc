@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
@@ -12,6 +13,8 @@
 
 namespace tapring {
 namespace {
+
+constexpr uint32_t kFewestAtOnce = 4;
 
 GrantMapping map_ring(const QueueContext& context, const QueueSetup& setup) {
   const auto pages = context.worker.grants().map(context.domain, setup.ring_refs);
@@ -59,7 +62,7 @@ Queue::~Queue() { detach(); }
 void Queue::start() {
   taking_ = true;
   context_.worker.loop().poll(*this);
-  take_all();
+  take_some();
   // A kick sent while nobody was bound is lost, in either direction.
   context_.worker.events().notify(port_);
 }
@@ -81,7 +84,7 @@ void Queue::event() {
   context_.stats.wakeups.add(1);
   masked_ = true;
   context_.worker.loop().poll(*this);
-  take_all();
+  take_some();
 }
 
 bool Queue::has_work() const noexcept { return taking_ && !alone_ && ring_.has_request(); }
@@ -93,10 +96,13 @@ bool Queue::arm() {
   return false;
 }
 
-void Queue::take_all() {
+void Queue::take_some() {
   if (!taking_) return;
-  // A guest can go on adding requests that are refused at once; it gets one ringful a turn.
-  for (uint32_t taken = 0; taken < ring_.size() && !alone_; ++taken) {
+  // Never all at once: the storage begins with the first while the next are prepared. The more it
+  // has to do, the less that gains, and the more a large batch saves. And a guest can go on adding
+  // requests that are refused at once.
+  const uint32_t most = std::max(kFewestAtOnce, ring_.in_flight());
+  for (uint32_t taken = 0; taken < most && !alone_; ++taken) {
     const auto request = ring_.take();
     if (!request) break;
     alone_ = is_for_itself(*request, context_.volume.limits());

@@ -60,11 +60,11 @@ class Queue final : private EventSink, private Pollable, private Answering {
  private:
   void event() override;
   bool has_work() const noexcept override;
-  void poll() override { take_all(); }
+  void poll() override { take_some(); }
   bool arm() override;
   void publish() override;
 
-  void take_all();
+  void take_some();
   Detached serve(Request request);
   Detached serve_alone(Request request);
   Task<BlkifStatus> serve_indirect(const Request& request);
