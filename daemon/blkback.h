@@ -1,38 +1,45 @@
 // SPDX-License-Identifier: MIT
 // The kernel's own backend for vbd nodes, xen-blkback: it takes every new node, and we take ours
-// from it, one by one, through sysfs.
+// from it, one by one, or give them to it. sysfs_blkback is the real one.
 #pragma once
 
 #include <chrono>
-#include <filesystem>
+#include <cstdint>
 #include <string>
 
 #include "ring/error.h"
 
 namespace tapring {
 
+/// For any thread. Devices are named "vbd-0-51712".
 class Blkback {
  public:
-  /// `bus`: /sys/bus/xen-backend; where there is no such directory there is no xen-blkback.
-  explicit Blkback(std::filesystem::path bus = "/sys/bus/xen-backend") : bus_(std::move(bus)) {}
+  /// What the driver takes of a disk that others connected (its module parameters).
+  struct Limits {
+    uint32_t max_queues = 0;
+    uint32_t max_ring_order = 0;
+    /// It keeps the pages of each guest mapped that offers it, whatever was agreed before.
+    bool persistent_grants = true;
+  };
 
-  bool loaded() const;
+  virtual ~Blkback() = default;
 
-  /// Whether the driver has the device `name` ("vbd-0-51712").
-  bool serves(const std::string& name) const;
+  virtual bool loaded() const = 0;
+
+  /// Whether the driver has the device.
+  virtual bool serves(const std::string& name) const = 0;
+
+  virtual Limits limits() const = 0;
 
   /// Takes the device from the driver. With `coming` the driver is still about to take it, and this
   /// waits up to `patience` for that; otherwise a device the driver does not have is fine. Blocks
-  /// while the driver sets the device up or winds it down.
-  Error unbind(const std::string& name, bool coming, std::chrono::milliseconds patience) const;
+  /// while the driver sets the device up or winds it down; what it had at the storage may be under
+  /// way for longer, and until that is done its event channels are bound.
+  virtual Error unbind(const std::string& name, bool coming,
+                       std::chrono::milliseconds patience) const = 0;
 
   /// Gives the device back. Blocks likewise.
-  Error bind(const std::string& name) const;
-
- private:
-  Error write(const char* file, const std::string& name) const;
-
-  std::filesystem::path bus_;
+  virtual Error bind(const std::string& name) const = 0;
 };
 
 }  // namespace tapring

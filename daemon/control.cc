@@ -110,10 +110,10 @@ std::filesystem::path control_socket_path(const std::filesystem::path& run_dir) 
 /// Lives as long as its coroutines do, which is longer than Control: they end when they next run.
 class Control::Listener : public std::enable_shared_from_this<Listener> {
  public:
-  Listener(asio::io_context& io, std::filesystem::path path, const Reporter& reporter,
+  Listener(asio::io_context& io, std::filesystem::path path, Administration& disks,
            ControlLimits limits)
       : path_(std::move(path)),
-        reporter_(reporter),
+        disks_(disks),
         limits_(limits),
         acceptor_(listen_at(io, path_)),
         retry_(io) {}
@@ -181,7 +181,7 @@ class Control::Listener : public std::enable_shared_from_this<Listener> {
       const bool too_long = error == asio::error::not_found;
       if (self->closed_ || (error && !too_long)) co_return;
       std::string answer = too_long ? self->refuse_long_request()
-                                    : answer_control({input.data(), length - 1}, self->reporter_);
+                                    : answer_control({input.data(), length - 1}, self->disks_);
       answer += '\n';
       input.erase(0, length);
       session->allow(self->limits_.idle);
@@ -205,7 +205,7 @@ class Control::Listener : public std::enable_shared_from_this<Listener> {
   }
 
   const std::filesystem::path path_;
-  const Reporter& reporter_;
+  Administration& disks_;
   const ControlLimits limits_;
   stream_protocol::acceptor acceptor_;
   asio::steady_timer retry_;
@@ -213,9 +213,9 @@ class Control::Listener : public std::enable_shared_from_this<Listener> {
   bool closed_ = false;
 };
 
-Control::Control(asio::io_context& io, const std::filesystem::path& run_dir,
-                 const Reporter& reporter, ControlLimits limits)
-    : listener_(std::make_shared<Listener>(io, control_socket_path(run_dir), reporter, limits)) {
+Control::Control(asio::io_context& io, const std::filesystem::path& run_dir, Administration& disks,
+                 ControlLimits limits)
+    : listener_(std::make_shared<Listener>(io, control_socket_path(run_dir), disks, limits)) {
   listener_->start();
 }
 

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "daemon/report.h"
+#include "daemon/administration.h"
 
 namespace boost::asio {
 class io_context;
@@ -30,9 +30,9 @@ std::filesystem::path control_socket_path(const std::filesystem::path& run_dir);
 class Control {
  public:
   /// Makes `run_dir` if need be. Replaces a socket that nobody answers at; throws std::system_error
-  /// if somebody does, or if the socket cannot be made. `reporter` outlives this.
-  Control(boost::asio::io_context& io, const std::filesystem::path& run_dir,
-          const Reporter& reporter, ControlLimits limits = {});
+  /// if somebody does, or if the socket cannot be made. `disks` outlives this.
+  Control(boost::asio::io_context& io, const std::filesystem::path& run_dir, Administration& disks,
+          ControlLimits limits = {});
   ~Control();
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;

@@ -12,6 +12,8 @@
 #include <ostream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -19,6 +21,8 @@
 #include "daemon/ctl_client.h"
 #include "daemon/ctl_pages.h"
 #include "daemon/ctl_rates.h"
+#include "daemon/error_policy.h"
+#include "daemon/image_holders.h"
 #include "daemon/log.h"
 #include "daemon/options.h"
 #include "daemon/printable.h"
@@ -42,6 +46,8 @@ struct Request {
   std::string command;
   std::string disk;
   std::string level;
+  PolicyWords policy;
+  std::string path;
   double interval_s = 1;
   bool json = false;
 };
@@ -50,6 +56,9 @@ json::object ask(const Request& request) {
   json::object message{{"command", request.command}};
   if (!request.disk.empty()) message["disk"] = request.disk;
   if (!request.level.empty()) message["level"] = request.level;
+  for (const auto& [field, word] : request.policy) {
+    if (!word.empty()) message[field] = word;
+  }
   json::object answer = ask_daemon(request.run_dir, message);
   const json::value* ok = answer.if_contains("ok");
   if (ok != nullptr && ok->is_bool() && ok->get_bool()) return answer;
@@ -66,12 +75,21 @@ std::vector<DiskReport> disks_of(const json::object& answer) {
   return disks;
 }
 
+void print_troubles(const json::object& answer, std::ostream& err) {
+  const json::value* troubles = answer.if_contains("troubles");
+  if (troubles == nullptr) return;  // an older daemon
+  for (const auto& trouble : json::value_to<std::vector<std::string>>(*troubles)) {
+    fmt::print(err, "tapring: {}\n", printable(trouble));
+  }
+}
+
 void list(const Request& request, const CtlWorld& world) {
   const json::object answer = ask(request);
   if (request.json) {
     world.out << answer << "\n";
   } else {
     list_table(disks_of(answer)).print(world.out, world.colours);
+    print_troubles(answer, world.err);
   }
 }
 
@@ -87,6 +105,49 @@ void show(const Request& request, const CtlWorld& world) {
     print_disk(disk, world.out);
     between = "\n";
   }
+}
+
+void resume(const Request& request, const CtlWorld& world) {
+  const json::object answer = ask(request);
+  if (request.json) world.out << answer << "\n";
+}
+
+/// Waits until a disk is where it was told to go.
+void hand_over(const Request& request, const CtlWorld& world, const char* aim) {
+  constexpr std::chrono::milliseconds kPause(50);
+  json::object answer = ask(request);
+  Request look = request;
+  look.command = "show";
+  const auto under_way = [&answer] {
+    return std::ranges::any_of(disks_of(answer), [](const DiskReport& disk) {
+      return disk.state == "adopting" || disk.state == "releasing" || disk.state == "connecting";
+    });
+  };
+  while (under_way()) {
+    std::this_thread::sleep_for(kPause);
+    answer = ask(look);
+  }
+  for (const DiskReport& disk : disks_of(answer)) {
+    if (disk.state != aim) throw Refused(fmt::format("{}: {}", request.disk, disk.reason));
+  }
+  if (request.json) world.out << answer << "\n";
+}
+
+void adopt(const Request& request, const CtlWorld& world) {
+  hand_over(request, world, "connected");
+}
+
+void release(const Request& request, const CtlWorld& world) {
+  hand_over(request, world, "kernel");
+}
+
+void policy(const Request& request, const CtlWorld& world) {
+  const json::object answer = ask(request);
+  if (request.json) {
+    world.out << answer << "\n";
+    return;
+  }
+  for (const DiskReport& disk : disks_of(answer)) print_policy(disk, world.out);
 }
 
 /// Every disk's counters at one time.
@@ -160,6 +221,30 @@ void log(const Request& request, const CtlWorld& world) {
   }
 }
 
+/// Of a daemon that does not answer no disk can be named, but who has the lock can.
+std::vector<DiskReport> disks_if_any(Request request) {
+  request.command = "list";
+  try {
+    return disks_of(ask(request));
+  } catch (const NoDaemon&) {
+    return {};
+  }
+}
+
+void holder(const Request& request, const CtlWorld& world) {
+  ImageHolders holders;
+  try {
+    holders = image_holders(request.path, disks_if_any(request));
+  } catch (const std::system_error& error) {
+    throw Refused(error.what());
+  }
+  if (request.json) {
+    world.out << to_json(holders) << "\n";
+  } else {
+    print(holders, world.out);
+  }
+}
+
 struct Command {
   const char* name;
   const char* help;
@@ -170,13 +255,25 @@ constexpr Command kCommands[] = {
     {"list", "list the disks, where they are served from, and why not", list},
     {"show", "show all that is known of a disk", show},
     {"stats", "show what happens on the disks: rates over an interval, and totals", stats},
+    {"resume", "try what a paused disk holds at once", resume},
+    {"adopt", "take a disk from xen-blkback while its guest uses it", adopt},
+    {"release", "give a disk to xen-blkback while its guest uses it", release},
+    {"policy", "set what becomes of requests that a disk's storage fails, and print it", policy},
     {"log", "set the daemon's log level; without LEVEL, print it", log},
+    {"holder", "show who of this host has an image locked", holder},
 };
 
 std::string level_help() {
   std::string help = "one of";
   for (const char* name : log_level_names()) help += fmt::format(" {}", name);
   return help;
+}
+
+/// "--on-no-space" for "on_no_space".
+std::string dashed(std::string_view field) {
+  std::string option = fmt::format("--{}", field);
+  std::ranges::replace(option, '_', '-');
+  return option;
 }
 
 void declare(CLI::App& app, Request& request) {
@@ -196,16 +293,27 @@ void declare(CLI::App& app, Request& request) {
     sub->add_flag("--json", request.json, "print JSON, on one line");
   }
   const char* disk_help = "DOMAIN/VDEV or DOMAIN/DEVICE: 0/xvda, 0/51712";
-  app.get_subcommand("show")
-      ->add_option("DISK", request.disk, disk_help)
-      ->type_name("")
-      ->required();
+  for (const char* command : {"show", "resume", "adopt", "release", "policy"}) {
+    app.get_subcommand(command)
+        ->add_option("DISK", request.disk, disk_help)
+        ->type_name("")
+        ->required();
+  }
+  for (const char* field : policy_fields()) {
+    app.get_subcommand("policy")
+        ->add_option(dashed(field), request.policy[field], expected_of(field))
+        ->type_name("");
+  }
   CLI::App* stats = app.get_subcommand("stats");
   stats->add_option("DISK", request.disk, disk_help)->type_name("");
   stats->add_option("--interval", request.interval_s, "how long to look")
       ->type_name("SECONDS")
       ->check(CLI::Range(0.01, 3600.0).description(""))
       ->capture_default_str();
+  app.get_subcommand("holder")
+      ->add_option("IMAGE", request.path, "path of the image")
+      ->type_name("")
+      ->required();
   app.get_subcommand("log")->add_option("LEVEL", request.level, level_help())->type_name("");
 }
 

@@ -12,6 +12,7 @@ struct CtlWorld {
   std::ostream& out;
   std::ostream& err;
   bool colours = false;
+  std::ostream* terminal = nullptr;  ///< where to show progress, if somebody looks
 };
 
 /// Runs `tapring ARGUMENTS...` (without the program's name). The exit code: 1 if the daemon

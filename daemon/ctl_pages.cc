@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/ctl_pages.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 #include <fmt/ranges.h>
@@ -19,7 +20,7 @@ constexpr double kMegabyte = 1e6;
 
 Colour colour_of(std::string_view state) {
   if (state == "connected") return Colour::green;
-  if (state == "refused") return Colour::red;
+  if (state == "refused" || state == "paused") return Colour::red;
   if (state == "kernel" || state == "closed") return Colour::none;
   return Colour::yellow;
 }
@@ -35,6 +36,10 @@ std::string bus_state(uint32_t state) {
 
 std::string or_dash(const std::string& text) {
   return text.empty() ? "-" : text;
+}
+
+std::string state_of(const DiskReport& disk) {
+  return disk.paused_for.empty() ? disk.state : disk.state + ": " + disk.paused_for;
 }
 
 std::string latency(const OperationRate& rate) {
@@ -66,6 +71,9 @@ void print_counters(const DiskCounters& counters, std::ostream& out) {
   print_line(out, "errors", fmt::format("{}", counters.errors));
   print_line(out, "unsupported", fmt::format("{}", counters.unsupported));
   print_line(out, "in flight", fmt::format("{}", counters.in_flight));
+  print_line(out, "held", fmt::format("{}", counters.held));
+  print_line(out, "pauses", fmt::format("{}", counters.pauses));
+  print_line(out, "given up", fmt::format("{}", counters.given_up));
   print_line(out, "wakeups", fmt::format("{}", counters.wakeups));
   print_line(out, "notifications", fmt::format("{}", counters.notifications));
 }
@@ -94,7 +102,7 @@ Table list_table(std::span<const DiskReport> disks) {
                {disk.kind},
                {or_dash(disk.mode)},
                {or_dash(disk.format)},
-               {disk.state, colour_of(disk.state)},
+               {state_of(disk), colour_of(disk.state)},
                {place}});
   }
   return table;
@@ -111,7 +119,10 @@ void print_disk(const DiskReport& disk, std::ostream& out) {
   print_line(out, "path", disk.path);
   print_line(out, "size",
              fmt::format("{} ({} bytes)", human_bytes(disk.size_bytes), disk.size_bytes));
-  print_line(out, "state", disk.state);
+  print_line(out, "state", state_of(disk));
+  if (disk.paused_since != 0) {
+    print_line(out, "paused since", fmt::format("{:%F %T}", fmt::localtime(disk.paused_since)));
+  }
   if (!disk.reason.empty()) print_line(out, "reason", disk.reason);
   for (const std::string& notice : disk.notices) print_line(out, "notice", notice);
   print_line(out, "backend state", bus_state(disk.backend_state));
@@ -122,7 +133,16 @@ void print_disk(const DiskReport& disk, std::ostream& out) {
   if (!disk.workers.empty()) {
     print_line(out, "workers", fmt::format("{}", fmt::join(disk.workers, ", ")));
   }
+  print_policy(disk, out);
   print_counters(disk.counters, out);
+}
+
+void print_policy(const DiskReport& disk, std::ostream& out) {
+  print_line(out, "on no space", disk.on_no_space);
+  print_line(out, "on I/O error", disk.on_io_error);
+  print_line(
+      out, "pause limit",
+      disk.pause_limit_seconds == 0 ? "none" : fmt::format("{} s", disk.pause_limit_seconds));
 }
 
 Table stats_table(std::span<const DiskSample> samples) {

@@ -23,6 +23,9 @@ Table list_table(std::span<const DiskReport> disks);
 /// All that is known of one disk, one thing a line.
 void print_disk(const DiskReport& disk, std::ostream& out);
 
+/// What becomes of requests that the storage of a disk fails, one thing a line.
+void print_policy(const DiskReport& disk, std::ostream& out);
+
 /// A disk as it is now, and what happened on it just before.
 struct DiskSample {
   DiskReport disk;

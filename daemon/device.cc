@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "daemon/connection_id.h"
+
 namespace tapring {
 namespace {
 
@@ -31,7 +33,10 @@ bool is_active(XenbusState frontend) {
 }  // namespace
 
 Device::Device(DeviceContext& context, const VbdName& name)
-    : context_(context), name_(name), node_(context.store, context.backend_domain, name) {}
+    : context_(context),
+      name_(name),
+      node_(context.store, context.backend_domain, name),
+      policy_(context.errors) {}
 
 Device::~Device() {
   stop_watching();
@@ -58,18 +63,27 @@ void Device::advance() {
 /// Does what follows from the states that were read last.
 void Device::proceed() {
   if (gone_ || shutting_down_) return;
+  if (outlives_node_) {
+    if (last_.backend == XenbusState::missing || last_.frontend == XenbusState::missing) return;
+    outlives_node_ = false;
+    reason_.clear();
+  }
   if (last_.backend == XenbusState::missing || is_another_life(last_)) return vanish();
+  tell_verdict();
   if (link_ == Link::connecting || link_ == Link::ending) return;
   if (image_stage_ == ImageStage::unwanted || image_stage_ == ImageStage::releasing) return;
   switch (claim_) {
     case Claim::unknown:
       return claim(last_);
+    case Claim::examined:
+      return settle_claim();
     case Claim::refused:
       return stay_refused(last_);
     case Claim::ours:
       return step(last_);
-    case Claim::examining:
     case Claim::kernels:
+      return handover_ == Handover::to_us ? take_from_kernel() : void();
+    case Claim::examining:
     case Claim::others:
       return;
   }
@@ -87,6 +101,7 @@ void Device::vanish() {
   if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
   if (image_stage_ != ImageStage::none) return release_image();
   if (!finished()) return;
+  context_.journals.remove(name_.sysfs_name());
   // Work in the background may hold this for a while, and the next device of the name watches too.
   stop_watching();
   context_.finished(name_);
@@ -134,7 +149,19 @@ void Device::claim(const VbdState& now) {
         "xen-blkback had connected it before tapringd saw it: detach it and "
         "attach it again to have tapringd serve it");
   }
+  // A disk that a guest uses already is taken up in any case.
+  if (now.backend < XenbusState::connected && !context_.has_room()) return have_no_room();
   examine(now, owner == Ownership::unless_block_device);
+}
+
+void Device::have_no_room() {
+  const std::string reason = fmt::format(
+      "{} disks are served already, as many as max_disks and LimitNOFILE= of the "
+      "service allow: raise them, or detach a disk",
+      context_.max_disks);
+  const bool to_blkback =
+      name_.kind == "vbd" && context_.blkback.loaded() && !uses_our_script(spec_.script);
+  return to_blkback ? leave_to_kernel(reason) : refuse(reason);
 }
 
 void Device::examine(const VbdState& now, bool leave_block_devices) {
@@ -144,8 +171,10 @@ void Device::examine(const VbdState& now, bool leave_block_devices) {
   const bool coming = now.backend == XenbusState::initialising;
   claim_ = Claim::examining;
   run_aside([self = shared_from_this(), leave_block_devices, from_blkback, coming,
-             &context = context_, path = spec_.params, name = name_.sysfs_name()]() mutable {
+             before = now.backend, &context = context_, path = spec_.params,
+             name = name_.sysfs_name()]() mutable {
     Examination result;
+    result.before = before;
     result.block_device = leave_block_devices && is_block_device(path);
     if (!result.block_device && from_blkback) {
       result.unbinding = context.blkback.unbind(name, coming, kBlkbackPatience);
@@ -164,16 +193,21 @@ void Device::run_aside(Work work) {
 
 void Device::examined(const Examination& result) {
   if (gone_) return;
-  if (result.block_device) return leave_to_kernel("a block device is the kernel's to serve");
+  examination_ = result;
+  claim_ = Claim::examined;
+  advance();
+}
+
+void Device::settle_claim() {
+  if (examination_.block_device) return leave_to_kernel("a block device is the kernel's to serve");
   claim_ = Claim::ours;
-  if (result.unbinding) {
+  if (examination_.unbinding) {
     return refuse(
         fmt::format("taking {} from xen-blkback: {} (let the service write there: "
                     "ReadWritePaths=/sys/bus/xen-backend)",
-                    name_.sysfs_name(), result.unbinding.message()));
+                    name_.sysfs_name(), examination_.unbinding.message()));
   }
-  const VbdState before = std::exchange(last_, node_.read_state(spec_));
-  if (last_.backend == XenbusState::connected && before.backend < XenbusState::connected) {
+  if (last_.backend == XenbusState::connected && examination_.before < XenbusState::connected) {
     context_.background.run([name = name_.sysfs_name(), &blkback = context_.blkback] {
       const Error error = blkback.bind(name);
       if (error) spdlog::error("{}: giving it back to xen-blkback: {}", name, error.message());
@@ -206,16 +240,14 @@ void Device::step(const VbdState& now) {
     case XenbusState::init_wait:
     case XenbusState::initialised:
       if (link_ == Link::connected) return void(tell_connected());  // xenstore refused it
-      open_image();
-      return connect(now);
+      return image_checked_ ? connect(now) : check_image();
     case XenbusState::connected:
-      if (link_ == Link::connected) return;
-      open_image();  // left by a tapringd that was here before
-      return connect(now);
+      if (link_ == Link::connected) return told_ ? void() : void(tell_connected());  // likewise
+      return connect(now);  // left by a tapringd that was here before
     case XenbusState::closing:
-      if (link_ == Link::connected || !node_.was_served()) return;
-      open_image();  // likewise; a frontend that has not closed is served on
-      return connect(now);
+      if (link_ == Link::connected) return serve();
+      if (!node_.was_served()) return;
+      return connect(now);  // likewise; a frontend that has not closed is served on
     case XenbusState::closed:
       if (now.frontend == XenbusState::initialising && node_.online()) begin(now);
       return;
@@ -235,6 +267,7 @@ void Device::close(const VbdState& now) {
   if (image_stage_ != ImageStage::none) return release_image();
   if (now.backend == XenbusState::closed) return;
   if (moved(node_.write_state(now.backend, XenbusState::closed))) {
+    context_.journals.remove(name_.sysfs_name());
     log(spdlog::level::info, "closed");
   }
 }
@@ -266,7 +299,8 @@ void Device::stay_refused(const VbdState& now) {
 void Device::begin(const VbdState& now) {
   reason_.clear();
   frontend_moved_ = false;
-  if (moved(node_.offer(now.backend, context_.offer))) open_image();
+  image_checked_ = false;
+  if (moved(node_.offer(now.backend, context_.offer))) check_image();
 }
 
 bool Device::hotplug_done() {
@@ -279,9 +313,11 @@ bool Device::hotplug_done() {
 }
 
 void Device::connect(const VbdState& now) {
-  if (image_stage_ != ImageStage::open || !has_rings(now.frontend)) return;
+  if (!has_rings(now.frontend)) return;
+  if (image_stage_ != ImageStage::open && image_stage_ != ImageStage::none) return;
   // Before the script is done, state 4 makes the stock script take its vbd for removed.
   if (!hotplug_done()) return;
+  if (image_stage_ == ImageStage::none) return open_image();
   if (name_.kind == "vbd" && context_.blkback.serves(name_.sysfs_name())) {
     return refuse("xen-blkback took the device back: load it before tapringd starts, not after");
   }
@@ -296,24 +332,32 @@ void Device::connect(const VbdState& now) {
   }
   rings_ = std::move(*rings);
   offered_ = {context_.offer.max_indirect_segments, offer.persistent_grants};
-  DiskOptions options{label(),
-                      name_.domain,
-                      geometry_,
-                      rings_,
-                      RingHistory::fresh,
-                      context_.offer.max_persistent_grants,
-                      &context_.log_limit};
-  if (now.backend >= XenbusState::connected) {
-    options.history = node_.drained() ? RingHistory::drained : RingHistory::unknown;
-    // Before the first request is taken: it must not be believed of us if we die.
-    node_.clear_drained();
-  }
-  attach(options);
+  origin_ = ring_origin(now.backend >= XenbusState::connected);
+  attach({label(), name_.domain, geometry_, rings_, origin_, name_.sysfs_name(), &context_.journals,
+          context_.offer.max_persistent_grants, &context_.log_limit, make_pause()});
+}
+
+/// `again`: somebody served the rings before.
+RingOrigin Device::ring_origin(bool again) const {
+  if (!again) return {make_connection_id(), RingHistory::fresh};
+  if (handover_ == Handover::to_us) return {make_connection_id(), RingHistory::drained};
+  const auto known = parse_connection_id(node_.connection());
+  return {known ? *known : make_connection_id(),
+          node_.drained() ? RingHistory::drained : RingHistory::unknown};
 }
 
 void Device::frontend_died() {
+  if (outlives_node_) return;  // an emptied xenstore knows no domain
   frontend_dead_ = true;
   advance();
+}
+
+bool Device::outlive_node() {
+  outlives_node_ = link_ == Link::connected;
+  if (outlives_node_) {
+    reason_ = "xenstore has lost what was in it: the disk is served on until tapringd ends";
+  }
+  return outlives_node_;
 }
 
 void Device::shut_down() {
@@ -321,18 +365,34 @@ void Device::shut_down() {
   ++open_attempt_;
   if (link_ == Link::connected) return end_disk(Disk::Ending::drain);
   image_stage_ = ImageStage::none;
+  locked_by_.clear();
   if (image_) close_aside(std::move(image_), [] {});
 }
 
 void Device::refuse(const std::string& reason) {
+  if (handover_ == Handover::to_us) return stay_with_kernel(reason);
+  if (handover_ == Handover::to_kernel) return keep_from_kernel(reason);
   claim_ = Claim::refused;
   if (image_stage_ == ImageStage::opening) image_stage_ = ImageStage::none;
+  locked_by_.clear();
   frontend_moved_ = false;
   reason_ = reason;
   log(spdlog::level::err, "refused: {} (params '{}')", reason, spec_.params);
-  node_.write_verdict("refused: " + reason);
-  if (image_stage_ == ImageStage::open) return release_image();
+  verdict_ = "refused: " + reason;
+  if (image_stage_ == ImageStage::open) release_image();
   advance();
+}
+
+/// For the hotplug script. Told again where xenstore was lost over it.
+void Device::tell_verdict() {
+  const std::string verdict = std::exchange(verdict_, {});
+  if (verdict.empty()) return;
+  try {
+    node_.write_verdict(verdict);
+  } catch (const XenstoreLost&) {
+    verdict_ = verdict;
+    throw;
+  }
 }
 
 std::string Device::label() const {

@@ -4,15 +4,19 @@
 // touches a ring on the disk's workers, and both come back by Executor::post.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "daemon/background.h"
 #include "daemon/blkback.h"
+#include "daemon/disk_pause.h"
 #include "daemon/disk_spec.h"
+#include "daemon/error_policy.h"
 #include "daemon/log.h"
 #include "daemon/open_disk.h"
 #include "daemon/report.h"
@@ -21,8 +25,11 @@
 #include "daemon/vbd_name.h"
 #include "daemon/vbd_node.h"
 #include "daemon/workers.h"
+#include "ring/file_in_use.h"
 
 namespace tapring {
+
+class Device;
 
 /// What all devices work with. Outlives them.
 struct DeviceContext {
@@ -32,11 +39,18 @@ struct DeviceContext {
   Timer& timer;
   const Blkback& blkback;
   Workers& workers;
+  JournalStore& journals;
   LogLimit& log_limit;
   DomainId backend_domain = 0;
   TransportOffer offer;
   DiskOpener open_disk;
+  ErrorPolicy errors;                            ///< of disks of which nothing else is said
+  std::chrono::milliseconds lock_wait;  ///< ServerSettings'
+  /// Another disk of this tapringd that has the file open; nullptr if there is none.
+  std::function<const Device*(const FileId& file, const Device& but)> user_of;
   std::function<void(const VbdName&)> finished;  ///< called once finished(); may not destroy it
+  uint32_t max_disks = 0;
+  std::function<bool()> has_room;  ///< whether fewer devices than that are ours
 };
 
 class Device : public std::enable_shared_from_this<Device> {
@@ -63,15 +77,53 @@ class Device : public std::enable_shared_from_this<Device> {
   /// Tells the guest if others have made the image larger.
   void check_size();
 
+  /// Whether the path is that of a key of our policy: then read_policy().
+  bool is_policy(std::string_view path) const { return node_.is_policy(path); }
+
+  /// What xenstore says by now of what becomes of requests that the storage fails.
+  void read_policy();
+
+  // Both say why not, or nothing.
+
+  /// Writes these fields of the policy to xenstore, where the next tapringd finds them.
+  std::string set_policy(const PolicyWords& words);
+
+  /// Tries the requests that are held.
+  std::string resume();
+
   /// Nothing will be heard of the frontend again, whatever its keys say.
   void frontend_died();
+
+  /// xenstored has lost the node: a disk that is connected is served on without it, which is true,
+  /// until it is there again with its frontend.
+  bool outlive_node();
 
   /// Answers what is in flight and lets go of the disk, leaving the guest waiting for the next
   /// tapringd.
   void shut_down();
 
+  /// Served by us, or to be; it may hold an image, rings, descriptors.
+  bool is_ours() const noexcept {
+    return claim_ == Claim::examining || claim_ == Claim::examined || claim_ == Claim::ours ||
+           !idle();
+  }
+
+  // Each answers why not, or nothing: then it is under way, and report() says what came of it.
+
+  /// Takes the disk from xen-blkback while the guest uses it. Where that does not work the kernel
+  /// serves on.
+  std::string adopt();
+
+  /// Gives it to xen-blkback, likewise.
+  std::string release();
+
   /// Nothing is held: no ring, no image.
-  bool idle() const noexcept { return link_ == Link::none && image_stage_ == ImageStage::none; }
+  bool idle() const noexcept {
+    return link_ == Link::none &&
+           (image_stage_ == ImageStage::none || image_stage_ == ImageStage::locked_out);
+  }
+
+  bool uses(const FileId& file) const;
 
   /// The node is gone and nothing is held: forget the device.
   bool finished() const noexcept { return gone_ && idle(); }
@@ -81,15 +133,37 @@ class Device : public std::enable_shared_from_this<Device> {
 
  private:
   /// Whose the node is.
-  enum class Claim : uint8_t { unknown, examining, ours, kernels, others, refused };
-  /// `unwanted`: still opening, and to be closed as soon as it is open.
-  enum class ImageStage : uint8_t { none, opening, open, unwanted, releasing };
+  enum class Claim : uint8_t { unknown, examining, examined, ours, kernels, others, refused };
+  /// `locked_out`: not open, as another holds its lock, and tried again soon. `unwanted`: still
+  /// opening, and to be closed as soon as it is open.
+  enum class ImageStage : uint8_t { none, opening, locked_out, open, unwanted, releasing };
+  /// Between xen-blkback and us.
+  enum class Handover : uint8_t { none, to_us, to_kernel };
   /// The disk on its workers.
   enum class Link : uint8_t { none, connecting, connected, ending };
 
   struct Examination {
+    XenbusState before = XenbusState::missing;  ///< the backend's state when it began
     bool block_device = false;
     Error unbinding;
+  };
+
+  /// What came of opening the image.
+  struct Opened {
+    uint64_t attempt = 0;
+    Purpose purpose = Purpose::service;
+    std::unique_ptr<OpenImage> image;  ///< closed again after a check
+    Geometry geometry;
+    std::vector<std::string> notices;
+    std::vector<FileId> files;
+    std::optional<FileInUse> in_use;  ///< then nothing else is there
+    std::string error;                ///< likewise
+  };
+
+  /// Somebody else who has the lock of the image.
+  struct LockRival {
+    std::string words;
+    bool leaves;  ///< by itself, however long that takes: a guest that migrates takes it along
   };
 
   bool read_spec();
@@ -99,11 +173,23 @@ class Device : public std::enable_shared_from_this<Device> {
   void vanish();
   void stop_watching();
   void claim(const VbdState& now);
+  void have_no_room();
   void examine(const VbdState& now, bool leave_block_devices);
   void examined(const Examination& result);
+  void settle_claim();
   /// In the background; refuses the disk where that is not possible.
   void run_aside(Work work);
   void leave_to_kernel(std::string reason);
+
+  void take_from_kernel();
+  void taken_from_kernel(Error error);
+  void stay_with_kernel(const std::string& error);
+  void connect_again(const std::string& error);
+  std::string why_not_the_kernels() const;
+  void drained_for_kernel();
+  void give_to_kernel(const std::string& error);
+  void keep_from_kernel(const std::string& error);
+  void given_to_kernel(Error failure, const std::string& error);
 
   void step(const VbdState& now);
   bool must_close(const VbdState& now) const;
@@ -111,8 +197,17 @@ class Device : public std::enable_shared_from_this<Device> {
   void stay_refused(const VbdState& now);
   void begin(const VbdState& now);
 
+  void check_image();
   void open_image();
-  void image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image, const std::string& error);
+  void try_opening(Purpose purpose);
+  static Opened open_aside(const DiskOpener& open, const OpenRequest& request);
+  void opening_ended(Opened opened);
+  void image_opened(Opened opened);
+  void image_checked();
+  void locked_out(const FileInUse& conflict, Purpose purpose);
+  LockRival rival_for(const FileInUse& conflict) const;
+  void begin_waiting_for_lock();
+  void wait_for_lock(Purpose purpose);
   void release_image();
   void image_released();
   void await_opening();
@@ -120,14 +215,21 @@ class Device : public std::enable_shared_from_this<Device> {
   void close_aside(std::unique_ptr<OpenImage> image, Work then);
   bool hotplug_done();
   void connect(const VbdState& now);
+  RingOrigin ring_origin(bool again) const;
   void attach(const DiskOptions& options);
   void attached(const std::string& error);
+  void serve();
   bool tell_connected();
   void measured(const Result<uint64_t>& sectors);
+  std::shared_ptr<DiskPause> make_pause();
+  void paused();
+  void look_at_held(const std::shared_ptr<DiskPause>& pause);
+  void tell_end_of_pause();
   void end_disk(Disk::Ending ending);
   void disk_ended();
 
   void refuse(const std::string& reason);
+  void tell_verdict();
 
   /// A guest can cause many lines about its disk: their number is limited.
   template <typename... Args>
@@ -137,6 +239,9 @@ class Device : public std::enable_shared_from_this<Device> {
   std::string label() const;
   std::string state_name() const;
   std::string reason() const;
+  std::string paused_for() const;
+  std::string paused_reason() const;
+  bool is_paused() const noexcept { return link_ == Link::connected && pause_->held() > 0; }
 
   DeviceContext& context_;
   const VbdName name_;
@@ -147,26 +252,45 @@ class Device : public std::enable_shared_from_this<Device> {
   DiskSpec disk_spec_;
 
   Claim claim_ = Claim::unknown;
+  Examination examination_;
   ImageStage image_stage_ = ImageStage::none;
   Link link_ = Link::none;
+  Handover handover_ = Handover::none;
+  unsigned bindings_left_ = 0;  ///< attempts, of a disk that is taken from xen-blkback
   bool gone_ = false;
   bool frontend_dead_ = false;
+  bool outlives_node_ = false;
   bool shutting_down_ = false;
   bool measuring_ = false;
   /// A refused disk is tried again when its frontend has written its state and starts anew: it may
   /// have been elsewhere without our seeing it there.
   bool frontend_moved_ = false;
   std::string reason_;
+  std::string verdict_;  ///< not told yet
   VbdState last_;  ///< that was read; what came since is told by an event
 
   uint64_t open_attempt_ = 0;  ///< results of an earlier one are dropped
+  bool image_checked_ = false;  ///< it can be opened, or will be when its lock is free
+  std::string locked_by_;      ///< who the lock of the image is waited for, if it is
+  std::chrono::milliseconds lock_pause_{0};   ///< between the last two attempts to open it
+  std::chrono::milliseconds lock_wanted_since_{0};
+  std::vector<FileId> files_;                 ///< of the image, when it was opened last
   std::unique_ptr<OpenImage> image_;
   Geometry geometry_;
   std::vector<std::string> notices_;
 
   RingSetup rings_;
+  RingOrigin origin_;
+  bool serving_ = false;  ///< of a connected disk: requests are taken
+  bool told_ = false;     ///< of a connected disk: xenstore has its size and features
   ConnectionOffer offered_;
   std::shared_ptr<SpreadDisk> disk_;  ///< the last one that was connected, if any was
+
+  ErrorPolicy policy_;
+  std::shared_ptr<DiskPause> pause_;  ///< of disk_
+  bool watching_held_ = false;        ///< look_at_held() will come
+  uint64_t given_up_before_ = 0;      ///< this pause
+  std::chrono::system_clock::time_point paused_since_;
 };
 
 }  // namespace tapring

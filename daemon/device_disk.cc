@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "daemon/connection_id.h"
 #include "daemon/device.h"
 
 namespace tapring {
@@ -19,9 +20,13 @@ void Device::attach(const DiskOptions& options) {
 void Device::attached(const std::string& error) {
   if (!error.empty()) {
     link_ = Link::none;
-    return gone_ ? vanish() : refuse(error);
+    if (gone_) return vanish();
+    return handover_ == Handover::to_us ? connect_again(error) : refuse(error);
   }
   link_ = Link::connected;
+  handover_ = Handover::none;
+  serving_ = false;
+  told_ = false;
   if (shutting_down_) return end_disk(Disk::Ending::drain);
   if (gone_) return end_disk(Disk::Ending::abandon);
   const bool wanted =
@@ -29,9 +34,20 @@ void Device::attached(const std::string& error) {
   return wanted && tell_connected() ? proceed() : advance();
 }
 
+/// The journals are in place by now, so a successor can rely on them from here on. Where xenstore
+/// fails, the next event tries again.
+void Device::serve() {
+  if (serving_) return;
+  node_.begin_service(to_text(origin_.connection), origin_.history != RingHistory::fresh);
+  serving_ = true;
+  disk_->start();
+}
+
 /// False where the state is another by now.
 bool Device::tell_connected() {
+  serve();
   if (!moved(node_.connect(last_.backend, spec_, geometry_, offered_))) return false;
+  told_ = true;
   reason_.clear();
   log(spdlog::level::info, "connected: {}:{}, {} MiB, {}, {} queue(s) of {} page(s), {}",
       disk_spec_.format, disk_spec_.path, geometry_.size_bytes >> 20,
@@ -64,6 +80,7 @@ void Device::measured(const Result<uint64_t>& sectors) {
 }
 
 void Device::end_disk(Disk::Ending ending) {
+  tell_end_of_pause();
   link_ = Link::ending;
   disk_->end(ending, [self = shared_from_this()] { self->disk_ended(); });
 }
@@ -71,10 +88,11 @@ void Device::end_disk(Disk::Ending ending) {
 void Device::disk_ended() {
   link_ = Link::none;
   if (shutting_down_) {
-    node_.mark_drained();
+    if (disk_->left_in_order()) node_.mark_drained();
     return;
   }
-  return gone_ ? vanish() : advance();
+  if (gone_) return vanish();
+  return handover_ == Handover::to_kernel ? drained_for_kernel() : advance();
 }
 
 }  // namespace tapring

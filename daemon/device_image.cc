@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
+#include <exception>
 #include <system_error>
 #include <utility>
 
@@ -11,55 +12,93 @@
 namespace tapring {
 namespace {
 
-// Longer than an open waits for a lock by default, shorter than libxl waits for state 6 (10 s).
+// Shorter than libxl waits for state 6 (10 s).
 constexpr std::chrono::seconds kOpeningPatience(7);
 
 }  // namespace
 
-void Device::open_image() {
+/// Before the guest's driver is there: what is wrong with the image is said while somebody waits
+/// for that, and its lock is left to who has it until the guest comes.
+void Device::check_image() {
   if (image_stage_ != ImageStage::none) return;
+  begin_waiting_for_lock();
+  try_opening(Purpose::checking);
+}
+
+void Device::open_image() {
+  begin_waiting_for_lock();
+  try_opening(Purpose::service);
+}
+
+void Device::try_opening(Purpose purpose) {
   image_stage_ = ImageStage::opening;
+  const OpenRequest request{disk_spec_, spec_.mode, purpose, name_.sysfs_name()};
   run_aside([self = shared_from_this(), &control = context_.control, &open = context_.open_disk,
-             attempt = ++open_attempt_, spec = disk_spec_, mode = spec_.mode]() mutable {
-    std::unique_ptr<OpenImage> image;
-    std::string error;
-    try {
-      image = open(spec, mode);
-    } catch (const std::exception& failure) {
-      error = failure.what();
-    }
-    control.post([self = std::move(self), attempt, image = std::move(image), error]() mutable {
-      self->image_opened(attempt, std::move(image), error);
+             attempt = ++open_attempt_, request]() mutable {
+    Opened opened = open_aside(open, request);
+    opened.attempt = attempt;
+    control.post([self = std::move(self), opened = std::move(opened)]() mutable {
+      self->opening_ended(std::move(opened));
     });
   });
 }
 
-void Device::image_opened(uint64_t attempt, std::unique_ptr<OpenImage> image,
-                          const std::string& error) {
-  if (attempt != open_attempt_) {
+Device::Opened Device::open_aside(const DiskOpener& open, const OpenRequest& request) {
+  Opened opened;
+  opened.purpose = request.purpose;
+  try {
+    opened.image = open(request);
+    opened.geometry = opened.image->geometry();
+    opened.notices = opened.image->notices();
+    opened.files = opened.image->files();
+    if (request.purpose == Purpose::checking) opened.image.reset();
+  } catch (const FileInUse& conflict) {
+    opened.in_use = conflict;
+  } catch (const std::exception& failure) {
+    opened.error = failure.what();
+  }
+  return opened;
+}
+
+void Device::opening_ended(Opened opened) {
+  if (opened.attempt != open_attempt_) {
     // Given up before. Closing may hang as well.
-    return image ? close_aside(std::move(image), [] {}) : void();
+    return opened.image ? close_aside(std::move(opened.image), [] {}) : void();
   }
   if (image_stage_ == ImageStage::unwanted) {
-    if (!image) return image_released();
+    if (!opened.image) return image_released();
     image_stage_ = ImageStage::open;
-    image_ = std::move(image);
+    image_ = std::move(opened.image);
     return release_image();
   }
-  if (!error.empty()) {
-    image_stage_ = ImageStage::none;
-    return refuse(error);
-  }
-  image_stage_ = ImageStage::open;
-  image_ = std::move(image);
-  geometry_ = image_->geometry();
+  if (opened.in_use) return locked_out(*opened.in_use, opened.purpose);
+  image_stage_ = ImageStage::none;
+  if (!opened.error.empty()) return refuse(opened.error);
+  image_opened(std::move(opened));
+}
+
+void Device::image_opened(Opened opened) {
+  locked_by_.clear();
+  geometry_ = opened.geometry;
   if (!spec_.discard || geometry_.read_only) geometry_.discard_granularity = 0;
   if (geometry_.discard_granularity == 0) geometry_.secure_erase = false;
-  notices_ = image_->notices();
-  for (const std::string& notice : notices_) {
-    log(spdlog::level::warn, "{}: {}", disk_spec_.path, notice);
+  if (notices_ != opened.notices) {
+    notices_ = std::move(opened.notices);
+    for (const std::string& notice : notices_) {
+      log(spdlog::level::warn, "{}: {}", disk_spec_.path, notice);
+    }
   }
-  node_.write_verdict("ready");
+  if (opened.purpose == Purpose::checking) return image_checked();
+  image_stage_ = ImageStage::open;
+  image_ = std::move(opened.image);
+  files_ = std::move(opened.files);
+  proceed();
+}
+
+void Device::image_checked() {
+  image_stage_ = ImageStage::none;
+  image_checked_ = true;
+  verdict_ = "ready";
   proceed();
 }
 
@@ -72,6 +111,9 @@ void Device::release_image() {
       image_stage_ = ImageStage::releasing;
       return close_aside(std::move(image_),
                          [self = shared_from_this()] { self->image_released(); });
+    case ImageStage::locked_out:
+      ++open_attempt_;
+      return image_released();
     case ImageStage::none:
     case ImageStage::unwanted:
     case ImageStage::releasing:
@@ -81,6 +123,7 @@ void Device::release_image() {
 
 void Device::image_released() {
   image_stage_ = ImageStage::none;
+  locked_by_.clear();
   return gone_ ? vanish() : advance();
 }
 

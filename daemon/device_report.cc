@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a Device says of itself.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "daemon/device.h"
 
@@ -21,7 +22,10 @@ DiskReport Device::report() const {
   report.backend_state = static_cast<uint32_t>(last_.backend);
   report.frontend_state = static_cast<uint32_t>(last_.frontend);
   report.notices = notices_;
-  if (image_stage_ == ImageStage::open || link_ != Link::none) {
+  report.on_no_space = on_error_name(policy_.on_no_space);
+  report.on_io_error = on_error_name(policy_.on_io_error);
+  report.pause_limit_seconds = policy_.pause_limit_seconds;
+  if (image_checked_ || image_stage_ == ImageStage::open || link_ != Link::none) {
     report.size_bytes = geometry_.size_bytes;
   }
   if (link_ != Link::none) {
@@ -30,14 +34,23 @@ DiskReport Device::report() const {
     report.protocol = rings_.protocol;
     report.workers = disk_->workers();
     report.counters = disk_->counters();
+    report.counters.held = pause_->held();
+    report.counters.pauses = pause_->pauses();
+    report.counters.given_up = pause_->given_up();
+  }
+  if (is_paused()) {
+    report.paused_for = paused_for();
+    report.paused_since = std::chrono::system_clock::to_time_t(paused_since_);
   }
   return report;
 }
 
 std::string Device::state_name() const {
+  if (handover_ != Handover::none) return handover_ == Handover::to_us ? "adopting" : "releasing";
   switch (claim_) {
     case Claim::unknown:
     case Claim::examining:
+    case Claim::examined:
       return "claiming";
     case Claim::kernels:
       return "kernel";
@@ -49,11 +62,29 @@ std::string Device::state_name() const {
       break;
   }
   if (link_ == Link::connecting) return "connecting";
+  if (is_paused()) return "paused";
   if (link_ == Link::ending || last_.backend == XenbusState::closing) return "closing";
   if (image_stage_ == ImageStage::unwanted) return "closing";
   if (link_ == Link::connected) return "connected";
-  if (image_stage_ == ImageStage::opening) return "opening";
+  if (image_stage_ == ImageStage::opening && locked_by_.empty()) return "opening";
   return last_.backend == XenbusState::closed ? "closed" : "waiting";
+}
+
+std::string Device::paused_for() const {
+  std::vector<const char*> faults;
+  for (const StorageFault fault : {StorageFault::no_space, StorageFault::io_error}) {
+    if (pause_->held(fault) > 0) faults.push_back(fault_name(fault));
+  }
+  return fmt::format("{}", fmt::join(faults, " and "));
+}
+
+std::string Device::paused_reason() const {
+  const bool full = pause_->held(StorageFault::no_space) > 0;
+  return fmt::format("{} request(s) wait; {}", pause_->held(),
+                     full ? fmt::format("make room where the image is (df {})", disk_spec_.path)
+                          : fmt::format("mend the storage (journalctl -k), or have the guest told "
+                                        "(tapring policy {} --on-io-error report)",
+                                        label()));
 }
 
 std::string Device::reason() const {
@@ -61,9 +92,11 @@ std::string Device::reason() const {
   if (disk_ && disk_->has_broken_ring()) {
     return "the guest wrote impossible ring indices: stopped until it reconnects";
   }
+  if (is_paused()) return paused_reason();
   if (claim_ != Claim::ours || link_ != Link::none) return {};
+  if (!locked_by_.empty()) return locked_by_;
   if (image_stage_ == ImageStage::opening) return "its storage has not answered yet";
-  if (image_stage_ != ImageStage::open) return {};
+  if (!image_checked_ && image_stage_ != ImageStage::open) return {};
   if (last_.frontend < XenbusState::initialised) return "waiting for the guest's driver";
   return fmt::format("waiting for the hotplug script {}", spec_.script);
 }

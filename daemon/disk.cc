@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/disk.h"
 
-#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <system_error>
 #include <utility>
 
 namespace tapring {
 namespace {
 
-void refuse_unanswered(const Queue& queue) {
-  const uint32_t unanswered = queue.unanswered();
-  if (unanswered == 0) return;
-  throw std::system_error(
-      std::make_error_code(std::errc::state_not_recoverable),
-      fmt::format("whoever served this disk before died with {} requests unanswered, and what "
-                  "became of them is not known: detach the disk with --force and attach it again",
-                  unanswered));
+SharedMemory open_journal(const DiskOptions& options, const QueueSetup& queue) {
+  const auto entries = ring_entries(options.rings.abi, queue.ring_refs.size());
+  const std::size_t bytes = Journal::bytes_for(entries);
+  if (options.journals == nullptr) return SharedMemory(bytes);
+  return options.journals->open(options.journal, queue.number, bytes);
 }
 
 }  // namespace
@@ -26,18 +21,21 @@ Disk::Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& 
            std::shared_ptr<DiskStats> stats)
     : stats_(std::move(stats)), gate_(worker.loop()), buffers_(worker.buffers()),
       volume_(image->serve_on(worker.loop()), options.geometry, options.flush_failed),
+      held_(worker.loop(), options.pause),
       context_{worker,
                volume_,
                buffers_,
                gate_,
+               held_,
                *stats_,
                options.domain,
                options.name,
                options.rings.persistent_grants ? options.max_persistent_grants : 0,
-               options.log_limit} {
+               options.log_limit,
+               options.journals == nullptr ? nullptr : options.journals->witness()} {
   for (const QueueSetup& setup : options.rings.queues) {
-    queues_.push_back(std::make_unique<Queue>(context_, setup, options.rings.abi));
-    if (options.history == RingHistory::unknown) refuse_unanswered(*queues_.back());
+    queues_.push_back(std::make_unique<Queue>(context_, setup, options.rings.abi, options.origin,
+                                              open_journal(options, setup)));
   }
 }
 
@@ -64,8 +62,12 @@ Detached Disk::end_all(std::shared_ptr<Disk> disk, Ending ending, Work done) {
       queue->detach();
     }
   }
+  disk->held_.end();
   co_await disk->gate_.emptied();
-  for (const auto& queue : disk->queues_) queue->publish_now();
+  for (const auto& queue : disk->queues_) {
+    queue->publish_now();
+    if (queue->in_flight() > 0) disk->stats_->left_unanswered = true;
+  }
   disk->queues_.clear();
   const Error error = co_await disk->volume_.close();
   if (error) spdlog::warn("{}: closing the image: {}", disk->context_.disk, error.message());

@@ -9,7 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "daemon/disk_pause.h"
 #include "daemon/disk_stats.h"
+#include "daemon/held_requests.h"
+#include "daemon/journal_store.h"
 #include "daemon/log.h"
 #include "daemon/negotiation.h"
 #include "daemon/queue.h"
@@ -20,22 +23,20 @@
 
 namespace tapring {
 
-/// What to expect in the rings when a disk is connected.
-enum class RingHistory {
-  fresh,    ///< the frontend has just made them
-  drained,  ///< somebody served them and answered everything that was taken out
-  unknown,  ///< somebody served them: only a ring with nothing unanswered can be taken up
-};
-
 struct DiskOptions {
   std::string name;  ///< for log lines
   DomainId domain = 0;
   Geometry geometry;  ///< what the guest is offered of the image
   RingSetup rings;  ///< of this part
-  RingHistory history = RingHistory::fresh;
+  RingOrigin origin;
+  std::string journal = {};          ///< the disk's name there
+  JournalStore* journals = nullptr;  ///< outlives the disk; null: nobody comes after us
   uint32_t max_persistent_grants = 0;  ///< of each ring, if it was agreed to have any
   LogLimit* log_limit = nullptr;  ///< outlives the disk; null: what a guest causes is not logged
-  /// The same one for all parts of a disk.
+  /// The same one for all parts of a disk. Who sets a policy that holds requests sees to
+  /// look_at_held().
+  std::shared_ptr<DiskPause> pause = std::make_shared<DiskPause>(kReportErrors);
+  /// Likewise.
   std::shared_ptr<std::atomic<bool>> flush_failed = std::make_shared<std::atomic<bool>>(false);
 };
 
@@ -53,13 +54,20 @@ class Disk : public std::enable_shared_from_this<Disk> {
 
   enum class Ending {
     abandon,  ///< the guest listens no more: rings go at once, requests end unanswered
-    drain,    ///< every request taken is answered first; the guest will go on elsewhere
+    drain,    ///< every request taken is answered first, but those that are held; the guest
+              ///< will go on elsewhere
   };
 
   /// Looks whether others made the image larger, and lets the guest use that. `then` runs on this
   /// thread with the image's present size in sectors.
   using Measured = std::move_only_function<void(const Result<uint64_t>&)>;
   void measure(Measured then);
+
+  /// Does what it is time for with the requests that are held: see HeldRequests::look().
+  void look_at_held() { held_.look(); }
+
+  /// Does all that are held once more, now.
+  void try_held() { held_.try_all(); }
 
   /// Ends everything, releases the image, then runs `done` on this thread. The last call.
   void end(Ending ending, Work done);
@@ -72,6 +80,7 @@ class Disk : public std::enable_shared_from_this<Disk> {
   Gate gate_;
   BufferShare buffers_;
   Volume volume_;
+  HeldRequests held_;
   QueueContext context_;
   std::vector<std::unique_ptr<Queue>> queues_;
 };

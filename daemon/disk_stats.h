@@ -41,6 +41,7 @@ struct alignas(64) DiskStats {
   Counter wakeups;
   Counter notifications;
   Counter in_flight;
+  std::atomic<bool> left_unanswered = false;  ///< at its end requests were left to a successor
   std::atomic<bool> ring_broken = false;  ///< a queue was stopped for good: its indices are wild
 
   void add_to(DiskCounters& sum) const noexcept {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // tapringd: builds the parts, hands each what it needs, and runs until it is told to stop.
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
@@ -18,13 +20,19 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/blkback.h"
+#include "daemon/answer_limit.h"
 #include "daemon/control.h"
+#include "daemon/core_dumps.h"
+#include "daemon/disk_limit.h"
+#include "daemon/journal_files.h"
+#include "daemon/lasting_xenstore.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/server.h"
+#include "daemon/sysfs_blkback.h"
 #include "daemon/thread_background.h"
+#include "daemon/watchdog.h"
 #include "daemon/worker_thread.h"
 #include "daemon/xen_xenstore.h"
 
@@ -35,6 +43,9 @@ using namespace std::chrono_literals;
 
 // Storage that hangs must not hold up the end of the service for ever.
 constexpr auto kDrainLimit = 20s;
+
+// For an answer of xenstored, which may be swapped out, or busy with its own update.
+constexpr auto kAnswerPatience = 20s;
 
 // How soon a guest sees that its image has grown. To look costs a system call a disk.
 constexpr auto kSizeCheckInterval = 5s;
@@ -52,6 +63,11 @@ class ControlThread final : public Executor, public Timer {
     });
   }
 
+  std::chrono::milliseconds now() const override {
+    const auto time = std::chrono::steady_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time);
+  }
+
   void after(std::chrono::milliseconds delay, Work work) override {
     const auto timer = std::make_shared<boost::asio::steady_timer>(context_, delay);
     timer->async_wait([timer, shared = std::make_shared<Work>(std::move(work))](
@@ -64,19 +80,32 @@ class ControlThread final : public Executor, public Timer {
   boost::asio::io_context& context_;
 };
 
+/// What the configuration says, or as many as there are descriptors for.
+uint32_t max_disks_of(const Options& options) {
+  const uint64_t descriptors = raise_descriptor_limit();
+  const uint32_t most = disk_limit(descriptors, options.worker_count());
+  if (most >= options.max_disks) return options.max_disks;
+  spdlog::warn(
+      "{} disks at most are served, not {} (max_disks): {} file descriptors are allowed "
+      "(raise LimitNOFILE= of the service)",
+      most, options.max_disks, descriptors);
+  return most;
+}
+
 ServerSettings settings_of(const Options& options) {
   ServerSettings settings;
+  settings.max_disks = max_disks_of(options);
   settings.kinds = options.kinds;
   settings.offer = {options.queue_limit(), options.max_ring_page_order,
                     options.max_indirect_segments, options.max_persistent_grants};
+  settings.errors = options.error_policy();
   OpenPolicy policy;
   for (const auto& directory : options.image_directories) {
     policy.image_directories.push_back(directory.string());
   }
-  policy.lock_wait = std::chrono::seconds(options.lock_wait_seconds);
-  settings.open_disk = [policy](const DiskSpec& spec, const std::string& mode) {
-    return open_disk(spec, mode, policy);
-  };
+  policy.map_cache_bytes = uint64_t{options.map_cache_kibibytes} << 10;
+  settings.open_disk = [policy](const OpenRequest& request) { return open_disk(request, policy); };
+  settings.lock_wait = std::chrono::seconds(options.lock_wait_seconds);
   return settings;
 }
 
@@ -126,24 +155,35 @@ int serve(const Options& options) {
   Notify notify;
   ControlThread control(context);
   ThreadBackground background;
-  const Blkback blkback;
-  XenXenstore store(context);
+  const SysfsBlkback blkback;
+  JournalFiles journals(options.run_dir);
+  AnswerLimit answers(kAnswerPatience);
+  LastingXenstore store([&] { return std::make_unique<XenXenstore>(context, &answers); }, control,
+                        control);
   const auto threads = start_workers(options);
   std::vector<Worker*> workers;
   for (const auto& thread : threads) workers.push_back(&thread->worker());
-  Server server({store, control, background, control, blkback, workers}, settings_of(options));
-  std::filesystem::create_directories(options.run_dir);
+  Server server({store, control, background, control, blkback, journals, workers},
+                settings_of(options));
   std::optional<Control> socket(std::in_place, context, options.run_dir, server);
 
-  std::unique_ptr<Repeat> watchdog;
-  if (const auto interval = notify.watchdog_interval()) {
-    watchdog = std::make_unique<Repeat>(context, *interval, [&notify] { notify.beat(); });
+  std::optional<Watchdog> watchdog(std::in_place, [&notify] {
+    if (notify.watchdog_interval()) notify.beat();
+  });
+  // It may wait for xenstored, as long as that gives answers.
+  watchdog->watch("the control thread", control, [&answers] { return answers.was_used(); });
+  for (std::size_t i = 0; i < workers.size(); ++i) {
+    watchdog->watch(fmt::format("worker-{}", i), workers[i]->loop());
   }
+  watchdog->start(notify.watchdog_interval().value_or(Watchdog::kInterval),
+                  [&answers] { answers.check(); });
   std::unique_ptr<Repeat> draining;
   signals.async_wait([&](const boost::system::error_code& error, int) {
     if (error) return;
     spdlog::info("stopping: answering what is in flight");
     notify.stopping();
+    const auto left = std::ranges::count(server.report(), "connected", &DiskReport::state);
+    if (left > 0) spdlog::info("{} disk(s) and their guests wait for the next tapringd", left);
     server.shut_down();
     draining = std::make_unique<Repeat>(
         context, 10ms,
@@ -154,11 +194,13 @@ int serve(const Options& options) {
         });
   });
   const Repeat size_check(context, kSizeCheckInterval, [&server] { server.check_sizes(); });
-  server.start();
-  notify.ready("serving");
-  spdlog::info("serving");
+  server.start([&notify] {
+    notify.ready("serving");
+    spdlog::info("serving");
+  });
   context.run();
   socket.reset();
+  watchdog.reset();
   spdlog::info("stopped");
   spdlog::shutdown();
   // Not by way of destructors: a thread that hangs in its storage may still use anything here.
@@ -172,6 +214,7 @@ int main(int argc, char** argv) {
   const auto options = tapring::parse_options(argc, argv);
   if (!options) return options.error();
   tapring::start_logging(*options);
+  tapring::allow_core_dumps(options->core_dumps);
   try {
     return tapring::serve(*options);
   } catch (const std::exception& error) {

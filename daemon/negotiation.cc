@@ -88,6 +88,7 @@ std::expected<RingSetup, std::string> negotiate(const FrontendKeys& read, const 
     const std::string prefix = in_directories ? fmt::format("queue-{}/", i) : std::string();
     auto queue = negotiate_queue(read, prefix, 1U << *order);
     if (!queue) return Refusal(queue.error());
+    queue->number = i;
     setup.queues.push_back(std::move(*queue));
   }
   return setup;

@@ -18,6 +18,7 @@ namespace tapring {
 struct QueueSetup {
   std::vector<GrantRef> ring_refs;  ///< a power of two of pages
   Port event_channel = 0;           ///< the frontend's end
+  uint32_t number = 0;              ///< of the disk's queues, from 0 on
 };
 
 struct RingSetup {

@@ -1,51 +1,45 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/open_disk.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <fstream>
 
-#include <algorithm>
-#include <filesystem>
-#include <stdexcept>
-
+#include "formats/allowed_path.h"
 #include "formats/format.h"
+#include "ring/file_lock.h"
 
 namespace tapring {
 namespace {
 
-namespace fs = std::filesystem;
-
-bool lies_under(const fs::path& path, const fs::path& directory) {
-  const auto [end, unused] =
-      std::mismatch(directory.begin(), directory.end(), path.begin(), path.end());
-  return end == directory.end();
-}
-
-/// By the real path, so that no link leads out.
-void check_directory(const std::string& path, const std::vector<std::string>& allowed) {
-  if (allowed.empty()) return;
-  const fs::path real = fs::weakly_canonical(path);
-  const bool inside = std::ranges::any_of(allowed, [&real](const std::string& directory) {
-    return lies_under(real, fs::weakly_canonical(directory));
-  });
-  if (inside) return;
-  throw std::runtime_error(
-      fmt::format("{} is not in a directory where images may live ({}; see image_directories in "
-                  "tapringd.toml)",
-                  real.string(), fmt::join(allowed, ", ")));
+/// The same for each tapringd that serves the disk until the host starts anew, whatever its
+/// version; another for any other disk, here and on hosts that share the storage. (FNV-1a)
+uint64_t fence_of(const std::string& disk) {
+  std::string boot;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char character : boot + '/' + disk) {
+    hash = (hash ^ static_cast<unsigned char>(character)) * 0x100000001b3;
+  }
+  return kFirstFence + hash % kFirstFence;
 }
 
 }  // namespace
 
-std::unique_ptr<OpenImage> open_disk(const DiskSpec& spec, const std::string& mode,
-                                     const OpenPolicy& policy) {
-  check_directory(spec.path, policy.image_directories);
+ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy) {
+  const auto& [spec, mode, purpose, disk] = request;
   ImageOptions options;
   options.path = spec.path;
   options.read_only = mode.find('w') == std::string::npos;
   options.locked = mode.find('!') == std::string::npos;
-  options.lock_wait = policy.lock_wait;
-  return find_format(spec.format)->open(options);
+  if (!options.locked && !options.read_only) options.fence = fence_of(disk);
+  options.purpose = purpose;
+  options.directories = policy.image_directories;
+  options.map_cache_bytes = policy.map_cache_bytes;
+  return options;
+}
+
+std::unique_ptr<OpenImage> open_disk(const OpenRequest& request, const OpenPolicy& policy) {
+  check_allowed_path(request.spec.path, policy.image_directories);
+  return find_format(request.spec.format)->open(image_options(request, policy));
 }
 
 }  // namespace tapring

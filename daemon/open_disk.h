@@ -2,7 +2,7 @@
 // What the background thread does to open a disk's image.
 #pragma once
 
-#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,16 +15,26 @@ namespace tapring {
 
 struct OpenPolicy {
   std::vector<std::string> image_directories;  ///< where images may live; empty: anywhere
-  std::chrono::milliseconds lock_wait{0};
+  uint64_t map_cache_bytes = 0;                ///< of each image with a map; 0: by its size
 };
 
-/// `mode`: as libxl writes it; "w!" leaves out the lock. Blocks. Throws std::system_error or
-/// std::runtime_error that names the image, the reason and the remedy.
-std::unique_ptr<OpenImage> open_disk(const DiskSpec& spec, const std::string& mode,
-                                     const OpenPolicy& policy);
+struct OpenRequest {
+  DiskSpec spec;
+  std::string mode;  ///< as libxl writes it; "w!" leaves out the lock
+  Purpose purpose = Purpose::service;
+  /// What no other disk of this host is called by: without a lock it waits for its predecessor, and
+  /// for nobody else.
+  std::string disk;
+};
+
+/// How the image of a disk is to be opened.
+ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy);
+
+/// Blocks. Throws FileInUse, std::system_error or std::runtime_error that names the image, the
+/// reason and the remedy.
+std::unique_ptr<OpenImage> open_disk(const OpenRequest& request, const OpenPolicy& policy);
 
 /// open_disk() by a policy, or a test's way to do it. For any thread.
-using DiskOpener =
-    std::function<std::unique_ptr<OpenImage>(const DiskSpec& spec, const std::string& mode)>;
+using DiskOpener = std::function<std::unique_ptr<OpenImage>(const OpenRequest& request)>;
 
 }  // namespace tapring

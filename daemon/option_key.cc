@@ -21,13 +21,16 @@ constexpr const char* kPerformance = "Performance";
 constexpr std::array kAllKinds = {"vbd", "vbd3", "qdisk"};
 constexpr uint32_t kMaxWorkers = 64;
 constexpr uint32_t kMaxArenaMebibytes = 4096;
+constexpr uint32_t kMaxMapCacheKibibytes = 1 << 20;
 constexpr uint32_t kMaxPollMicroseconds = 1000;
 constexpr uint32_t kMaxQueues = 64;
 constexpr uint32_t kMaxPersistentGrants = 8192;
 constexpr uint32_t kMaxLockWaitSeconds = 60;
+constexpr uint32_t kMaxDisks = 16384;
 
 const OptionKey kKeys[] = {
-    {"run_dir", kBehaviour, "holds the control socket", DirectoryKey{&Options::run_dir}},
+    {"run_dir", kBehaviour, "holds the control socket and the journals",
+     DirectoryKey{&Options::run_dir}},
     {"kinds", kBehaviour,
      "backend kinds to serve; qdisk only where no QEMU serves the same disks of a guest",
      KindsKey{&Options::kinds}},
@@ -36,6 +39,17 @@ const OptionKey kKeys[] = {
     {"log_level", kBehaviour, "least important messages to log", LogLevelKey{&Options::log_level}},
     {"lock_wait_seconds", kBehaviour, "how long to wait for another holder of an image's lock",
      NumberKey{&Options::lock_wait_seconds, 0, kMaxLockWaitSeconds}},
+    {"max_disks", kBehaviour, "disks that are served at once",
+     NumberKey{&Options::max_disks, 1, kMaxDisks}},
+    {"core_dumps", kBehaviour, "what a core dump may hold: none, without-guest-data or full",
+     CoreDumpsKey{&Options::core_dumps}},
+    {"on_no_space", kBehaviour, "requests for which storage has no room: pause or report",
+     OnErrorKey{&Options::on_no_space}},
+    {"on_io_error", kBehaviour, "requests that storage fails otherwise: pause or report",
+     OnErrorKey{&Options::on_io_error}},
+    {"pause_limit_seconds", kBehaviour,
+     "how long a request waits for its storage before it fails; 0: as long as it takes",
+     NumberKey{&Options::pause_limit_seconds, 0, kMaxPauseLimitSeconds}},
     {"workers", kPerformance, "threads that serve rings; 0: one per online CPU, up to 4",
      NumberKey{&Options::workers, 0, kMaxWorkers}},
     {"worker_cpus", kPerformance,
@@ -43,6 +57,9 @@ const OptionKey kKeys[] = {
      CpusKey{&Options::worker_cpus}},
     {"arena_mebibytes", kPerformance, "bounce memory of each worker",
      NumberKey{&Options::arena_mebibytes, 1, kMaxArenaMebibytes}},
+    {"map_cache_kibibytes", kPerformance,
+     "memory for the map of each qcow2 or qcow image; 0: by its size, at most 32768",
+     NumberKey{&Options::map_cache_kibibytes, 0, kMaxMapCacheKibibytes}},
     {"poll_microseconds", kPerformance,
      "how long a busy worker looks for work before it sleeps; 0: not at all",
      NumberKey{&Options::poll_microseconds, 0, kMaxPollMicroseconds}},
@@ -93,6 +110,12 @@ std::string expected_of(const CpusKey&) {
 }
 std::string expected_of(const LogLevelKey&) {
   return fmt::format("one of {}", fmt::join(log_level_names(), ", "));
+}
+std::string expected_of(const CoreDumpsKey&) {
+  return fmt::format("one of {}", fmt::join(core_dumps_names(), ", "));
+}
+std::string expected_of(const OnErrorKey&) {
+  return fmt::format("one of {}", fmt::join(on_error_names(), ", "));
 }
 
 bool assign_to(Options& options, const NumberKey& key, const OptionValue& value) {
@@ -150,6 +173,20 @@ bool assign_to(Options& options, const LogLevelKey& key, const OptionValue& valu
   return level.has_value();
 }
 
+bool assign_to(Options& options, const CoreDumpsKey& key, const OptionValue& value) {
+  const auto* name = std::get_if<std::string>(&value);
+  const auto choice = name == nullptr ? std::nullopt : parse_core_dumps(*name);
+  if (choice) options.*key.field = *choice;
+  return choice.has_value();
+}
+
+bool assign_to(Options& options, const OnErrorKey& key, const OptionValue& value) {
+  const auto* name = std::get_if<std::string>(&value);
+  const auto choice = name == nullptr ? std::nullopt : parse_on_error(*name);
+  if (choice) options.*key.field = *choice;
+  return choice.has_value();
+}
+
 OptionValue value_of(const Options& options, const NumberKey& key) {
   return int64_t{options.*key.field};
 }
@@ -171,6 +208,12 @@ OptionValue value_of(const Options& options, const CpusKey& key) {
 }
 OptionValue value_of(const Options& options, const LogLevelKey& key) {
   return std::string(log_level_name(options.*key.field));
+}
+OptionValue value_of(const Options& options, const CoreDumpsKey& key) {
+  return std::string(core_dumps_name(options.*key.field));
+}
+OptionValue value_of(const Options& options, const OnErrorKey& key) {
+  return std::string(on_error_name(options.*key.field));
 }
 
 }  // namespace

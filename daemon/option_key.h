@@ -49,8 +49,16 @@ struct LogLevelKey {
   LogLevel Options::* field;
 };
 
-using OptionField =
-    std::variant<NumberKey, DirectoryKey, DirectoriesKey, KindsKey, CpusKey, LogLevelKey>;
+struct CoreDumpsKey {
+  CoreDumps Options::* field;
+};
+
+struct OnErrorKey {
+  OnError Options::* field;
+};
+
+using OptionField = std::variant<NumberKey, DirectoryKey, DirectoriesKey, KindsKey, CpusKey,
+                                 LogLevelKey, CoreDumpsKey, OnErrorKey>;
 
 struct OptionKey {
   const char* name;   ///< as in the file: "log_level"

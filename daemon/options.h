@@ -11,7 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "daemon/core_dumps.h"
 #include "daemon/cpu_range.h"
+#include "daemon/error_policy.h"
 #include "daemon/log.h"
 
 namespace tapring {
@@ -21,7 +23,7 @@ namespace tapring {
 struct Options {
   // Behaviour.
 
-  /// Holds the control socket.
+  /// Holds the control socket and the journals.
   std::filesystem::path run_dir = "/run/tapring";
 
   /// Directories of xenstore's backend/ whose disks are served. "qdisk" is left out because a QEMU
@@ -38,6 +40,19 @@ struct Options {
   /// that is just leaving, before the attach fails.
   uint32_t lock_wait_seconds = 5;
 
+  /// Disks that are served at once. More are refused, or left to xen-blkback where it has them.
+  uint32_t max_disks = 1024;
+
+  /// What may be in a core dump.
+  CoreDumps core_dumps = CoreDumps::without_guest_data;
+
+  /// What becomes of requests that storage cannot do, for want of space and for any other reason.
+  OnError on_no_space = ErrorPolicy{}.on_no_space;
+  OnError on_io_error = ErrorPolicy{}.on_io_error;
+
+  /// That a request waits for its storage at most; 0: for as long as it takes.
+  uint32_t pause_limit_seconds = ErrorPolicy{}.pause_limit_seconds;
+
   // Performance.
 
   /// Threads that serve rings; 0: see worker_count().
@@ -49,6 +64,9 @@ struct Options {
 
   /// Bounce memory of each worker, allocated when it starts. Bounds the data that is in flight.
   uint32_t arena_mebibytes = 16;
+
+  /// For the map of each image that has one, each backing file too; 0: as its size suggests.
+  uint32_t map_cache_kibibytes = 0;
 
   /// Before a worker sleeps it looks for work as long as this, while that pays; 0: never.
   uint32_t poll_microseconds = 10;
@@ -66,6 +84,10 @@ struct Options {
   /// call to Xen; 0 offers no persistent grants. A guest that accepts them copies its data once
   /// more.
   uint32_t max_persistent_grants = 0;
+
+  ErrorPolicy error_policy() const noexcept {
+    return {on_no_space, on_io_error, pause_limit_seconds};
+  }
 
   /// `workers`, or the number of entries of `worker_cpus`, or that of online CPUs up to 4.
   uint32_t worker_count() const;

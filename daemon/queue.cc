@@ -26,15 +26,53 @@ GrantMapping map_ring(const QueueContext& context, const QueueSetup& setup) {
   return {context.worker.grants(), *pages};
 }
 
+BoundPort bind_port(const QueueContext& context, const QueueSetup& setup, EventSink& sink) {
+  const auto port = context.worker.events().bind(context.domain, setup.event_channel, sink);
+  if (!port) {
+    throw std::system_error(port.error(), fmt::format("binding event channel {} of domain {}",
+                                                      setup.event_channel, context.domain));
+  }
+  return {context.worker.events(), *port};
+}
+
+/// Why it is refused says what an administrator can do.
+JournaledRing::Resumed find_ring(const std::string& disk, const JournaledRing::Memory& memory,
+                                 const RingOrigin& origin, const JournalKey& key) {
+  if (origin.history != RingHistory::fresh) {
+    auto resumed = JournaledRing::resume(memory, key);
+    if (resumed) return std::move(*resumed);
+    const uint32_t unanswered = BackRing(memory.pages, key.abi).unanswered();
+    if (origin.history != RingHistory::drained && unanswered > 0) {
+      throw std::system_error(
+          std::make_error_code(std::errc::state_not_recoverable),
+          fmt::format("whoever served this disk before died with {} requests unanswered, and what "
+                      "became of them is not known, as its journal is of no use ({}): detach the "
+                      "disk with --force and attach it again",
+                      unanswered, resumed.error()));
+    }
+    if (origin.history == RingHistory::unknown) {
+      spdlog::info("{}: queue {}: taken up without its journal ({}): everything was answered",
+                   disk, key.queue, resumed.error());
+    }
+  }
+  return {JournaledRing(memory, key), {}, false};
+}
+
 uint32_t bytes_in(std::span<const Segment> segments) noexcept {
   uint32_t sectors = 0;
   for (const Segment& segment : segments) sectors += segment.sectors();
   return sectors * kSectorBytes;
 }
 
-BlkifStatus status_of(Error error) noexcept {
-  return error ? BlkifStatus::error : BlkifStatus::okay;
+/// Then the guest asks no more. After a flush it would trust in what it never got.
+BlkifStatus failure(const Request& request, Error error) noexcept {
+  const bool unsupported =
+      is(request, BlkifOp::discard) && error == std::errc::operation_not_supported;
+  return unsupported ? BlkifStatus::not_supported : BlkifStatus::error;
 }
+
+/// The guest's doing, so no reason to wait for the storage.
+Error copy_failure() noexcept { return std::make_error_code(std::errc::bad_address); }
 
 /// Whether nothing else of its ring may run beside it: a barrier says so, and a secure discard
 /// takes a thread, of which a guest must not get many.
@@ -44,17 +82,18 @@ bool is_for_itself(const Request& request, const RequestLimits& limits) noexcept
 
 }  // namespace
 
-Queue::Queue(const QueueContext& context, const QueueSetup& setup, Abi abi)
-    : context_(context), mapping_(map_ring(context, setup)), ring_(mapping_.pages(), abi),
+Queue::Queue(const QueueContext& context, const QueueSetup& setup, Abi abi,
+             const RingOrigin& origin, SharedMemory journal)
+    : context_(context), mapping_(map_ring(context, setup)),
+      port_(bind_port(context, setup, *this)), journal_(std::move(journal)),
+      found_(find_ring(context.disk,
+                       {mapping_.pages(), {journal_.bytes(), context.journal_witness}}, origin,
+                       {origin.connection, setup.number, ring_entries(abi, setup.ring_refs.size()),
+                        abi})),
       persistent_(context.worker.grants(), context.domain, context.max_persistent_grants),
       in_flight_(context.worker.loop()) {
-  const auto port = context.worker.events().bind(context.domain, setup.event_channel, *this);
-  if (!port) {
-    throw std::system_error(port.error(), fmt::format("binding event channel {} of domain {}",
-                                                      setup.event_channel, context.domain));
-  }
-  port_ = *port;
   attached_ = true;
+  if (found_.lost_write) context_.volume.distrust();
 }
 
 Queue::~Queue() { detach(); }
@@ -62,9 +101,14 @@ Queue::~Queue() { detach(); }
 void Queue::start() {
   taking_ = true;
   context_.worker.loop().poll(*this);
+  // What waits until all others are answered was the last that was taken.
+  std::ranges::partition(found_.in_flight, [this](const Taken& taken) {
+    return !is_for_itself(taken.request, context_.volume.limits());
+  });
+  for (const Taken& taken : std::exchange(found_.in_flight, {})) begin(taken);
   take_some();
   // A kick sent while nobody was bound is lost, in either direction.
-  context_.worker.events().notify(port_);
+  port_.notify();
 }
 
 void Queue::detach() {
@@ -74,7 +118,7 @@ void Queue::detach() {
   to_publish_ = false;
   context_.worker.loop().stop_polling(*this);
   context_.worker.answers().withdraw(*this);
-  context_.worker.events().unbind(port_);
+  port_ = BoundPort();
   persistent_.clear();
   mapping_ = GrantMapping();
 }
@@ -91,7 +135,7 @@ bool Queue::has_work() const noexcept { return taking_ && !alone_ && ring_.has_r
 
 bool Queue::arm() {
   if (taking_ && !alone_ && ring_.arm()) return true;
-  if (masked_) context_.worker.events().unmask(port_);
+  if (masked_) port_.unmask();
   masked_ = false;
   return false;
 }
@@ -103,24 +147,29 @@ void Queue::take_some() {
   // requests that are refused at once.
   const uint32_t most = std::max(kFewestAtOnce, ring_.in_flight());
   for (uint32_t taken = 0; taken < most && !alone_; ++taken) {
-    const auto request = ring_.take();
-    if (!request) break;
-    alone_ = is_for_itself(*request, context_.volume.limits());
-    alone_ ? serve_alone(*request) : serve(*request);
+    const auto next = ring_.take();
+    if (!next) break;
+    begin(*next);
   }
   if (ring_.broken()) halt();
 }
 
+void Queue::begin(const Taken& taken) {
+  alone_ = is_for_itself(taken.request, context_.volume.limits());
+  alone_ ? serve_alone(taken) : serve(taken);
+}
+
 /// The life of a request. It suspends where the comment says so; then other requests run, and the
 /// ring may be gone when it goes on.
-Detached Queue::serve(Request request) {
+Detached Queue::serve(Taken taken) {
   const Gate::Pass pass(context_.gate);
   const Gate::Pass own_pass(in_flight_);
-  const Loop::Clock::time_point taken = context_.worker.loop().turn_time();
+  const Request& request = taken.request;
+  const Loop::Clock::time_point begun = context_.worker.loop().turn_time();
   context_.stats.in_flight.add(1);
-  BlkifStatus status;
+  Outcome status;
   if (const auto refusal = check_request(request, context_.volume.limits())) {
-    status = *refusal;
+    status = refusal;
   } else if (request.indirect) {
     status = co_await serve_indirect(request);  // grant copies, bounce memory, the image
   } else {
@@ -128,22 +177,23 @@ Detached Queue::serve(Request request) {
     status = co_await execute(request, segments);  // the same
   }
   context_.stats.in_flight.subtract(1);
-  count(request, status, taken);
-  answer(request, status);
+  if (!status) co_return;
+  count(request, *status, begun);
+  answer(taken, *status);
 }
 
 /// What was taken before it is done before it, and it is done before what comes after.
-Detached Queue::serve_alone(Request request) {
+Detached Queue::serve_alone(Taken taken) {
   const Gate::Pass pass(context_.gate);
   co_await in_flight_.emptied();
-  serve(request);
+  serve(taken);
   co_await in_flight_.emptied();
   alone_ = false;
   // What came meanwhile may have been left without asking for an event.
   if (attached_) context_.worker.loop().poll(*this);
 }
 
-Task<BlkifStatus> Queue::serve_indirect(const Request& request) {
+Task<Queue::Outcome> Queue::serve_indirect(const Request& request) {
   std::array<Segment, kIndirectSegments> memory;
   const auto segments = std::span(memory).first(request.segment_count);
   {
@@ -164,22 +214,31 @@ Task<BlkifStatus> Queue::serve_indirect(const Request& request) {
   co_return co_await execute(request, segments);
 }
 
-Task<BlkifStatus> Queue::execute(const Request& request, std::span<const Segment> segments) {
-  Error error;
-  switch (static_cast<BlkifOp>(request.operation)) {
-    case BlkifOp::read: error = co_await read(request.sector, segments); break;
-    case BlkifOp::write: error = co_await write(request.sector, segments); break;
-    case BlkifOp::write_barrier:
-    case BlkifOp::flush_diskcache: error = co_await flush(request.sector, segments); break;
-    case BlkifOp::discard:
-      error = co_await discard(request);
-      // Then the guest asks no more. After a flush it would trust in what it never got.
-      if (error == std::errc::operation_not_supported) co_return BlkifStatus::not_supported;
-      break;
-    default: co_return BlkifStatus::not_supported;
+/// Does it again for as long as its disk's policy lets it wait for the storage.
+Task<Queue::Outcome> Queue::execute(const Request& request, std::span<const Segment> segments) {
+  std::optional<HeldRequest> held;
+  for (;;) {
+    Error error;
+    switch (static_cast<BlkifOp>(request.operation)) {
+      case BlkifOp::read: error = co_await read(request.sector, segments); break;
+      case BlkifOp::write: error = co_await write(request.sector, segments); break;
+      case BlkifOp::write_barrier:
+      case BlkifOp::flush_diskcache: error = co_await flush(request.sector, segments); break;
+      case BlkifOp::discard: error = co_await discard(request); break;
+      default: co_return BlkifStatus::not_supported;
+    }
+    if (!error) {
+      if (held) held->succeeded();
+      count_bytes(request, bytes_in(segments));
+      co_return BlkifStatus::okay;
+    }
+    if (!context_.held.holds(error)) co_return failure(request, error);
+    const StorageFault fault = *storage_fault(error);
+    if (!held) held.emplace(context_.held, fault);
+    const HeldRequest::Verdict verdict = co_await held->wait(fault);
+    if (verdict == HeldRequest::Verdict::leave) co_return std::nullopt;
+    if (verdict == HeldRequest::Verdict::report) co_return BlkifStatus::error;
   }
-  if (!error) count_bytes(request, bytes_in(segments));
-  co_return status_of(error);
 }
 
 Task<Error> Queue::read(uint64_t sector, std::span<const Segment> segments) {
@@ -197,7 +256,8 @@ Task<Error> Queue::read(uint64_t sector, std::span<const Segment> segments) {
     move(transfer, copy);
     from += copy.length;
   }
-  co_return co_await transfer;
+  const Error copy_error = co_await transfer;
+  co_return copy_error ? copy_failure() : Error();
 }
 
 Task<Error> Queue::write(uint64_t sector, std::span<const Segment> segments) {
@@ -211,8 +271,8 @@ Task<Error> Queue::write(uint64_t sector, std::span<const Segment> segments) {
     move(transfer, copy);
     to += copy.length;
   }
-  const Error error = co_await transfer;
-  if (error) co_return error;
+  const Error copy_error = co_await transfer;
+  if (copy_error) co_return copy_failure();
   const iovec whole{buffer.data(), bytes};
   co_return co_await context_.volume.write(sector, {&whole, 1});
 }
@@ -220,11 +280,18 @@ Task<Error> Queue::write(uint64_t sector, std::span<const Segment> segments) {
 /// With data it is a write between two flushes: what was written before it is durable before it,
 /// and it is durable itself.
 Task<Error> Queue::flush(uint64_t sector, std::span<const Segment> segments) {
-  const Error error = co_await context_.volume.flush();
+  Error error = co_await flush_volume();
   if (error || segments.empty()) co_return error;
-  const Error write_error = co_await write(sector, segments);
-  if (write_error) co_return write_error;
-  co_return co_await context_.volume.flush();
+  error = co_await write(sector, segments);
+  if (error) co_return error;
+  co_return co_await flush_volume();
+}
+
+/// A successor would hear nothing of the loss: the kernel tells it once.
+Task<Error> Queue::flush_volume() {
+  const Error error = co_await context_.volume.flush();
+  if (error && attached_) ring_.note_lost_write();
+  co_return error;
 }
 
 Task<Error> Queue::discard(const Request& request) {
@@ -253,9 +320,9 @@ GrantCopy Queue::copy_of(const Segment& segment, std::byte* local) const noexcep
           .failed = false};
 }
 
-void Queue::answer(const Request& request, BlkifStatus status) {
+void Queue::answer(const Taken& taken, BlkifStatus status) {
   if (!attached_) return;
-  ring_.respond(request.id, request.operation, status);
+  ring_.respond(taken, status);
   if (to_publish_) return;
   to_publish_ = true;
   context_.worker.answers().add(*this);
@@ -271,7 +338,7 @@ void Queue::publish() {
   to_publish_ = false;
   if (!ring_.push()) return;
   context_.stats.notifications.add(1);
-  context_.worker.events().notify(port_);
+  port_.notify();
 }
 
 /// A flush or a barrier may carry data, and is a write for that part.

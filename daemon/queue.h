@@ -4,18 +4,21 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "daemon/answers.h"
 #include "daemon/disk_stats.h"
+#include "daemon/held_requests.h"
 #include "daemon/log.h"
 #include "daemon/negotiation.h"
 #include "daemon/volume.h"
 #include "daemon/worker.h"
-#include "ring/back_ring.h"
 #include "ring/gate.h"
+#include "ring/journaled_ring.h"
 #include "ring/persistent_grants.h"
+#include "ring/shared_memory.h"
 
 namespace tapring {
 
@@ -25,27 +28,45 @@ struct QueueContext {
   Volume& volume;
   BufferShare& buffers;
   Gate& gate;  ///< holds a pass for each request in flight
+  HeldRequests& held;
   DiskStats& stats;
   DomainId domain;
   std::string disk;  ///< for log lines
   uint32_t max_persistent_grants = 0;  ///< of each queue
   LogLimit* log_limit = nullptr;       ///< for lines that the guest causes; may be null
+  JournalWitness* journal_witness = nullptr;  ///< for tests
+};
+
+/// What to expect in the rings when a disk is connected.
+enum class RingHistory {
+  fresh,    ///< the frontend has just made them
+  drained,  ///< somebody served them and answered everything that was taken out
+  unknown,  ///< somebody served them: their journal tells what they left. Without it only a ring
+            ///< with nothing unanswered can be taken up
+};
+
+/// The same for all rings of a disk.
+struct RingOrigin {
+  ConnectionId connection{};
+  RingHistory history = RingHistory::fresh;
 };
 
 /// Lives on the worker's thread, until every request has left the gate.
 class Queue final : private EventSink, private Pollable, private Answering {
  public:
-  /// Maps the ring and binds its event channel; serving starts with start(). Throws
-  /// std::system_error that names the grant or port.
-  Queue(const QueueContext& context, const QueueSetup& setup, Abi abi);
+  /// Maps the ring and binds its event channel; serving starts with start(). `journal`: as whoever
+  /// served the ring before left it. Throws std::system_error that names the grant or port, or
+  /// says why the ring cannot be taken up.
+  Queue(const QueueContext& context, const QueueSetup& setup, Abi abi, const RingOrigin& origin,
+        SharedMemory journal);
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
   ~Queue();
 
-  /// Requests in the ring that nobody answered, as the guest's indices say.
-  uint32_t unanswered() const noexcept { return ring_.unanswered(); }
+  /// Requests that were taken, by this or by those before, and not answered.
+  uint32_t in_flight() const noexcept { return ring_.in_flight(); }
 
-  /// Takes what is there, from then on with every event.
+  /// Does what those before left undone, and takes what is there, from then on with every event.
   void start();
 
   /// Takes nothing more; what was taken is still answered.
@@ -58,6 +79,8 @@ class Queue final : private EventSink, private Pollable, private Answering {
   void detach();
 
  private:
+  using Taken = JournaledRing::Taken;
+
   void event() override;
   bool has_work() const noexcept override;
   void poll() override { take_some(); }
@@ -65,26 +88,33 @@ class Queue final : private EventSink, private Pollable, private Answering {
   void publish() override;
 
   void take_some();
-  Detached serve(Request request);
-  Detached serve_alone(Request request);
-  Task<BlkifStatus> serve_indirect(const Request& request);
-  Task<BlkifStatus> execute(const Request& request, std::span<const Segment> segments);
+  void begin(const Taken& taken);
+  Detached serve(Taken taken);
+  Detached serve_alone(Taken taken);
+  /// nullopt: it ends without an answer, for whoever serves the ring next.
+  using Outcome = std::optional<BlkifStatus>;
+  Task<Outcome> serve_indirect(const Request& request);
+  Task<Outcome> execute(const Request& request, std::span<const Segment> segments);
   Task<Error> read(uint64_t sector, std::span<const Segment> segments);
   Task<Error> write(uint64_t sector, std::span<const Segment> segments);
   Task<Error> flush(uint64_t sector, std::span<const Segment> segments);
+  Task<Error> flush_volume();
   Task<Error> discard(const Request& request);
   void move(GrantBatch::Transfer& transfer, const GrantCopy& copy);
   GrantCopy copy_of(const Segment& segment, std::byte* local) const noexcept;
-  void answer(const Request& request, BlkifStatus status);
+  void answer(const Taken& taken, BlkifStatus status);
   void count_bytes(const Request& request, uint64_t moved);
   void count(const Request& request, BlkifStatus status, Loop::Clock::time_point taken);
   void halt();
 
   const QueueContext& context_;
   GrantMapping mapping_;
-  BackRing ring_;
+  // Before the ring is looked at: two cannot be bound, so whoever served it has ended by then.
+  BoundPort port_;
+  SharedMemory journal_;
+  JournaledRing::Resumed found_;
+  JournaledRing& ring_ = found_.ring;
   PersistentGrants persistent_;
-  Port port_ = 0;
   bool attached_ = false;
   bool masked_ = false;  ///< the event channel, since its last event
   bool taking_ = false;

@@ -29,6 +29,9 @@ struct DiskCounters {
   uint64_t wakeups = 0;        ///< events that brought requests
   uint64_t notifications = 0;  ///< events sent to the guest
   uint64_t in_flight = 0;      ///< taken and not yet answered, now
+  uint64_t held = 0;           ///< of these, those that wait for the storage
+  uint64_t pauses = 0;         ///< how often that began
+  uint64_t given_up = 0;       ///< errors that came of having waited as long as the policy allows
 };
 
 struct DiskReport {
@@ -41,8 +44,11 @@ struct DiskReport {
   std::string format;  ///< "raw", "aio"; empty if not known
   std::string path;
   /// "claiming", "opening", "waiting" (for the frontend or the hotplug script), "connecting",
-  /// "connected", "closing", "closed", "refused", "kernel" (left to xen-blkback)
+  /// "connected", "paused", "closing", "closed", "refused", "kernel" (left to xen-blkback),
+  /// "adopting" and "releasing" (from and to it)
   std::string state;
+  std::string paused_for;    ///< what is paused waits for: "no space", "I/O error", or both
+  int64_t paused_since = 0;  ///< seconds since 1970
   std::string reason;  ///< why it is not connected, and the remedy; empty if there is none
   uint32_t backend_state = 0;
   uint32_t frontend_state = 0;  ///< 0: there is no frontend
@@ -53,14 +59,11 @@ struct DiskReport {
   std::vector<uint32_t> workers;  ///< those that have queues of it
   std::vector<std::string> notices;  ///< what an administrator may want to know, such as why the
                                      ///< page cache is used after all
+  // What becomes of requests that the storage fails: see ErrorPolicy.
+  std::string on_no_space;
+  std::string on_io_error;
+  uint32_t pause_limit_seconds = 0;
   DiskCounters counters;
-};
-
-/// Who can report: the server.
-class Reporter {
- public:
-  virtual ~Reporter() = default;
-  virtual std::vector<DiskReport> report() const = 0;
 };
 
 }  // namespace tapring

@@ -9,14 +9,15 @@
 namespace tapring {
 
 BOOST_DESCRIBE_STRUCT(DiskCounters, (),
-                      (reads, writes, flushes, discards, read_bytes, written_bytes,
-                       discarded_bytes, errors, unsupported, read_ns, write_ns, flush_ns,
-                       discard_ns, wakeups, notifications, in_flight))
+                      (reads, writes, flushes, discards, read_bytes, written_bytes, discarded_bytes,
+                       errors, unsupported, read_ns, write_ns, flush_ns, discard_ns, wakeups,
+                       notifications, in_flight, held, pauses, given_up))
 
 BOOST_DESCRIBE_STRUCT(DiskReport, (),
-                      (disk, domain, device, kind, vdev, mode, format, path, state, reason,
-                       backend_state, frontend_state, size_bytes, queues, ring_pages, protocol,
-                       workers, notices, counters))
+                      (disk, domain, device, kind, vdev, mode, format, path, state, paused_for,
+                       paused_since, reason, backend_state, frontend_state, size_bytes, queues,
+                       ring_pages, protocol, workers, notices, on_no_space, on_io_error,
+                       pause_limit_seconds, counters))
 
 namespace {
 

@@ -8,16 +8,24 @@
 #include <stdexcept>
 #include <utility>
 
+#include "daemon/xenstore_update.h"
+
 namespace tapring {
 namespace {
 
 constexpr const char* kDomainsWatch = "@releaseDomain";
+constexpr const char* kGone = "it is gone";
+
+// In the directory of our own domain, where a domain without privileges may write: as long as it is
+// there, xenstored is the one that we knew, or has kept what that one knew.
+constexpr const char* kMark = "data/tapringd";
 
 }  // namespace
 
 Server::Server(const ServerPorts& ports, ServerSettings settings)
     : store_(ports.store),
       kinds_(std::move(settings.kinds)),
+      max_disks_(settings.max_disks),
       workers_(ports.workers),
       control_(ports.control, log_limit_),
       context_{ports.store,
@@ -26,23 +34,82 @@ Server::Server(const ServerPorts& ports, ServerSettings settings)
                ports.timer,
                ports.blkback,
                workers_,
+               ports.journals,
                log_limit_,
                0,
                settings.offer,
                std::move(settings.open_disk),
-               [this](const VbdName& name) { forget(name); }} {}
+               settings.errors,
+               settings.lock_wait,
+               [this](const FileId& file, const Device& but) { return user_of(file, but); },
+               [this](const VbdName& name) { forget(name); },
+               max_disks_,
+               [this] { return has_room(); }} {}
 
-void Server::start() {
+void Server::start(Work serving) {
+  serving_ = std::move(serving);
+  store_.deliver_to([this](const WatchEvent& event) { on_event(event); });
+  store_.connect([this] { greet(); });
+}
+
+/// Each connection, before any look at a node: what is missing in xenstore now may not have been
+/// taken away.
+void Server::greet() {
   // Relative paths are in the directory of our own domain, which may be a driver domain.
   const auto own = parse_decimal(store_.read("domid").value_or(""));
-  if (!own) throw std::runtime_error("xenstore does not say which domain this is (key domid)");
+  if (!own) {
+    throw std::runtime_error(
+        "xenstore does not say which domain this is (key domid): systemctl start xen-init-dom0");
+  }
   context_.backend_domain = static_cast<DomainId>(*own);
-  store_.deliver_to([this](const WatchEvent& event) { on_event(event); });
-  // Each watch fires at once, which scans what is there.
-  for (const std::string& kind : kinds_) {
+  if (!devices_.empty() && !store_.read(kMark)) keep_disks();
+  if (serving_) drop_stale_journals();
+  leave_mark();
+  watch_kinds();
+  if (serving_) std::exchange(serving_, nullptr)();
+}
+
+/// Each watch fires at once, which scans what is there.
+void Server::watch_kinds() {
+  for (; watched_ < kinds_.size(); ++watched_) {
+    const std::string& kind = kinds_[watched_];
     store_.watch(fmt::format("{}/{}", backend_root(context_.backend_domain), kind), kind);
   }
+  if (watched_ > kinds_.size()) return;
   store_.watch(kDomainsWatch, kDomainsWatch);
+  ++watched_;
+}
+
+/// xenstored has forgotten everything, our disks as well: nobody took them away from us.
+void Server::keep_disks() {
+  const auto kept = std::ranges::count_if(
+      devices_, [](const auto& entry) { return entry.second->outlive_node(); });
+  spdlog::error(
+      "xenstore has lost what was in it: {} connected disk(s) are served on, until "
+      "tapringd ends",
+      kept);
+}
+
+/// Of disks that went while nobody served them.
+void Server::drop_stale_journals() {
+  for (const std::string& disk : context_.journals.disks()) {
+    const auto name = parse_sysfs_name(disk);
+    const bool is_there =
+        name && store_.read(name->backend_path(context_.backend_domain) + "/frontend").has_value();
+    if (!is_there) context_.journals.remove(disk);
+  }
+}
+
+void Server::leave_mark() {
+  const std::string home = fmt::format("/local/domain/{}", context_.backend_domain);
+  try {
+    update(store_, home, {"domid"}, {{kMark, "1"}});
+  } catch (const XenstoreLost&) {
+    throw;
+  } catch (const std::system_error& refusal) {
+    // Then a disk that is taken away while there is no connection is served on.
+    spdlog::warn("{}", refusal.what());
+  }
 }
 
 void Server::on_event(const WatchEvent& event) {
@@ -55,6 +122,9 @@ void Server::on_event(const WatchEvent& event) {
   }
   if (const auto name = parse_vbd_path(event.path, context_.backend_domain)) {
     const auto known = devices_.find(*name);
+    if (known != devices_.end() && known->second->is_policy(event.path)) {
+      return control_.post([device = known->second] { device->read_policy(); });
+    }
     const bool matters = known == devices_.end() || known->second->concerns(event.path);
     return matters ? touch(*name) : void();
   }
@@ -95,6 +165,8 @@ void Server::advance_touched() {
   for (const VbdName& name : touched) {
     try {
       advance(name);
+    } catch (const XenstoreLost& loss) {
+      spdlog::debug("{}: {}", name.sysfs_name(), loss.what());
     } catch (const std::exception& error) {
       log_limit_.log(spdlog::level::err, name.sysfs_name(), "{}", error.what());
     }
@@ -125,6 +197,19 @@ void Server::forget(const VbdName& name) {
   touch(name);
 }
 
+bool Server::has_room() const {
+  const auto served =
+      std::ranges::count_if(devices_, [](const auto& entry) { return entry.second->is_ours(); });
+  return std::cmp_less(served, max_disks_);
+}
+
+const Device* Server::user_of(const FileId& file, const Device& but) const {
+  const auto found = std::ranges::find_if(devices_, [&](const auto& entry) {
+    return entry.second.get() != &but && entry.second->uses(file);
+  });
+  return found == devices_.end() ? nullptr : found->second.get();
+}
+
 void Server::check_sizes() {
   for (const auto& [name, device] : devices_) device->check_size();
 }
@@ -137,10 +222,35 @@ bool Server::idle() const {
   return std::ranges::all_of(devices_, [](const auto& entry) { return entry.second->idle(); });
 }
 
+std::string Server::adopt(const VbdName& name) {
+  const auto device = devices_.find(name);
+  return device == devices_.end() ? "there is no such disk" : device->second->adopt();
+}
+
+std::string Server::release(const VbdName& name) {
+  const auto device = devices_.find(name);
+  return device == devices_.end() ? "there is no such disk" : device->second->release();
+}
+
 std::vector<DiskReport> Server::report() const {
   std::vector<DiskReport> reports;
   for (const auto& [name, device] : devices_) reports.push_back(device->report());
   return reports;
+}
+
+std::vector<std::string> Server::troubles() const {
+  if (store_.absence().empty()) return {};
+  return {fmt::format("xenstore is away, so that no disk can come or go: {}", store_.absence())};
+}
+
+std::string Server::resume(const VbdName& disk) {
+  const auto known = devices_.find(disk);
+  return known == devices_.end() ? kGone : known->second->resume();
+}
+
+std::string Server::set_policy(const VbdName& disk, const PolicyWords& words) {
+  const auto known = devices_.find(disk);
+  return known == devices_.end() ? kGone : known->second->set_policy(words);
 }
 
 }  // namespace tapring

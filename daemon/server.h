@@ -3,25 +3,30 @@
 // control thread.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "daemon/administration.h"
 #include "daemon/device.h"
 #include "daemon/guarded_executor.h"
-#include "daemon/report.h"
+#include "daemon/lasting_xenstore.h"
 
 namespace tapring {
 
 /// What a server is made of; differs by world, and outlives it.
 struct ServerPorts {
-  Xenstore& store;
+  LastingXenstore& store;
   Executor& control;
   Background& background;
   Timer& timer;
   const Blkback& blkback;
+  JournalStore& journals;
   std::vector<Worker*> workers;
 };
 
@@ -29,16 +34,21 @@ struct ServerSettings {
   std::vector<std::string> kinds;  ///< of backend: "vbd", "vbd3", "qdisk"
   TransportOffer offer;
   DiskOpener open_disk;
+  uint32_t max_disks = 1024;
+  ErrorPolicy errors;  ///< of disks of which nothing else is said
+  /// How long somebody on this host may hold the lock of an image that is being attached.
+  std::chrono::milliseconds lock_wait{0};
 };
 
-class Server final : public Reporter {
+class Server final : public Administration {
  public:
   Server(const ServerPorts& ports, ServerSettings settings);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Begins to watch, and takes up what is there already. Throws where xenstore does not answer.
-  void start();
+  /// Begins to watch, and takes up what is there already, as soon as xenstore answers: then runs
+  /// `serving`, once.
+  void start(Work serving);
 
   /// Tells guests whose images others have made larger. To be called now and then.
   void check_sizes();
@@ -50,8 +60,19 @@ class Server final : public Reporter {
   bool idle() const;
 
   std::vector<DiskReport> report() const override;
+  std::vector<std::string> troubles() const override;
+  std::string resume(const VbdName& disk) override;
+  std::string set_policy(const VbdName& disk, const PolicyWords& words) override;
+  std::string adopt(const VbdName& name) override;
+  std::string release(const VbdName& name) override;
 
  private:
+  bool has_room() const;
+  void greet();
+  void watch_kinds();
+  void keep_disks();
+  void drop_stale_journals();
+  void leave_mark();
   void on_event(const WatchEvent& event);
   void scan(const std::string& kind);
   void check_domains();
@@ -60,13 +81,17 @@ class Server final : public Reporter {
   void advance(const VbdName& name);
   std::shared_ptr<Device> device_of(const VbdName& name);
   void forget(const VbdName& name);
+  const Device* user_of(const FileId& file, const Device& but) const;
 
-  Xenstore& store_;
+  LastingXenstore& store_;
   const std::vector<std::string> kinds_;
+  const uint32_t max_disks_;
   Workers workers_;
   LogLimit log_limit_;
   GuardedExecutor control_;
   DeviceContext context_;
+  Work serving_;
+  std::size_t watched_ = 0;  ///< kinds, the first ones
   std::map<VbdName, std::shared_ptr<Device>> devices_;
   std::set<VbdName> touched_;  ///< to be looked at: an event came since the last look began
   bool advance_posted_ = false;

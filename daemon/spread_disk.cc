@@ -89,10 +89,25 @@ void SpreadDisk::all_connected(Connecting& all) {
       then(error);
     });
   }
-  for (const Part& part : parts_) {
-    loop_of(part).post([disk = part.disk] { disk->start(); });
-  }
   all.then({});
+}
+
+void SpreadDisk::start() {
+  on_each(&Disk::start);
+}
+
+void SpreadDisk::on_each(void (Disk::*call)()) {
+  for (const Part& part : parts_) {
+    loop_of(part).post([disk = part.disk, call] { ((*disk).*call)(); });
+  }
+}
+
+void SpreadDisk::look_at_held() {
+  on_each(&Disk::look_at_held);
+}
+
+void SpreadDisk::try_held() {
+  on_each(&Disk::try_held);
 }
 
 void SpreadDisk::measure(Disk::Measured then) {
@@ -149,6 +164,12 @@ DiskCounters SpreadDisk::counters() const noexcept {
 bool SpreadDisk::has_broken_ring() const noexcept {
   return std::ranges::any_of(parts_,
                              [](const Part& part) -> bool { return part.stats->ring_broken; });
+}
+
+bool SpreadDisk::left_in_order() const noexcept {
+  return std::ranges::all_of(parts_, [](const Part& part) -> bool {
+    return !part.stats->left_unanswered && !*part.options.flush_failed;
+  });
 }
 
 std::vector<uint32_t> SpreadDisk::workers() const {

@@ -26,16 +26,23 @@ class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
   SpreadDisk(const SpreadDisk&) = delete;
   SpreadDisk& operator=(const SpreadDisk&) = delete;
 
-  /// Maps and binds all rings, and then begins to serve them. `then` gets the first error, or
-  /// nothing; after an error nothing is held and nothing was served.
+  /// Maps and binds all rings. `then` gets the first error, or nothing; after an error nothing is
+  /// held.
   using Connected = std::move_only_function<void(const std::string& error)>;
   void connect(Connected then);
 
   // What follows is for a disk that is connected.
 
+  /// Begins to serve.
+  void start();
+
   /// Lets the guest use what others made the image larger by. `then` gets the image's present size
   /// in sectors. One at a time.
   void measure(Disk::Measured then);
+
+  /// See Disk.
+  void look_at_held();
+  void try_held();
 
   /// Ends everything, releases the image, then runs `done`. The last call.
   void end(Disk::Ending ending, Work done);
@@ -44,6 +51,10 @@ class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
 
   DiskCounters counters() const noexcept;
   bool has_broken_ring() const noexcept;
+
+  /// A successor needs no journal: everything that was taken was answered, and nothing written was
+  /// lost. For a disk that has ended.
+  bool left_in_order() const noexcept;
 
   /// The numbers of the workers that have queues of it, in the order of the queues.
   std::vector<uint32_t> workers() const;
@@ -62,6 +73,7 @@ class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
 
   Part& choose_part();
   Loop& loop_of(const Part& part) { return workers_[part.worker].loop(); }
+  void on_each(void (Disk::*call)());
   void connect_part(Part& part, const std::shared_ptr<Connecting>& all);
   void all_connected(Connecting& all);
   void all_ended(Finishing& all);

@@ -12,6 +12,9 @@ class Timer {
  public:
   virtual ~Timer() = default;
 
+  /// Of a clock that only goes forward.
+  virtual std::chrono::milliseconds now() const = 0;
+
   /// Runs `work`, which does not throw, on the control thread after `delay`. For that thread to
   /// call.
   virtual void after(std::chrono::milliseconds delay, Work work) = 0;

@@ -9,11 +9,22 @@
 namespace tapring {
 namespace {
 
-/// Takes the part before the next '/' off the front of `path`.
-std::string_view next_part(std::string_view& path) {
-  const std::string_view part = path.substr(0, path.find('/'));
+/// Takes the part before the next separator off the front of `path`.
+std::string_view next_part(std::string_view& path, char separator) {
+  const std::string_view part = path.substr(0, path.find(separator));
   path.remove_prefix(part.size() == path.size() ? part.size() : part.size() + 1);
   return part;
+}
+
+std::optional<VbdName> take_name(std::string_view& path, char separator) {
+  VbdName name;
+  name.kind = next_part(path, separator);
+  const auto domain = parse_decimal(next_part(path, separator));
+  const auto device = parse_decimal(next_part(path, separator));
+  if (!domain || !device || *domain > std::numeric_limits<DomainId>::max()) return std::nullopt;
+  name.domain = static_cast<DomainId>(*domain);
+  name.device = *device;
+  return name;
 }
 
 }  // namespace
@@ -41,14 +52,12 @@ std::optional<VbdName> parse_vbd_path(std::string_view path, DomainId backend) {
   const std::string root = backend_root(backend) + "/";
   if (!path.starts_with(root)) return std::nullopt;
   path.remove_prefix(root.size());
-  VbdName name;
-  name.kind = next_part(path);
-  const auto domain = parse_decimal(next_part(path));
-  const auto device = parse_decimal(next_part(path));
-  if (!domain || !device || *domain > std::numeric_limits<DomainId>::max()) return std::nullopt;
-  name.domain = static_cast<DomainId>(*domain);
-  name.device = *device;
-  return name;
+  return take_name(path, '/');
+}
+
+std::optional<VbdName> parse_sysfs_name(std::string_view name) {
+  const auto found = take_name(name, '-');
+  return name.empty() ? found : std::nullopt;
 }
 
 }  // namespace tapring

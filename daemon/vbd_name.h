@@ -31,6 +31,9 @@ std::string backend_root(DomainId backend);
 /// The vbd that a path at or below its directory belongs to; nullopt for any other path.
 std::optional<VbdName> parse_vbd_path(std::string_view path, DomainId backend);
 
+/// VbdName::sysfs_name() back.
+std::optional<VbdName> parse_sysfs_name(std::string_view name);
+
 /// A whole decimal number that fits, else nullopt.
 std::optional<uint32_t> parse_decimal(std::string_view text);
 

@@ -16,7 +16,9 @@ constexpr uint32_t kInfoCdrom = 1;
 constexpr uint32_t kInfoRemovable = 2;
 constexpr uint32_t kInfoReadOnly = 4;
 
+constexpr const char* kOurPrefix = "tapring-";
 constexpr const char* kDrainedKey = "tapring-drained";
+constexpr const char* kConnectionKey = "tapring-connection";
 constexpr const char* kVerdictKey = "tapring-status";
 
 // A path may be longer than what xenstored takes: 4096 bytes with the key's own path
@@ -24,6 +26,13 @@ constexpr const char* kVerdictKey = "tapring-status";
 constexpr std::size_t kMostVerdict = 1024;
 
 std::string decimal(XenbusState state) { return std::to_string(static_cast<uint32_t>(state)); }
+
+/// "on_no_space" is "tapring-on-no-space" here.
+std::string policy_key(std::string_view field) {
+  std::string key = fmt::format("{}{}", kOurPrefix, field);
+  std::ranges::replace(key, '_', '-');
+  return key;
+}
 
 XenstoreGuard state_is(XenbusState state) { return {"state", decimal(state)}; }
 
@@ -59,6 +68,7 @@ VbdSpec VbdNode::read_spec(std::string frontend) const {
   spec.cdrom = read("device-type") == "cdrom";
   spec.removable = read("removable") == "1";
   spec.discard = read("discard-enable") != "0";
+  spec.guest = store_.read(fmt::format("/local/domain/{}/vm", name_.domain)).value_or("");
   return spec;
 }
 
@@ -77,6 +87,32 @@ bool VbdNode::concerns(std::string_view path) const {
   if (!path.starts_with(path_ + "/")) return true;
   const std::string_view key = path.substr(path_.size() + 1);
   return key == "state" || key == "online" || key == "hotplug-status" || key == kDrainedKey;
+}
+
+bool VbdNode::is_policy(std::string_view path) const {
+  if (!path.starts_with(path_ + "/")) return false;
+  const std::string_view key = path.substr(path_.size() + 1);
+  return key.starts_with(kOurPrefix) &&
+         std::ranges::any_of(policy_fields(),
+                             [key](std::string_view field) { return key == policy_key(field); });
+}
+
+/// One look for all, as most disks have none.
+PolicyWords VbdNode::read_policy() const {
+  const std::vector<std::string> keys = store_.list(path_);
+  PolicyWords words;
+  for (const char* field : policy_fields()) {
+    const std::string key = policy_key(field);
+    if (std::ranges::find(keys, key) == keys.end()) continue;
+    if (auto word = read(key)) words[field] = std::move(*word);
+  }
+  return words;
+}
+
+bool VbdNode::write_policy(const PolicyWords& words) {
+  XenstoreKeys keys;
+  for (const auto& [field, word] : words) keys[policy_key(field)] = word;
+  return update(store_, path_, {"frontend"}, keys);
 }
 
 RingOffer VbdNode::read_offer() const {
@@ -101,7 +137,17 @@ FrontendKeys VbdNode::frontend_keys(const VbdSpec& spec) const {
 
 bool VbdNode::was_served() const { return read(kDrainedKey).has_value(); }
 
+std::string VbdNode::connection() const { return read(kConnectionKey).value_or(""); }
+
 bool VbdNode::drained() const { return read(kDrainedKey) == "1"; }
+
+bool VbdNode::has_physical_device() const {
+  return !read("physical-device").value_or("").empty();
+}
+
+bool VbdNode::keeps_grants(const VbdSpec& spec) const {
+  return store_.read(spec.frontend + "/feature-persistent") == "1";
+}
 
 std::string VbdNode::hotplug_error() const {
   return read("hotplug-error").value_or("it gave no reason");
@@ -154,12 +200,20 @@ bool VbdNode::move(XenbusState from, XenbusState to, XenstoreKeys keys) {
 }
 
 bool VbdNode::mark_drained() {
-  const XenstoreKeys keys{{kDrainedKey, "1"}};
+  const XenstoreKeys keys{{kDrainedKey, "1"}, {kConnectionKey, ""}};
   return update(store_, path_, state_is(XenbusState::connected), keys) ||
          update(store_, path_, state_is(XenbusState::closing), keys);
 }
 
-void VbdNode::clear_drained() { update(store_, path_, {"frontend"}, {{kDrainedKey, "0"}}); }
+void VbdNode::begin_service(const std::string& connection, bool again) {
+  XenstoreKeys keys{{kConnectionKey, connection}};
+  if (again) keys.emplace(kDrainedKey, "0");
+  update(store_, path_, {"frontend"}, keys);
+}
+
+void VbdNode::end_service() {
+  update(store_, path_, {"frontend"}, {{kConnectionKey, ""}, {kDrainedKey, "0"}});
+}
 
 void VbdNode::write_verdict(const std::string& verdict) {
   update(store_, path_, {"frontend"}, {{kVerdictKey, verdict.substr(0, kMostVerdict)}});

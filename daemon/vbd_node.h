@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/error_policy.h"
 #include "daemon/negotiation.h"
 #include "daemon/vbd_name.h"
 #include "daemon/xenstore.h"
@@ -38,6 +39,9 @@ struct VbdSpec {
   bool cdrom = false;
   bool removable = false;
   bool discard = true;  ///< may be offered: the disk line does not say no-discard
+  /// The same for both domains of a guest that migrates to where it is, and for no others: its
+  /// UUID's directory. Empty where we may not read it.
+  std::string guest;
 };
 
 /// What changes again and again while a vbd lives.
@@ -84,6 +88,12 @@ class VbdNode {
   /// written once, or by us alone.
   bool concerns(std::string_view path) const;
 
+  /// Whether the path is that of one of our policy's keys.
+  bool is_policy(std::string_view path) const;
+
+  /// What they say.
+  PolicyWords read_policy() const;
+
   /// The offer that the frontend saw, ours or xen-blkback's, but for persistent grants.
   RingOffer read_offer() const;
 
@@ -96,11 +106,20 @@ class VbdNode {
   /// Whether a tapringd ever connected the disk.
   bool was_served() const;
 
+  /// Of the rings that a tapringd serves or served; empty if none did, or it said goodbye.
+  std::string connection() const;
+
   /// Whether a tapringd said goodbye to the rings with every request it took answered.
   bool drained() const;
 
   /// What the hotplug script says went wrong.
   std::string hotplug_error() const;
+
+  /// Whether xen-blkback knows what to serve.
+  bool has_physical_device() const;
+
+  /// Whether the frontend lets pages stay mapped where a backend offers that.
+  bool keeps_grants(const VbdSpec& spec) const;
 
   // Each of these writes in one transaction, and only if our state is still `from`; else someone
   // changed it meanwhile, and a watch event will tell. False if nothing was written.
@@ -113,10 +132,18 @@ class VbdNode {
   bool write_state(XenbusState from, XenbusState to);
   bool mark_drained();
 
-  void clear_drained();
+  /// Before the first request is taken: what was said of the rings is true no more, and their
+  /// journal is that of this connection. `again`: the frontend is connected already.
+  void begin_service(const std::string& connection, bool again);
+
+  /// Others serve the rings from now on.
+  void end_service();
 
   /// The last state that one of these wrote; missing if none did.
   XenbusState written() const noexcept { return written_; }
+
+  /// False if the node is gone.
+  bool write_policy(const PolicyWords& words);
 
   /// For our hotplug script, which waits for it: "ready" or "refused: REASON".
   void write_verdict(const std::string& verdict);

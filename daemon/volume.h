@@ -11,7 +11,8 @@
 
 namespace tapring {
 
-/// Serves checked requests: in range, in whole sectors, no write to a read-only image.
+/// Serves checked requests: in range, in whole sectors, no write to a read-only image. What a write
+/// that was lost makes impossible ends with errc::state_not_recoverable.
 class Volume {
  public:
   /// `geometry`: what the guest is offered of the image. `flush_failed`: of all volumes on the same
@@ -40,6 +41,9 @@ class Volume {
     if (*flush_failed_) return refused();
     return image_->secure_erase(sector * kSectorBytes, sectors * kSectorBytes);
   }
+
+  /// What was written may be lost: see flush_failed_.
+  void distrust() noexcept { *flush_failed_ = true; }
 
   /// Takes up what the image has grown by; a smaller one keeps its size, and fails where it ends.
   /// Its present size in sectors.

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "ring/grants.h"
@@ -22,6 +23,14 @@ using XenstoreKeys = std::map<std::string, std::string>;
 struct WatchEvent {
   std::string path;
   std::string token;
+};
+
+/// The connection is gone for good, and its watches with it. Whatever was asked of it last may have
+/// been done.
+class XenstoreLost : public std::system_error {
+ public:
+  XenstoreLost(int error, const std::string& what)
+      : std::system_error(error, std::system_category(), "xenstore: " + what) {}
 };
 
 /// Reads and writes of which others see all or nothing, begun by Xenstore::begin() and gone before
@@ -46,8 +55,8 @@ class XenstoreTransaction {
   [[nodiscard]] virtual Outcome commit() = 0;
 };
 
-/// For the control thread only. Throws std::system_error when the connection itself fails, and when
-/// xenstored refuses what would take more of it than our domain may have.
+/// For the control thread only. Throws XenstoreLost when the connection itself fails, and another
+/// std::system_error when xenstored refuses what would take more of it than our domain may have.
 class Xenstore {
  public:
   virtual ~Xenstore() = default;
@@ -71,6 +80,14 @@ class Xenstore {
 
   /// False once the domain is gone or dying.
   virtual bool domain_alive(DomainId domain) = 0;
+};
+
+/// One that can be lost.
+class XenstoreConnection : public Xenstore {
+ public:
+  /// Who is told the reason, once and on the control thread, when the connection is found to be
+  /// lost while nothing is asked of it.
+  virtual void on_loss(std::function<void(const std::string& reason)> told) = 0;
 };
 
 }  // namespace tapring

@@ -14,7 +14,7 @@ namespace tapring {
 struct Format {
   std::string_view name;  ///< as disk lines spell it
   /// Opens the image and checks its metadata. May block as long as the storage does. Throws
-  /// std::system_error that names the file and what to do.
+  /// FileInUse, or std::system_error that names the file and what to do.
   std::unique_ptr<OpenImage> (*open)(const ImageOptions& options);
 };
 

@@ -2,14 +2,15 @@
 // The contract between a disk and its format: start here to write a driver.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ring/error.h"
 #include "ring/file.h"
+#include "ring/file_id.h"
 #include "ring/loop.h"
 #include "ring/task.h"
 
@@ -71,6 +72,9 @@ class OpenImage {
   /// What an administrator may want to know, such as a size that was rounded.
   virtual const std::vector<std::string>& notices() const noexcept = 0;
 
+  /// Those that it has open, for others to be told who uses one.
+  virtual std::vector<FileId> files() const { return {}; }
+
   /// The same image for one loop more, with the same locks; nullptr where it cannot be served on
   /// several. Does not block.
   virtual std::unique_ptr<OpenImage> share() const { return nullptr; }
@@ -79,11 +83,26 @@ class OpenImage {
   virtual std::unique_ptr<Image> serve_on(Loop& loop) = 0;
 };
 
+/// What an image is opened for.
+enum class Purpose : uint8_t {
+  /// Its lock is taken, then its metadata read.
+  service,
+  /// To find out whether it can be opened, and whether somebody has its lock. Nothing is locked, so
+  /// what is read may be old the next moment: the image is not served.
+  checking,
+};
+
 struct ImageOptions {
   std::string path;
   bool read_only = false;
   bool locked = true;
-  std::chrono::milliseconds lock_wait{0};
+  std::optional<uint64_t> fence;  ///< LockRequest's
+  Purpose purpose = Purpose::service;
+  std::vector<std::string> directories;  ///< where files may be that it names; none: anywhere
+  std::vector<std::string> overlays;     ///< the real paths of the images whose chain it is in
+  /// Of its backing file, and of the backing files of that, for those that cannot state them.
+  std::vector<std::string> backing_formats;
+  uint64_t map_cache_bytes = 0;          ///< for its map, where it has one; 0: as its size suggests
 };
 
 }  // namespace tapring

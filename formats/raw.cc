@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "formats/image_file.h"
 #include "ring/open_file.h"
 
 namespace tapring {
@@ -63,6 +64,8 @@ class OpenRawImage final : public OpenImage {
   const Geometry& geometry() const noexcept override { return geometry_; }
   const std::vector<std::string>& notices() const noexcept override { return notices_; }
 
+  std::vector<FileId> files() const override { return {file_.id}; }
+
   /// Not in larger blocks: writes to parts of one wait for each other, which takes one loop.
   std::unique_ptr<OpenImage> share() const override {
     if (file_.direct_block_bytes > kSector) return nullptr;
@@ -82,17 +85,8 @@ class OpenRawImage final : public OpenImage {
 };
 
 std::unique_ptr<OpenImage> open(const ImageOptions& options, Caching caching) {
-  FileOptions file;
-  file.path = options.path;
-  file.read_only = options.read_only;
-  file.caching = caching;
-  file.lock_wait = options.lock_wait;
-  if (!options.locked) {
-    file.sharing = Sharing::unlocked;
-  } else if (options.read_only) {
-    file.sharing = Sharing::shared;
-  }
-  return std::make_unique<OpenRawImage>(open_file(file), options.read_only);
+  return std::make_unique<OpenRawImage>(open_file(image_file(options, options.path, caching)),
+                                        options.read_only);
 }
 
 }  // namespace

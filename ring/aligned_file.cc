@@ -2,13 +2,11 @@
 #include "ring/aligned_file.h"
 
 #include <algorithm>
-#include <coroutine>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 #include <utility>
 
 #include "ring/blkif.h"
+#include "ring/guest_bytes.h"
 
 namespace tapring {
 namespace {
@@ -19,63 +17,12 @@ uint64_t bytes_of(Buffers buffers) noexcept {
   return bytes;
 }
 
-/// Blocks in memory, aligned for O_DIRECT. No more of it than data that guests have in flight.
-class Blocks {
- public:
-  Blocks(std::size_t bytes, std::size_t alignment)
-      : memory_(static_cast<std::byte*>(std::aligned_alloc(alignment, bytes))) {
-    if (!memory_) throw std::bad_alloc();
-  }
-  std::byte* data() const noexcept { return memory_.get(); }
-
- private:
-  struct Free {
-    void operator()(std::byte* memory) const noexcept { std::free(memory); }
-  };
-  std::unique_ptr<std::byte, Free> memory_;
-};
-
 }  // namespace
-
-/// The right to change some blocks: held by one write at a time, in the order of asking. Else a
-/// block that one write reads, changes in part and writes back would undo what another wrote there.
-class AlignedFile::Claim {
- public:
-  Claim(AlignedFile& file, const Extent& extent)
-      : file_(file), extent_(extent), place_(file.claims_.insert(file.claims_.end(), this)) {}
-  Claim(const Claim&) = delete;
-  Claim& operator=(const Claim&) = delete;
-
-  ~Claim() {
-    const auto later = file_.claims_.erase(place_);
-    for (auto claim = later; claim != file_.claims_.end(); ++claim) (*claim)->resume_if_first();
-  }
-
-  bool await_ready() const noexcept { return is_first(); }
-  void await_suspend(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
-  void await_resume() const noexcept {}
-
- private:
-  bool is_first() const noexcept {
-    return std::none_of(file_.claims_.begin(), place_, [this](const Claim* earlier) {
-      return earlier->extent_.begin < extent_.end && extent_.begin < earlier->extent_.end;
-    });
-  }
-
-  void resume_if_first() noexcept {
-    if (waiter_ && is_first()) file_.loop_.resume_soon(std::exchange(waiter_, nullptr));
-  }
-
-  AlignedFile& file_;
-  Extent extent_;
-  std::list<Claim*>::iterator place_;
-  std::coroutine_handle<> waiter_;
-};
 
 Task<Error> AlignedFile::read(uint64_t offset, Buffers into) {
   if (is_aligned(offset, into)) co_return co_await blocks_->read(offset, into);
   const Extent extent = cover(offset, bytes_of(into));
-  const Blocks memory(extent.end - extent.begin, block_bytes_);
+  const GuestBytes memory(extent.end - extent.begin);
   const iovec whole{memory.data(), extent.end - extent.begin};
   const Error error = co_await blocks_->read(extent.begin, {&whole, 1});
   if (error) co_return error;
@@ -90,10 +37,10 @@ Task<Error> AlignedFile::read(uint64_t offset, Buffers into) {
 Task<Error> AlignedFile::write(uint64_t offset, Buffers from) {
   const uint64_t end = offset + bytes_of(from);
   const Extent extent = cover(offset, end - offset);
-  Claim claim(*this, extent);
+  Claim claim(claims_, extent.begin, extent.end);
   co_await claim;
   if (is_aligned(offset, from)) co_return co_await blocks_->write(offset, from);
-  const Blocks memory(extent.end - extent.begin, block_bytes_);
+  const GuestBytes memory(extent.end - extent.begin);
   const Error error = co_await read_edges(extent, offset, end, memory.data());
   if (error) co_return error;
   std::byte* to = memory.data() + (offset - extent.begin);
@@ -123,13 +70,15 @@ Task<Error> AlignedFile::read_edges(const Extent& extent, uint64_t offset, uint6
 }
 
 Task<Error> AlignedFile::discard(uint64_t offset, uint64_t bytes) {
-  Claim claim(*this, cover(offset, bytes));
+  const Extent extent = cover(offset, bytes);
+  Claim claim(claims_, extent.begin, extent.end);
   co_await claim;
   co_return co_await blocks_->discard(offset, bytes);
 }
 
 Task<Error> AlignedFile::secure_erase(uint64_t offset, uint64_t bytes) {
-  Claim claim(*this, cover(offset, bytes));
+  const Extent extent = cover(offset, bytes);
+  Claim claim(claims_, extent.begin, extent.end);
   co_await claim;
   co_return co_await blocks_->secure_erase(offset, bytes);
 }

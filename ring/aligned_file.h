@@ -5,9 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <memory>
 
+#include "ring/claims.h"
 #include "ring/file.h"
 #include "ring/loop.h"
 
@@ -18,7 +18,7 @@ class AlignedFile final : public File {
   /// `blocks` takes multiples of `block_bytes`, a power of two, and has a size of such. `loop` is
   /// the one it is on.
   AlignedFile(Loop& loop, std::unique_ptr<File> blocks, uint32_t block_bytes) noexcept
-      : loop_(loop), blocks_(std::move(blocks)), block_bytes_(block_bytes) {}
+      : blocks_(std::move(blocks)), block_bytes_(block_bytes), claims_(loop) {}
 
   Task<Error> read(uint64_t offset, Buffers into) override;
   Task<Error> write(uint64_t offset, Buffers from) override;
@@ -34,16 +34,16 @@ class AlignedFile final : public File {
     uint64_t begin;
     uint64_t end;
   };
-  class Claim;
 
   Extent cover(uint64_t offset, uint64_t bytes) const noexcept;
   bool is_aligned(uint64_t offset, Buffers buffers) const noexcept;
   Task<Error> read_edges(const Extent& extent, uint64_t offset, uint64_t end, std::byte* memory);
 
-  Loop& loop_;
   std::unique_ptr<File> blocks_;
   uint64_t block_bytes_;
-  std::list<Claim*> claims_;  ///< in the order they were made
+  /// Of blocks, for one write at a time: else a block that one write reads, changes in part and
+  /// writes back would undo what another wrote there.
+  Claims claims_;
 };
 
 /// `file` for use in units of 512 bytes, whatever blocks it takes.

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <system_error>
 
+#include "ring/guest_bytes.h"
+
 namespace tapring {
 namespace {
 
@@ -30,9 +32,9 @@ std::span<std::byte> map_memory(std::size_t bytes) {
   ::munmap(begin + head + bytes, kHugePageBytes - head);
   memory = begin + head;
   ::madvise(memory, bytes, MADV_HUGEPAGE);
-  // Guest data passes through: it has no place in a core dump.
-  ::madvise(memory, bytes, MADV_DONTDUMP);
-  return {static_cast<std::byte*>(memory), bytes};
+  const std::span arena(static_cast<std::byte*>(memory), bytes);
+  leave_out_of_dumps(arena);
+  return arena;
 }
 
 }  // namespace

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "ring/back_ring.h"
 
-#include <array>
 #include <atomic>
 #include <cassert>
 #include <cstring>
 
 namespace tapring {
 namespace {
-
-constexpr std::size_t kMaxEntryBytes = kLayout64.entry_bytes;
 
 template <typename Word>
 void copy_words(std::span<const std::byte> shared, std::span<std::byte> copy) noexcept {
@@ -40,10 +37,11 @@ BackRing::BackRing(std::span<std::byte> pages, Abi abi) noexcept
   request_consumer_ = response_producer_;
 }
 
-std::optional<Request> BackRing::take() noexcept {
+std::optional<Request> BackRing::take(std::span<std::byte> copy) noexcept {
   if (broken_) return std::nullopt;
   const uint32_t producer = load_index(SharedRingLayout::request_producer);
-  if (producer - response_producer_ > size_) {
+  // By what the guest sees: an honest one waits for it.
+  if (producer - responses_pushed_ > size_) {
     broken_ = true;
     return std::nullopt;
   }
@@ -54,11 +52,17 @@ std::optional<Request> BackRing::take() noexcept {
     broken_ = true;
     return std::nullopt;
   }
-  const std::size_t bytes = layout_of(abi_).entry_bytes;
-  std::array<std::byte, kMaxEntryBytes> copy;
-  copy_once(entry(request_consumer_), std::span(copy).first(bytes));
+  const auto bytes = copy.first(layout_of(abi_).entry_bytes);
+  copy_once(entry(request_consumer_), bytes);
   ++request_consumer_;
-  return decode_request(abi_, std::span(copy).first(bytes));
+  return decode_request(abi_, bytes);
+}
+
+bool BackRing::skip(uint32_t taken) noexcept {
+  const uint32_t there = unanswered();
+  if (taken > there || there > size_) return false;
+  request_consumer_ = response_producer_ + taken;
+  return true;
 }
 
 bool BackRing::has_request() const noexcept {

@@ -21,8 +21,13 @@ class BackRing {
   /// Requests are taken from the response producer on: what was answered before is not our concern.
   BackRing(std::span<std::byte> pages, Abi abi) noexcept;
 
-  /// The next request, if there is one. nullopt as well once broken().
-  std::optional<Request> take() noexcept;
+  /// The next request, if there is one. nullopt as well once broken(). `copy`: room of the caller's
+  /// for layout_of(abi).entry_bytes, where it is then as it stood in the ring.
+  std::optional<Request> take(std::span<std::byte> copy) noexcept;
+
+  /// The first `taken` requests after the response producer were taken by somebody before: goes on
+  /// behind them. False, and nothing happens, if there are not so many.
+  bool skip(uint32_t taken) noexcept;
 
   /// Whether take() would give a request, or find the ring broken.
   bool has_request() const noexcept;
@@ -32,6 +37,9 @@ class BackRing {
 
   /// Writes a response to the slot that is next; seen by the guest after push().
   void respond(uint64_t id, uint8_t operation, BlkifStatus status) noexcept;
+
+  /// What the next response's index will be.
+  uint32_t next_response() const noexcept { return response_producer_; }
 
   /// Shows the guest all responses. True if it wants to be notified.
   bool push() noexcept;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "ring/error.h"
 #include "ring/grants.h"
@@ -37,6 +38,30 @@ class EventChannel {
 
   /// Lets the next event of `port` through. After its work was taken, never before.
   virtual void unmask(Port port) = 0;
+};
+
+/// A port that is bound for as long as this lives.
+class BoundPort {
+ public:
+  BoundPort() = default;
+  BoundPort(EventChannel& events, Port port) noexcept : events_(&events), port_(port) {}
+  BoundPort(BoundPort&& other) noexcept
+      : events_(std::exchange(other.events_, nullptr)), port_(other.port_) {}
+  BoundPort& operator=(BoundPort&& other) noexcept {
+    std::swap(events_, other.events_);
+    std::swap(port_, other.port_);
+    return *this;
+  }
+  ~BoundPort() {
+    if (events_ != nullptr) events_->unbind(port_);
+  }
+
+  void notify() const { events_->notify(port_); }
+  void unmask() const { events_->unmask(port_); }
+
+ private:
+  EventChannel* events_ = nullptr;
+  Port port_ = 0;
 };
 
 }  // namespace tapring

@@ -8,14 +8,13 @@
 #include <cerrno>
 #include <span>
 #include <system_error>
-#include <thread>
 
 namespace tapring {
 namespace {
 
 // Bytes of the file that stand for QEMU's permissions (BLK_PERM_*), by number.
-constexpr off_t kUsedBase = 100;
-constexpr off_t kUnsharedBase = 200;
+constexpr uint64_t kUsedBase = 100;
+constexpr uint64_t kUnsharedBase = 200;
 constexpr int kConsistentRead = 0;
 constexpr int kWrite = 1;
 constexpr int kResize = 3;
@@ -24,23 +23,29 @@ constexpr std::array kUsedByWriter{kConsistentRead, kWrite, kResize};
 constexpr std::array kUsedByReader{kConsistentRead};
 constexpr std::array kUnshared{kWrite, kResize};
 
-struct flock byte_lock(short type, off_t byte) {
-  struct flock lock {};
+std::span<const int> used_by(Sharing sharing) {
+  if (sharing == Sharing::exclusive) return kUsedByWriter;
+  return kUsedByReader;
+}
+
+struct flock byte_lock(short type, uint64_t byte) {
+  struct flock lock{};
   lock.l_type = type;
   lock.l_whence = SEEK_SET;
-  lock.l_start = byte;
+  lock.l_start = static_cast<off_t>(byte);
   lock.l_len = 1;
   return lock;
 }
 
-void take(int fd, short type, off_t byte) {
+/// False where another's lock is in the way.
+bool take(int fd, short type, uint64_t byte) {
   struct flock lock = byte_lock(type, byte);
-  if (::fcntl(fd, F_OFD_SETLK, &lock) != 0) {
-    throw std::system_error(errno, std::system_category(), "locking the file");
-  }
+  if (::fcntl(fd, F_OFD_SETLK, &lock) == 0) return true;
+  if (errno == EAGAIN || errno == EACCES) return false;
+  throw std::system_error(errno, std::system_category(), "locking the file");
 }
 
-bool held_by_another(int fd, off_t byte) {
+bool held_by_another(int fd, uint64_t byte) {
   struct flock lock = byte_lock(F_WRLCK, byte);
   if (::fcntl(fd, F_OFD_GETLK, &lock) != 0) {
     throw std::system_error(errno, std::system_category(), "asking for locks on the file");
@@ -48,37 +53,45 @@ bool held_by_another(int fd, off_t byte) {
   return lock.l_type != F_UNLCK;
 }
 
-/// Takes the locks first and looks for others after: of two who come at once, neither misses the
-/// other.
-bool try_lock(int fd, std::span<const int> used) {
-  for (int permission : used) take(fd, F_RDLCK, kUsedBase + permission);
-  for (int permission : kUnshared) take(fd, F_RDLCK, kUnsharedBase + permission);
-  const auto held = [fd](off_t base) {
-    return [fd, base](int permission) { return held_by_another(fd, base + permission); };
+bool take_all(int fd, const LockRequest& request) {
+  if (request.fence && !take(fd, F_WRLCK, *request.fence)) return false;
+  if (request.sharing == Sharing::unlocked) return true;
+  const auto take_from = [fd](uint64_t base) {
+    return [fd, base](int permission) {
+      return take(fd, F_RDLCK, base + static_cast<uint64_t>(permission));
+    };
   };
-  if (!std::ranges::any_of(used, held(kUnsharedBase)) &&
-      !std::ranges::any_of(kUnshared, held(kUsedBase))) {
-    return true;
-  }
-  for (int permission : used) take(fd, F_UNLCK, kUsedBase + permission);
-  for (int permission : kUnshared) take(fd, F_UNLCK, kUnsharedBase + permission);
-  return false;
+  return std::ranges::all_of(used_by(request.sharing), take_from(kUsedBase)) &&
+         std::ranges::all_of(kUnshared, take_from(kUnsharedBase));
+}
+
+void give_back(int fd, const LockRequest& request) {
+  if (request.fence) take(fd, F_UNLCK, *request.fence);
+  if (request.sharing == Sharing::unlocked) return;
+  struct flock all = byte_lock(F_UNLCK, kUsedBase);
+  all.l_len = static_cast<off_t>(2 * (kUnsharedBase - kUsedBase));
+  ::fcntl(fd, F_OFD_SETLK, &all);
 }
 
 }  // namespace
 
-bool lock_file(int fd, Sharing sharing, std::chrono::milliseconds wait) {
-  constexpr std::chrono::milliseconds kPause(50);
-  if (sharing == Sharing::unlocked) return true;
-  const std::span<const int> used = sharing == Sharing::exclusive
-                                        ? std::span<const int>(kUsedByWriter)
-                                        : std::span<const int>(kUsedByReader);
-  const auto deadline = std::chrono::steady_clock::now() + wait;
-  while (!try_lock(fd, used)) {
-    if (std::chrono::steady_clock::now() >= deadline) return false;
-    std::this_thread::sleep_for(kPause);
-  }
-  return true;
+bool lock_is_held(int fd, const LockRequest& request) {
+  if (request.fence && held_by_another(fd, *request.fence)) return true;
+  if (request.sharing == Sharing::unlocked) return false;
+  const auto held = [fd](uint64_t base) {
+    return [fd, base](int permission) {
+      return held_by_another(fd, base + static_cast<uint64_t>(permission));
+    };
+  };
+  return std::ranges::any_of(used_by(request.sharing), held(kUnsharedBase)) ||
+         std::ranges::any_of(kUnshared, held(kUsedBase));
+}
+
+/// Locks first and looks for others after: of two who come at once, neither misses the other.
+bool take_lock(int fd, const LockRequest& request) {
+  if (take_all(fd, request) && !lock_is_held(fd, request)) return true;
+  give_back(fd, request);
+  return false;
 }
 
 }  // namespace tapring

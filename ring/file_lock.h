@@ -2,22 +2,42 @@
 // Locks on an image file that QEMU and qemu-img understand, so that neither opens what the other
 // is using (QEMU block/file-posix.c: one byte for each permission that is used, one for each that
 // is not shared with others).
+//
+// They are of the open file description (fcntl(2), F_OFD_SETLK): a process that is killed holds
+// them until the last request that it gave to io_uring is done. So who has the lock knows that
+// nothing of a predecessor will still be written.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace tapring {
 
 enum class Sharing : uint8_t {
   exclusive,  ///< we write: others may neither write nor read
-  shared,     ///< we read: others may read
+  shared,     ///< we read, a backing file too: others may read
   unlocked,   ///< whoever attaches it so knows what they do
 };
 
-/// Locks the file for as long as the open file description of `fd` lives. Tries until `wait` is
-/// over; blocks. False if somebody else holds it then. Throws std::system_error where the
-/// filesystem has no such locks.
-bool lock_file(int fd, Sharing sharing, std::chrono::milliseconds wait);
+/// What to lock of a file.
+struct LockRequest {
+  Sharing sharing = Sharing::exclusive;
+  /// A byte of this disk alone, one of `first_fence` on, that is locked as well: it keeps a disk
+  /// without the other locks from its own predecessor.
+  std::optional<uint64_t> fence{};
+};
+
+/// Far from QEMU's bytes, which are 100 to 299, and from any that a program locks to keep others
+/// from the data there.
+inline constexpr uint64_t kFirstFence = uint64_t{1} << 61;
+
+/// Locks the file for as long as the open file description of `fd` lives. False, and nothing is
+/// locked, where somebody else holds it. Throws std::system_error where the filesystem has no such
+/// locks.
+bool take_lock(int fd, const LockRequest& request);
+
+/// Whether take_lock() would be refused now. Locks nothing, not even for a moment. Throws
+/// likewise.
+bool lock_is_held(int fd, const LockRequest& request);
 
 }  // namespace tapring

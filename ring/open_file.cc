@@ -8,7 +8,6 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cerrno>
 #include <chrono>
@@ -16,6 +15,8 @@
 #include <fstream>
 #include <system_error>
 #include <utility>
+
+#include "ring/guest_bytes.h"
 
 namespace tapring {
 namespace {
@@ -103,7 +104,7 @@ void describe_block_device(const struct stat& status, OpenFile& file) {
 
 /// Whether the file, which is O_DIRECT, can be read in such units, to memory aligned likewise.
 bool takes_direct(const OpenFile& file, std::size_t unit) {
-  alignas(4096) std::array<std::byte, 8192> memory;
+  const GuestBytes memory(2 * unit);
   const auto offset = file.size_bytes >= 2 * unit ? static_cast<off_t>(unit) : 0;
   return ::pread(file.fd.get(), memory.data() + unit, unit, offset) >= 0;
 }
@@ -152,20 +153,36 @@ void leave_page_cache(const OpenFile& file) {
 void go_direct(OpenFile& file) {
   const std::string refusal = why_not_direct(file);
   file.direct = refusal.empty();
-  if (file.direct) return leave_page_cache(file);
+  if (file.direct) return;
   clear_status_flags(file);
   file.notices.push_back("through the page cache, not O_DIRECT: " + refusal);
 }
 
 void lock(const FileOptions& options, OpenFile& file) {
+  const int fd = file.fd.get();
   try {
-    if (lock_file(file.fd.get(), options.sharing, options.lock_wait)) return;
+    const bool free = options.locking == Locking::take ? take_lock(fd, options.lock)
+                                                       : !lock_is_held(fd, options.lock);
+    if (free) return;
   } catch (const std::system_error& error) {
     file.notices.push_back(std::string("not locked against other users: ") + error.what());
     return;
   }
-  refuse(EBUSY,
-         "lock " + file.path + " (another disk, QEMU or qemu-img uses it: see tapring list)");
+  throw FileInUse(file.path, file.id, lock_holders(fd));
+}
+
+struct stat status_of(const OpenFile& file) {
+  struct stat status {};
+  if (::fstat(file.fd.get(), &status) != 0) refuse(errno, "fstat " + file.path);
+  return status;
+}
+
+void check_type(const struct stat& status, const std::string& path) {
+  if (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode)) return;
+  if (S_ISDIR(status.st_mode)) {
+    refuse(EISDIR, "open " + path + " (" + remedy_for(EISDIR, true) + ")");
+  }
+  refuse(EINVAL, path + " is no regular file and no block device");
 }
 
 }  // namespace
@@ -174,27 +191,26 @@ OpenFile open_file(const FileOptions& options) {
   OpenFile file;
   file.fd = open_descriptor(options);
   file.path = options.path;
-  struct stat status {};
-  if (::fstat(file.fd.get(), &status) != 0) refuse(errno, "fstat " + options.path);
-  if (S_ISREG(status.st_mode)) {
-    describe_regular(status, options.read_only, file);
-  } else if (S_ISBLK(status.st_mode)) {
-    describe_block_device(status, file);
-  } else if (S_ISDIR(status.st_mode)) {
-    refuse(EISDIR, "open " + options.path + " (" + remedy_for(EISDIR, true) + ")");
-  } else {
-    refuse(EINVAL, options.path + " is no regular file and no block device");
-  }
+  struct stat status = status_of(file);
+  check_type(status, file.path);
+  file.id = {status.st_dev, status.st_ino};
   clear_status_flags(file);
   lock(options, file);
+  status = status_of(file);  // who had the lock before may have made it larger
+  if (S_ISREG(status.st_mode)) {
+    describe_regular(status, options.read_only, file);
+  } else {
+    describe_block_device(status, file);
+  }
   if (options.caching == Caching::direct) go_direct(file);
+  if (file.direct && options.locking == Locking::take) leave_page_cache(file);
   return file;
 }
 
 std::optional<OpenFile> share_file(const OpenFile& file) {
   UniqueFd fd(::fcntl(file.fd.get(), F_DUPFD_CLOEXEC, 0));
   if (!fd) return std::nullopt;
-  return OpenFile{std::move(fd), file.path, file.size_bytes, file.physical_block_bytes,
+  return OpenFile{std::move(fd), file.path, file.id, file.size_bytes, file.physical_block_bytes,
                   file.direct, file.direct_block_bytes, file.discard_granularity,
                   file.discard_unit, file.secure_erase, file.block_device, {}};
 }

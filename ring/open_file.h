@@ -3,12 +3,13 @@
 // thread. The result crosses to the loop that uses it (Loop::file).
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "ring/file_id.h"
+#include "ring/file_in_use.h"
 #include "ring/file_lock.h"
 #include "ring/unique_fd.h"
 
@@ -19,18 +20,24 @@ enum class Caching : uint8_t {
   direct,  ///< O_DIRECT where the storage takes that, else the page cache
 };
 
+enum class Locking : uint8_t {
+  take,
+  look,  ///< only find out whether another has it
+};
+
 struct FileOptions {
   std::string path;
   bool read_only = false;
   Caching caching = Caching::page_cache;
-  Sharing sharing = Sharing::exclusive;
-  std::chrono::milliseconds lock_wait{0};  ///< how long another user of the file may take to leave
+  Locking locking = Locking::take;
+  LockRequest lock{};
 };
 
 /// An open regular file or block device, and what is known of it.
 struct OpenFile {
   UniqueFd fd;
   std::string path;
+  FileId id;
   uint64_t size_bytes = 0;
   uint32_t physical_block_bytes = 512;  ///< what the storage writes at once, for the guest to know
   bool direct = false;
@@ -42,7 +49,9 @@ struct OpenFile {
   std::vector<std::string> notices;  ///< what was not done as asked, and why
 };
 
-/// Blocks. Throws std::system_error that names the path, and what to do where that is known.
+/// Takes the lock, or looks at it, before anything else is read of the file. Blocks. Throws
+/// FileInUse where another has it, and std::system_error that names the path, and what to do where
+/// that is known.
 OpenFile open_file(const FileOptions& options);
 
 /// Another descriptor of the same open file, without the notices: the locks stay until all are

@@ -20,7 +20,7 @@
 namespace tapring {
 
 /// Built and used on one thread, as the kernel is told that there is a single issuer.
-class UringLoop final : public Loop {
+class UringLoop : public Loop {
  public:
   /// `entries`: what one turn submits in a single call; more takes more calls. Throws
   /// std::system_error with what to do about it.

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "ring/guest_bytes.h"
 #include "ring/silent_xen_log.h"
 
 namespace tapring {
@@ -26,7 +27,9 @@ Result<std::span<std::byte>> XenGrants::map(DomainId domain, std::span<const Gra
   void* pages = xengnttab_map_domain_grant_refs(handle_.get(), count, domain, mutable_refs.data(),
                                                 PROT_READ | PROT_WRITE);
   if (pages == nullptr) return std::unexpected(system_error_code(errno != 0 ? errno : EINVAL));
-  return std::span(static_cast<std::byte*>(pages), refs.size() * kXenPageBytes);
+  const std::span mapped(static_cast<std::byte*>(pages), refs.size() * kXenPageBytes);
+  leave_out_of_dumps(mapped);
+  return mapped;
 }
 
 void XenGrants::unmap(std::span<std::byte> pages) {

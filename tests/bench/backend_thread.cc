@@ -18,7 +18,7 @@ class Disks {
   Disks(UringLoop& loop, Worker& worker, std::vector<BackendDisk> disks) : loop_(loop) {
     for (BackendDisk& disk : disks) {
       const Geometry geometry = disk.image->geometry();
-      const DiskOptions options{"bench", 1, geometry, disk.rings, RingHistory::fresh};
+      const DiskOptions options{"bench", 1, geometry, disk.rings, {}};
       disks_.push_back(std::make_shared<Disk>(worker, std::move(disk.image), options,
                                               std::make_shared<DiskStats>()));
       disks_.back()->start();

@@ -22,7 +22,7 @@ Tapring::Tapring(const std::string& path, const std::string& format, const Workl
   const Region region{0, geometry.size_bytes / workload.block_bytes};
   guest_ = std::make_unique<Guest>(memory_, 0, workload, region, 1);
   const RingSetup rings{Abi::x86_64, "x86_64-abi", {guest_->setup(1)}};
-  const DiskOptions disk_options{"bench", 1, geometry, rings, RingHistory::fresh};
+  const DiskOptions disk_options{"bench", 1, geometry, rings, {}};
   disk_ = std::make_shared<Disk>(worker_, std::move(image), disk_options,
                                  std::make_shared<DiskStats>());
   disk_->start();

@@ -186,9 +186,9 @@ TEST_P(Attach, AHundredAttachesDoNotWaitForOneImageThatHangs) {
                               kToolstackPatience));
 }
 
-TEST_P(Attach, AnImageThatHangsAtOpenDoesNotHoldUpState2) {
+TEST_P(Attach, AnImageThatHangsDoesNotHoldUpState2) {
   const DiskLine stuck = line(1, "a.img");
-  hang_at_open(stuck);
+  hang_at_check(stuck);
   EXPECT_EQ(host_.backend_state(stuck), 2U);
   EXPECT_TRUE(reaches(stuck, Progress::attached));
   EXPECT_EQ(host_.report(stuck.name).state, "opening");
@@ -200,7 +200,7 @@ TEST_P(Attach, AnImageThatHangsAtOpenDoesNotHoldUpState2) {
 
 TEST_P(Attach, StateSixWaitsForAnImageThatIsStillOpening) {
   const DiskLine slow = line(1, "a.img");
-  hang_at_open(slow);
+  GetParam() % 2 == 0 ? hang_at_open(slow) : hang_at_check(slow);
   host_.toolstack().detach(slow.name);
   host_.world().run_for(2s);
   EXPECT_EQ(host_.backend_state(slow), 5U);
@@ -246,15 +246,14 @@ TEST_P(Attach, AnImageThatOpensAfterItWasGivenUpChangesNothing) {
 
 TEST_P(Attach, ADiskThatGoesWhileItsImageIsClosingMayComeBack) {
   const DiskLine disk = line(1, "a.img");
-  attach(disk);
-  EXPECT_TRUE(host_.run_until([&] { return host_.report(disk.name).state == "waiting"; }));
-  host_.background().hold();
-  host_.toolstack().detach(disk.name);
-  EXPECT_TRUE(host_.run_until([&] { return host_.background().held() == 1; }));
+  hang_at_open(disk);
+  host_.store().write({{frontend_directory(disk.name) + "/protocol", "ia64-abi"}});
+  host_.background().release();
+  hold_next_work();
+  EXPECT_EQ(host_.report(disk.name).state, "refused");
   host_.toolstack().force_detach(disk.name);
   EXPECT_TRUE(reaches(disk, Progress::gone));
   host_.world().run_for(100ms);
-  host_.background().stop_holding();
   host_.background().release();
   attach_and_connect(disk);
   expect_detached(disk);

@@ -46,20 +46,25 @@ class BareDisk : public testing::Test {
     options.name = "1/xvda";
     options.domain = kGuest;
     options.rings.queues.push_back({{ring_ref_}, event_.port});
-    auto image = open_disk({"raw", image_}, mode, {});
+    auto image = open_disk({{"raw", image_}, mode, Purpose::service, "vbd-1-51712"}, {});
     options.geometry = image->geometry();
     options.geometry.secure_erase = secure_erase;
+    options.pause = pause_;
     disk_ = std::make_shared<Disk>(worker_, std::move(image), options, stats_);
     disk_->start();
   }
 
   ~BareDisk() override {
+    if (disk_) end();
+    EXPECT_EQ(machine_.mappings(), 0U);
+  }
+
+  void end() {
     bool ended = false;
     loop_.post([&] {
       std::exchange(disk_, nullptr)->end(Disk::Ending::drain, [&ended] { ended = true; });
     });
     EXPECT_TRUE(world_.run_until([&] { return ended; }));
-    EXPECT_EQ(machine_.mappings(), 0U);
   }
 
   /// A page of the guest that the backend may use so.
@@ -140,6 +145,7 @@ class BareDisk : public testing::Test {
   GrantRef ring_ref_ = 0;
   sim::EventEnd event_{};
   std::shared_ptr<DiskStats> stats_ = std::make_shared<DiskStats>();
+  std::shared_ptr<DiskPause> pause_ = std::make_shared<DiskPause>(kReportErrors);
   std::shared_ptr<Disk> disk_;
 };
 

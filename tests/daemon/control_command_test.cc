@@ -81,6 +81,23 @@ TEST_F(ControlCommand, LogSetsTheLevelOrOnlyTellsIt) {
   EXPECT_THAT(refusal(R"({"command":"log","level":"loud"})"), HasSubstr("the levels are trace, "));
 }
 
+TEST_F(ControlCommand, ResumeAnswersWithTheDiskOrWhyNot) {
+  EXPECT_EQ(refusal(R"({"command":"resume"})"), "\"disk\" is missing");
+  EXPECT_EQ(refusal(R"({"command":"resume","disk":"2/xvdb"})"), "2/xvdb: it is not paused");
+  EXPECT_THAT(refusal(R"({"command":"resume","disk":"3/xvda"})"), HasSubstr("there is no disk"));
+}
+
+TEST_F(ControlCommand, PolicyTakesTheWordsThatThereAre) {
+  EXPECT_THAT(disks(R"({"command":"policy","disk":"2/xvdb"})"), ElementsAre("2/xvdb"));
+  const auto answered =
+      answer(R"({"command":"policy","disk":"2/xvdb","on_no_space":"report"})").at("disks");
+  EXPECT_EQ(answered.at(0).at("on_no_space").as_string(), "report");
+  EXPECT_THAT(refusal(R"({"command":"policy","disk":"2/xvdb","on_no_space":"a\nb"})"),
+              HasSubstr("on_no_space = a\\x0ab: must be report, pause or default"));
+  EXPECT_EQ(refusal(R"({"command":"policy","disk":"2/xvdb","pause_limit_seconds":5})"),
+            "\"pause_limit_seconds\" must be a string");
+}
+
 TEST_F(ControlCommand, VersionNamesWhatItWasBuiltFrom) {
   EXPECT_THAT(std::string(answer(R"({"command":"version"})").at("liburing").as_string()),
               HasSubstr("2."));

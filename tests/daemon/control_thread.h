@@ -15,9 +15,9 @@ namespace tapring {
 /// A Control on a thread of its own, as the daemon has it.
 class ControlThread {
  public:
-  ControlThread(const std::filesystem::path& run_dir, const Reporter& reporter,
+  ControlThread(const std::filesystem::path& run_dir, Administration& disks,
                 ControlLimits limits = {}) {
-    control_.emplace(io_, run_dir, reporter, limits);
+    control_.emplace(io_, run_dir, disks, limits);
     thread_ = std::jthread([this] { io_.run(); });
   }
   ~ControlThread() { stop(); }

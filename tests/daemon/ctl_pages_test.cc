@@ -79,6 +79,33 @@ TEST(CtlPages, ShowTellsEverything) {
   EXPECT_THAT(page_of(refused_disk(0)), HasSubstr("reason           No such file"));
 }
 
+TEST(CtlPages, APausedDiskSaysWhatItWaitsForAndSinceWhen) {
+  const std::vector<DiskReport> disks{paused_disk(0)};
+  EXPECT_THAT(text_of(list_table(disks)),
+              HasSubstr("paused: no space  /srv/0.img: 3 request(s) wait; make room"));
+  EXPECT_THAT(text_of(list_table(disks), true), HasSubstr("\033[31mpaused: no space\033[0m"));
+  const std::string page = page_of(disks[0]);
+  EXPECT_THAT(page, HasSubstr("state            paused: no space\n"));
+  EXPECT_THAT(page, testing::ContainsRegex("paused since +2001-09-0[89] [0-9:]+\n"));
+  EXPECT_THAT(page, HasSubstr("held             3\n"));
+  EXPECT_THAT(page_of(connected_disk(0)), Not(HasSubstr("paused since")));
+}
+
+TEST(CtlPages, ThePolicyOfADiskIsThreeLines) {
+  DiskReport disk = paused_disk(0);
+  const auto policy_of = [&disk] {
+    std::ostringstream out;
+    print_policy(disk, out);
+    return out.str();
+  };
+  EXPECT_EQ(policy_of(),
+            "on no space      pause\n"
+            "on I/O error     report\n"
+            "pause limit      none\n");
+  disk.pause_limit_seconds = 60;
+  EXPECT_THAT(policy_of(), HasSubstr("pause limit      60 s\n"));
+}
+
 TEST(CtlPages, UnknownBusStatesStayNumbers) {
   DiskReport disk;
   disk.frontend_state = 9;

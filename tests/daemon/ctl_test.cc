@@ -4,13 +4,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include <boost/json.hpp>
+#include <fstream>
 #include <initializer_list>
 #include <sstream>
 #include <vector>
 
 #include "daemon/log.h"
+#include "ring/open_file.h"
 #include "tests/daemon/control_thread.h"
 #include "tests/daemon/fake_reporter.h"
 #include "tests/daemon/temporary_directory.h"
@@ -63,6 +67,15 @@ TEST_F(Ctl, ListShowsEveryDisk) {
   EXPECT_EQ(err(), "");
 }
 
+TEST_F(Ctl, ListSaysWhatIsWrongWithAll) {
+  reporter_.set_troubles({"xenstore is away"});
+  EXPECT_EQ(tapring({"list"}), 0);
+  EXPECT_THAT(out(), testing::MatchesRegex("DISK .*\n0/xvda .*\n0/xvdb .*\n"));
+  EXPECT_EQ(err(), "tapring: xenstore is away\n");
+  EXPECT_EQ(tapring({"list", "--json"}), 0);
+  EXPECT_EQ(json::parse(out()).at("troubles").at(0).as_string(), "xenstore is away");
+}
+
 TEST_F(Ctl, ListAsJsonIsTheReports) {
   EXPECT_EQ(tapring({"list", "--json"}), 0);
   const json::value answer = json::parse(out());
@@ -108,6 +121,43 @@ TEST_F(Ctl, StatsAreATableOfAllDisks) {
   EXPECT_THAT(out(), testing::MatchesRegex("DISK .*\n0/xvda .*\n0/xvdb .*\n"));
 }
 
+TEST_F(Ctl, ResumeIsForAPausedDisk) {
+  reporter_.set({connected_disk(0), paused_disk(0)});
+  EXPECT_EQ(tapring({"resume", "0/xvda"}), 1);
+  EXPECT_EQ(err(), "tapring: 0/xvda: it is not paused\n");
+  EXPECT_EQ(tapring({"resume", "0/xvdc"}), 0);
+  EXPECT_EQ(out(), "");
+  EXPECT_EQ(tapring({"show", "0/xvdc", "--json"}), 0);
+  EXPECT_EQ(json::parse(out()).at("disks").at(0).at("state").as_string(), "connected");
+}
+
+TEST_F(Ctl, AdoptAndReleaseWaitForTheirEnd) {
+  reporter_.set({connected_disk(0)});
+  EXPECT_EQ(tapring({"release", "0/xvda"}), 0);
+  EXPECT_EQ(reporter_.report().front().state, "kernel");
+  EXPECT_EQ(tapring({"adopt", "0/xvda", "--json"}), 0);
+  EXPECT_EQ(json::parse(out()).at("disks").at(0).at("state").as_string(), "connected");
+  EXPECT_EQ(tapring({"adopt", "0/xvda"}), 1);
+  EXPECT_EQ(err(), "tapring: 0/xvda: it is there already\n");
+}
+
+TEST_F(Ctl, ReleaseThatFailsSaysWhy) {
+  reporter_.set({connected_disk(0)});
+  reporter_.fail_moves("Device or resource busy");
+  EXPECT_EQ(tapring({"release", "0/xvda"}), 1);
+  EXPECT_EQ(err(), "tapring: 0/xvda: Device or resource busy\n");
+}
+
+TEST_F(Ctl, PolicySetsAndTells) {
+  reporter_.set({paused_disk(0)});
+  EXPECT_EQ(tapring({"policy", "0/xvdc", "--on-no-space", "report"}), 0);
+  EXPECT_THAT(out(), testing::StartsWith("on no space      report\n"));
+  EXPECT_EQ(tapring({"policy", "0/xvdc"}), 0);
+  EXPECT_THAT(out(), testing::StartsWith("on no space      report\n"));
+  EXPECT_EQ(tapring({"policy", "0/xvdc", "--on-io-error", "stop"}), 1);
+  EXPECT_THAT(err(), HasSubstr("on_io_error = stop: must be report, pause or default"));
+}
+
 TEST_F(Ctl, LogSetsAndTellsTheLevel) {
   EXPECT_EQ(tapring({"log", "error"}), 0);
   EXPECT_EQ(spdlog::get_level(), LogLevel::err);
@@ -115,6 +165,34 @@ TEST_F(Ctl, LogSetsAndTellsTheLevel) {
   EXPECT_EQ(out(), "error\n");
   EXPECT_EQ(tapring({"log", "loud"}), 1);
   EXPECT_THAT(err(), HasSubstr("the levels are"));
+}
+
+TEST_F(Ctl, HolderNamesTheDisksOfTapringd) {
+  const std::string image = directory_.path() / "a.img";
+  std::ofstream(image) << "an image";
+  DiskReport disk = connected_disk(3);
+  disk.path = image;
+  reporter_.set({disk, refused_disk(4)});
+  const OpenFile file = open_file({.path = image});
+  ASSERT_EQ(::prctl(PR_SET_NAME, "tapringd"), 0);  // /proc/PID/comm
+  const std::string daemon = "tapringd, pid " + std::to_string(::getpid());
+  EXPECT_EQ(tapring({"holder", image.c_str()}), 0);
+  EXPECT_EQ(out(), daemon + ": disk 3/xvda\n");
+  EXPECT_EQ(tapring({"holder", "--json", image.c_str()}), 0);
+  const json::value answer = json::parse(out());
+  EXPECT_TRUE(answer.at("locked").as_bool());
+  EXPECT_TRUE(answer.at("this_host").as_bool());
+  EXPECT_EQ(answer.at("holders").at(0).at("pid").as_int64(), ::getpid());
+  EXPECT_EQ(answer.at("holders").at(0).at("disks").at(0).as_string(), "3/xvda");
+}
+
+TEST_F(CtlAlone, HolderNeedsNoDaemon) {
+  const std::string image = directory_.path() / "a.img";
+  std::ofstream(image) << "an image";
+  EXPECT_EQ(tapring({"holder", image.c_str()}), 0);
+  EXPECT_EQ(out(), "nobody\n");
+  EXPECT_EQ(tapring({"holder", "/nothing/there"}), 1);
+  EXPECT_THAT(err(), HasSubstr("open /nothing/there"));
 }
 
 TEST_F(CtlAlone, WithoutADaemonTheSocketAndTheRemedyAreNamed) {
@@ -136,7 +214,8 @@ TEST_F(CtlAlone, WrongUsageIsExitCodeTwo) {
 
 TEST_F(CtlAlone, HelpNamesEveryCommand) {
   EXPECT_EQ(tapring({"--help"}), 0);
-  for (const char* command : {"list", "show", "stats", "log", "--run-dir"}) {
+  for (const char* command : {"list", "show", "stats", "resume", "adopt", "release",
+                              "policy", "log", "--run-dir"}) {
     EXPECT_THAT(out(), HasSubstr(command));
   }
 }

@@ -44,9 +44,9 @@ class DiskTest : public testing::Test {
 
   std::shared_ptr<Disk> connect(RingHistory history) {
     const QueueSetup setup{queue_->ring_refs(), queue_->port()};
-    auto image = open_disk({"raw", image_}, "w", {});
+    auto image = open_disk({{"raw", image_}, "w", Purpose::service, "vbd-1-51712"}, {});
     const DiskOptions options{"1/xvda", kGuest, image->geometry(),
-                              {Abi::x86_64, "x86_64-abi", {setup}}, history};
+                              {Abi::x86_64, "x86_64-abi", {setup}}, {.history = history}};
     auto disk = std::make_shared<Disk>(worker_, std::move(image), options, stats_);
     disk->start();
     return disk;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "daemon/report.h"
+#include "daemon/administration.h"
 
 namespace tapring {
 
@@ -36,6 +37,22 @@ inline DiskReport connected_disk(DomainId domain) {
   return report;
 }
 
+/// A disk whose guest waits for room: "DOMAIN/xvdc".
+inline DiskReport paused_disk(DomainId domain) {
+  DiskReport report = connected_disk(domain);
+  report.disk = std::to_string(domain) + "/xvdc";
+  report.device = 51744;
+  report.vdev = "xvdc";
+  report.state = "paused";
+  report.paused_for = "no space";
+  report.paused_since = 1'000'000'000;
+  report.reason = "3 request(s) wait; make room where the image is (df /srv/a.img)";
+  report.on_no_space = "pause";
+  report.on_io_error = "report";
+  report.counters.held = 3;
+  return report;
+}
+
 /// A disk that was not attached: "DOMAIN/xvdb".
 inline DiskReport refused_disk(DomainId domain) {
   DiskReport report;
@@ -52,7 +69,7 @@ inline DiskReport refused_disk(DomainId domain) {
 }
 
 /// Reports what it was told to; counts a fixed amount of I/O at each look.
-class FakeReporter final : public Reporter {
+class FakeReporter final : public Administration {
  public:
   void set(std::vector<DiskReport> disks) {
     const std::scoped_lock lock(mutex_);
@@ -65,20 +82,68 @@ class FakeReporter final : public Reporter {
     step_ = {.reads = requests, .read_bytes = bytes, .read_ns = ns};
   }
 
+  void set_troubles(std::vector<std::string> troubles) {
+    const std::scoped_lock lock(mutex_);
+    troubles_ = std::move(troubles);
+  }
+
+  std::vector<std::string> troubles() const override {
+    const std::scoped_lock lock(mutex_);
+    return troubles_;
+  }
+
   std::vector<DiskReport> report() const override {
     const std::scoped_lock lock(mutex_);
     for (DiskReport& disk : disks_) {
       disk.counters.reads += step_.reads;
       disk.counters.read_bytes += step_.read_bytes;
       disk.counters.read_ns += step_.read_ns;
+      const bool moves = disk.state == "adopting" || disk.state == "releasing";
+      if (!moves || looks_left_-- > 0) continue;
+      disk.state = aim_;
+      disk.reason = failure_;
     }
     return disks_;
   }
 
+  std::string resume(const VbdName& disk) override {
+    const std::scoped_lock lock(mutex_);
+    DiskReport& report = *std::ranges::find(disks_, disk.device, &DiskReport::device);
+    if (report.state != "paused") return "it is not paused";
+    report.state = "connected";
+    return {};
+  }
+
+  /// To be "connected" or "kernel", or to fail with this reason, two looks later.
+  std::string adopt(const VbdName& disk) override { return move(disk, "adopting", "connected"); }
+  std::string release(const VbdName& disk) override { return move(disk, "releasing", "kernel"); }
+  void fail_moves(std::string reason) { failure_ = std::move(reason); }
+
+  std::string set_policy(const VbdName& disk, const PolicyWords& words) override {
+    const std::scoped_lock lock(mutex_);
+    DiskReport& report = *std::ranges::find(disks_, disk.device, &DiskReport::device);
+    if (words.contains("on_no_space")) report.on_no_space = words.at("on_no_space");
+    return {};
+  }
+
  private:
+  std::string move(const VbdName& disk, const char* state, const char* aim) {
+    const std::scoped_lock lock(mutex_);
+    DiskReport& report = *std::ranges::find(disks_, disk.device, &DiskReport::device);
+    if (report.state == aim) return "it is there already";
+    aim_ = failure_.empty() ? std::string(aim) : report.state;
+    report.state = state;
+    looks_left_ = 2;
+    return {};
+  }
+
+  std::string aim_;
+  std::string failure_;
+  mutable int looks_left_ = 0;
   mutable std::mutex mutex_;
   mutable std::vector<DiskReport> disks_;
   DiskCounters step_;
+  std::vector<std::string> troubles_;
 };
 
 }  // namespace tapring

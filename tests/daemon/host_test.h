@@ -66,13 +66,18 @@ class HostTest : public testing::TestWithParam<uint64_t> {
   }
 
   /// Attaches a disk whose storage does not answer.
-  void hang_at_open(const DiskLine& line) {
+  void hang_at_check(const DiskLine& line) {
     attach(line);
     // The first work in the background is to find out whose the disk is.
     EXPECT_TRUE(host_.run_until([&] { return host_.background().running() == 1; }));
-    host_.background().hold();
-    EXPECT_TRUE(host_.run_until([&] { return host_.background().held() == 1; }));
-    host_.background().stop_holding();
+    hold_next_work();
+  }
+
+  /// Attaches a disk whose storage ceases to answer before the guest's driver is there.
+  void hang_at_open(const DiskLine& line) {
+    attach(line);
+    EXPECT_TRUE(host_.run_until([&] { return host_.report(line.name).size_bytes > 0; }));
+    hold_next_work();
   }
 
   /// Nothing may be held of the disk from then on.
@@ -83,6 +88,12 @@ class HostTest : public testing::TestWithParam<uint64_t> {
   bool refused(const DiskLine& line) {
     return host_.run_until([&] { return host_.report(line.name).state == "refused"; },
                            kToolstackPatience);
+  }
+
+  void hold_next_work() {
+    host_.background().hold();
+    EXPECT_TRUE(host_.run_until([&] { return host_.background().held() == 1; }));
+    host_.background().stop_holding();
   }
 
   sim::Host host_{GetParam()};

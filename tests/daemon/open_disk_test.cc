@@ -25,9 +25,14 @@ class OpenDisk : public testing::Test {
     return path;
   }
 
+  std::unique_ptr<OpenImage> open(const std::string& path, const std::string& mode,
+                                  Purpose purpose = Purpose::service) {
+    return open_disk({{"raw", path}, mode, purpose, "vbd-1-51712"}, policy_);
+  }
+
   void expect_refusal(const std::string& path, const std::string& mode, const std::string& reason) {
     try {
-      open_disk({"raw", path}, mode, policy_);
+      open(path, mode);
       FAIL() << "opened " << path;
     } catch (const std::exception& error) {
       EXPECT_THAT(error.what(), AllOf(HasSubstr(path), HasSubstr(reason)));
@@ -39,15 +44,21 @@ class OpenDisk : public testing::Test {
 };
 
 TEST_F(OpenDisk, SizeIsRoundedDownToSectorsAndSaidSo) {
-  const auto opened = open_disk({"raw", image("a", 1300)}, "w", policy_);
+  const auto opened = open(image("a", 1300), "w");
   EXPECT_EQ(opened->geometry().size_bytes, 1024U);
   ASSERT_EQ(opened->notices().size(), 1U);
   EXPECT_THAT(opened->notices()[0], HasSubstr("1300 bytes is no multiple of 512"));
 }
 
 TEST_F(OpenDisk, ModeWithoutWIsReadOnly) {
-  EXPECT_TRUE(open_disk({"raw", image("a", 4096)}, "r", policy_)->geometry().read_only);
-  EXPECT_FALSE(open_disk({"raw", image("a", 4096)}, "w", policy_)->geometry().read_only);
+  EXPECT_TRUE(open(image("a", 4096), "r")->geometry().read_only);
+  EXPECT_FALSE(open(image("a", 4096), "w")->geometry().read_only);
+}
+
+TEST_F(OpenDisk, TheCacheForItsMapIsThePolicys) {
+  policy_.map_cache_bytes = 12345;
+  EXPECT_EQ(image_options({{"qcow2", "/a"}, "w", Purpose::service, "d"}, policy_).map_cache_bytes,
+            12345U);
 }
 
 TEST_F(OpenDisk, MissingImageIsRefused) {
@@ -71,40 +82,40 @@ TEST_F(OpenDisk, FifoIsRefusedWithoutWaitingForItsOtherEnd) {
 
 TEST_F(OpenDisk, SecondWriterIsRefused) {
   const std::string path = image("a", 4096);
-  const auto first = open_disk({"raw", path}, "w", policy_);
-  expect_refusal(path, "w", "another disk, QEMU or qemu-img uses it");
-  expect_refusal(path, "r", "another disk, QEMU or qemu-img uses it");
+  const auto first = open(path, "w");
+  expect_refusal(path, "w", "is in use by ");
+  expect_refusal(path, "r", "is in use by ");
 }
 
 TEST_F(OpenDisk, ReadersShareAnImage) {
   const std::string path = image("a", 4096);
-  const auto first = open_disk({"raw", path}, "r", policy_);
-  const auto second = open_disk({"raw", path}, "r", policy_);
-  expect_refusal(path, "w", "another disk, QEMU or qemu-img uses it");
+  const auto first = open(path, "r");
+  const auto second = open(path, "r");
+  expect_refusal(path, "w", "is in use by ");
 }
 
 TEST_F(OpenDisk, ExclamationMarkLeavesOutTheLock) {
   const std::string path = image("a", 4096);
-  const auto first = open_disk({"raw", path}, "w", policy_);
-  EXPECT_NO_THROW(open_disk({"raw", path}, "w!", policy_));
+  const auto first = open(path, "w");
+  EXPECT_NO_THROW(open(path, "w!"));
 }
 
 TEST_F(OpenDisk, LockGoesWithTheImage) {
   const std::string path = image("a", 4096);
-  open_disk({"raw", path}, "w", policy_).reset();
-  EXPECT_NO_THROW(open_disk({"raw", path}, "w", policy_));
+  open(path, "w").reset();
+  EXPECT_NO_THROW(open(path, "w"));
 }
 
 TEST_F(OpenDisk, LockGoesWithTheLastWhoSharesTheImage) {
   const std::string path = image("a", 4096);
-  auto first = open_disk({"raw", path}, "w", policy_);
+  auto first = open(path, "w");
   auto second = first->share();
   ASSERT_TRUE(second);
   EXPECT_EQ(second->geometry().size_bytes, 4096U);
   first.reset();
-  expect_refusal(path, "w", "another disk, QEMU or qemu-img uses it");
+  expect_refusal(path, "w", "is in use by ");
   second.reset();
-  EXPECT_NO_THROW(open_disk({"raw", path}, "w", policy_));
+  EXPECT_NO_THROW(open(path, "w"));
 }
 
 TEST_F(OpenDisk, ImageOutsideTheAllowedDirectoriesIsRefused) {
@@ -118,14 +129,14 @@ TEST_F(OpenDisk, LinkOutOfAnAllowedDirectoryIsRefused) {
   std::filesystem::create_directory(directory_.path() / "allowed");
   std::filesystem::create_symlink(path, directory_.path() / "allowed/link");
   policy_.image_directories = {(directory_.path() / "allowed").string()};
-  EXPECT_THROW(open_disk({"raw", policy_.image_directories[0] + "/link"}, "w", policy_),
+  EXPECT_THROW(open(policy_.image_directories[0] + "/link", "w"),
                std::runtime_error);
 }
 
 TEST_F(OpenDisk, ImageBelowAnAllowedDirectoryIsOpened) {
   const std::string path = image("a", 4096);
   policy_.image_directories = {directory_.path().string()};
-  EXPECT_NO_THROW(open_disk({"raw", path}, "w", policy_));
+  EXPECT_NO_THROW(open(path, "w"));
 }
 
 }  // namespace

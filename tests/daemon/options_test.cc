@@ -48,13 +48,29 @@ TEST_F(OptionsTest, NothingSaidGivesTheDefaults) {
 // A field added to Options stops this from compiling until it is a key, too.
 TEST_F(OptionsTest, EveryFieldIsAKeyAndInTheHelp) {
   Options options;
-  const auto& [run_dir, kinds, image_directories, log_level, lock_wait_seconds, workers,
-               worker_cpus, arena_mebibytes, poll_microseconds, max_queues, max_ring_page_order,
-               max_indirect_segments, max_persistent_grants] = options;
-  const std::set<const void*> fields{
-      &run_dir, &kinds,       &image_directories, &log_level,         &lock_wait_seconds,
-      &workers, &worker_cpus, &arena_mebibytes,   &poll_microseconds, &max_queues,
-      &max_ring_page_order,   &max_indirect_segments, &max_persistent_grants};
+  const auto& [run_dir, kinds, image_directories, log_level, lock_wait_seconds, max_disks,
+               core_dumps, on_no_space, on_io_error, pause_limit_seconds, workers, worker_cpus,
+               arena_mebibytes, map_cache_kibibytes, poll_microseconds, max_queues,
+               max_ring_page_order, max_indirect_segments, max_persistent_grants] = options;
+  const std::set<const void*> fields{&run_dir,
+                                     &kinds,
+                                     &image_directories,
+                                     &log_level,
+                                     &lock_wait_seconds,
+                                     &on_no_space,
+                                     &on_io_error,
+                                     &pause_limit_seconds,
+                                     &workers,
+                                     &worker_cpus,
+                                     &arena_mebibytes,
+                                     &map_cache_kibibytes,
+                                     &poll_microseconds,
+                                     &max_queues,
+                                     &max_ring_page_order,
+                                     &max_indirect_segments,
+                                     &max_persistent_grants,
+                                     &max_disks,
+                                     &core_dumps};
   std::set<const void*> found;
   EXPECT_EQ(parse({"--help"}), std::unexpected(0));
   for (const OptionKey& key : option_keys()) {
@@ -132,13 +148,29 @@ TEST_F(OptionsTest, WhatTheTomlParserQuotesReachesNoTerminalAsItIs) {
 }
 
 TEST_F(OptionsTest, ValuesOutOfTheirBoundsAreRefused) {
-  for (const char* text :
-       {"kinds = ['vbd', 'vbd']", "kinds = ['tap']", "kinds = 'vbd'", "kinds = [1]",
-        "run_dir = 'relative'", "run_dir = ''", "image_directories = ['/a', 'b']",
-        "max_ring_page_order = 5", "max_indirect_segments = 257", "arena_mebibytes = 0",
-        "max_persistent_grants = 8193", "workers = 1.5", "workers = 4294967296",
-        "lock_wait_seconds = true", "log_level = 'off'", "[performance]\nworkers = 1",
-        "worker_cpus = [1]", "worker_cpus = ['2-1']"}) {
+  for (const char* text : {"kinds = ['vbd', 'vbd']",
+                           "kinds = ['tap']",
+                           "kinds = 'vbd'",
+                           "kinds = [1]",
+                           "run_dir = 'relative'",
+                           "run_dir = ''",
+                           "image_directories = ['/a', 'b']",
+                           "max_ring_page_order = 5",
+                           "max_indirect_segments = 257",
+                           "arena_mebibytes = 0",
+                           "max_persistent_grants = 8193",
+                           "workers = 1.5",
+                           "workers = 4294967296",
+                           "lock_wait_seconds = true",
+                           "log_level = 'off'",
+                           "max_disks = 0",
+                           "core_dumps = 'some'",
+                           "[performance]\nworkers = 1",
+                           "on_no_space = 'stop'",
+                           "on_io_error = true",
+                           "pause_limit_seconds = 604801",
+                           "worker_cpus = [1]",
+                           "worker_cpus = ['2-1']"}) {
     EXPECT_EQ(parse_config(text), std::unexpected(2)) << text;
   }
 }
@@ -170,7 +202,7 @@ TEST_F(OptionsTest, CheckConfigSaysByItsCodeWhetherTheFileIsRight) {
 
 TEST_F(OptionsTest, WhatDumpConfigPrintsReadsBackTheSame) {
   EXPECT_EQ(parse({"--dump-config", "--workers=7", "--image-directories=/a b,/c'\"d",
-                   "--worker-cpus=3,4-7"}),
+                   "--worker-cpus=3,4-7", "--core-dumps=none"}),
             std::unexpected(0));
   const auto options = parse_config(out());
   ASSERT_TRUE(options) << err();
@@ -178,6 +210,7 @@ TEST_F(OptionsTest, WhatDumpConfigPrintsReadsBackTheSame) {
   expected.workers = 7;
   expected.image_directories = {"/a b", "/c'\"d"};
   expected.worker_cpus = {{3, 3}, {4, 7}};
+  expected.core_dumps = CoreDumps::none;
   EXPECT_EQ(*options, expected);
 }
 

@@ -25,6 +25,31 @@ class Refusal : public HostTest {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Refusal, testing::ValuesIn(sim::seeds(3)));
 
+TEST_P(Refusal, OfOneDiskTooManyUntilThereIsRoom) {
+  host_.limit_disks(2);
+  host_.restart();
+  const DiskLine first = line(1, "a.img");
+  const DiskLine second = line(2, "b.img");
+  const DiskLine third = line(3, "c.img");
+  attach_and_connect(first);
+  SimFrontend& served = attach_and_connect(second);
+  EXPECT_THAT(reason_for(third), testing::HasSubstr("max_disks"));
+  EXPECT_EQ(sim::Host::descriptors(third.params), 0U);
+  expect_detached(third);
+  expect_served(served, {.requests = 20});
+  expect_detached(first);
+  expect_served(attach_and_connect(third), {.requests = 20});
+}
+
+TEST_P(Refusal, IsNotOfADiskInUseHoweverManyThereMayBe) {
+  SimFrontend& first = attach_and_connect(line(1, "a.img"));
+  SimFrontend& second = attach_and_connect(line(2, "b.img"));
+  host_.limit_disks(1);
+  host_.restart();
+  expect_served(first, {.requests = 20});
+  expect_served(second, {.requests = 20});
+}
+
 TEST_P(Refusal, OfAMissingImage) {
   const DiskLine disk = line_for(host_.image_path("nothing.img"));
   EXPECT_THAT(reason_for(disk), testing::HasSubstr("nothing.img"));

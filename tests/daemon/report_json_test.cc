@@ -15,11 +15,12 @@ namespace json = boost::json;
 
 // A field added to a report stops this from compiling: describe it in report_json.cc, too.
 [[maybe_unused]] void name_every_field(const DiskReport& report) {
-  [[maybe_unused]] const auto& [disk, domain, device, kind, vdev, mode, format, path, state, reason,
-                                backend_state, frontend_state, size_bytes, queues, ring_pages,
-                                protocol, workers, notices, counters] = report;
+  [[maybe_unused]] const auto& [disk, domain, device, kind, vdev, mode, format, path, state,
+                                paused_for, paused_since, reason, backend_state, frontend_state,
+                                size_bytes, queues, ring_pages, protocol, workers, notices,
+                                on_no_space, on_io_error, pause_limit_seconds, counters] = report;
 }
-constexpr std::size_t kReportFields = 19;
+constexpr std::size_t kReportFields = 24;
 
 TEST(ReportJson, EveryFieldOfAReportIsAMember) {
   EXPECT_EQ(to_json(DiskReport{}).size(), kReportFields);

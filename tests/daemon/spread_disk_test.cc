@@ -13,10 +13,10 @@
 #include <fstream>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "ring/file_in_use.h"
 #include "tests/daemon/temporary_directory.h"
 #include "tests/sim/event_channel.h"
 #include "tests/sim/executor.h"
@@ -57,14 +57,16 @@ class SpreadDiskTest : public testing::Test {
   }
 
   std::unique_ptr<OpenImage> open(const std::string& mode = "w") {
-    return sim::open_sim_image(storage_, {"raw", image_}, mode);
+    return sim::open_sim_image(
+        storage_,
+        {.spec = {"raw", image_}, .mode = mode, .purpose = Purpose::service, .disk = "1/xvda"});
   }
 
   std::shared_ptr<SpreadDisk> make_disk(RingHistory history = RingHistory::fresh,
                                         const std::string& mode = "w") {
     auto image = open(mode);
     const DiskOptions options{"1/xvda", kGuest, image->geometry(),
-                              {Abi::x86_64, "x86_64-abi", setups_}, history};
+                              {Abi::x86_64, "x86_64-abi", setups_}, {.history = history}};
     return std::make_shared<SpreadDisk>(control_, workers_, std::move(image), options);
   }
 
@@ -74,7 +76,7 @@ class SpreadDiskTest : public testing::Test {
     std::optional<std::string> answer;
     disk_->connect([&answer](const std::string& error) { answer = error; });
     EXPECT_TRUE(world_.run_until([&] { return answer.has_value(); }, kPatience));
-    if (!answer.value_or("no answer").empty()) disk_.reset();
+    answer.value_or("no answer").empty() ? disk_->start() : disk_.reset();
     return answer.value_or("no answer");
   }
 
@@ -125,7 +127,7 @@ class SpreadDiskTest : public testing::Test {
     try {
       open();
       return false;
-    } catch (const std::system_error&) {
+    } catch (const FileInUse&) {
       return true;
     }
   }

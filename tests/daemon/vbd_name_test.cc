@@ -34,6 +34,10 @@ TEST(VbdName, NumbersThatDoNotFitNameNone) {
 TEST(VbdName, IsSpelledAsXenstoreAndTheKernelSpellIt) {
   EXPECT_EQ(kName.backend_path(0), "/local/domain/0/backend/vbd/3/51712");
   EXPECT_EQ(kName.sysfs_name(), "vbd-3-51712");
+  EXPECT_EQ(parse_sysfs_name("vbd-3-51712"), kName);
+  EXPECT_FALSE(parse_sysfs_name("vbd-3-51712-1"));
+  EXPECT_FALSE(parse_sysfs_name("vbd-3"));
+  EXPECT_FALSE(parse_sysfs_name(""));
 }
 
 }  // namespace

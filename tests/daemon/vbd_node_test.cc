@@ -62,6 +62,21 @@ TEST_F(VbdNodeTest, IsConcernedByWhatOthersWriteAgain) {
   }
 }
 
+TEST_F(VbdNodeTest, ThePolicyIsOfOwnKeys) {
+  EXPECT_FALSE(node_.write_policy({{"on_no_space", "report"}})) << "the node is gone";
+  EXPECT_EQ(key("tapring-on-no-space"), "none");
+  store_.write({{node_.path() + "/frontend", "/local/domain/1/device/vbd/51712"}});
+  EXPECT_TRUE(node_.read_policy().empty());
+  EXPECT_TRUE(node_.write_policy({{"on_no_space", "report"}, {"pause_limit_seconds", "5"}}));
+  EXPECT_EQ(key("tapring-on-no-space"), "report");
+  EXPECT_EQ(key("tapring-pause-limit-seconds"), "5");
+  EXPECT_EQ(node_.read_policy(),
+            (PolicyWords{{"on_no_space", "report"}, {"pause_limit_seconds", "5"}}));
+  EXPECT_TRUE(node_.is_policy(node_.path() + "/tapring-on-io-error"));
+  EXPECT_FALSE(node_.is_policy(node_.path() + "/tapring-status"));
+  EXPECT_FALSE(node_.is_policy(node_.path() + "0/tapring-on-io-error"));
+}
+
 TEST_F(VbdNodeTest, ReadsTheOfferOfWhoeverMadeIt) {
   store_.write({{node_.path() + "/multi-queue-max-queues", "3"},
                 {node_.path() + "/max-ring-page-order", "2"},

@@ -6,15 +6,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -24,6 +28,7 @@
 
 #include "daemon/xenstore_update.h"
 #include "ring/unique_fd.h"
+#include "tests/daemon/temporary_directory.h"
 
 struct xs_handle {};
 
@@ -37,12 +42,41 @@ struct FakeStore {
   std::optional<std::map<std::string, std::string>> transaction;
   unsigned conflicts = 0;  ///< so many commits fail with EAGAIN
   std::string unwritable;  ///< this key
+  std::function<void()> in_call;  ///< that reads
   std::set<std::string> watches;
   std::deque<std::pair<std::string, std::string>> events;
-  int end_of_events = EAGAIN;
   std::set<unsigned> domains;
   UniqueFd fd{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+  std::string socket_path = "/nonexistent/socket";
+  UniqueFd listener;
+  UniqueFd client;  ///< the library's end
+  UniqueFd server;
   xs_handle handle;
+
+  /// From now on connections go over a socket, as in dom0.
+  void listen_at(const std::string& where) {
+    socket_path = where;
+    listener = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const sockaddr_un address = address_of(socket_path);
+    EXPECT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
+              0);
+    EXPECT_EQ(::listen(listener.get(), 8), 0);
+  }
+  void connect() {
+    if (!listener) return;
+    client = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const sockaddr_un address = address_of(socket_path);
+    EXPECT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
+              0);
+    UniqueFd probe(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    server = UniqueFd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  }
+  static sockaddr_un address_of(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    return address;
+  }
 
   void raise(const std::string& path, const std::string& token) {
     events.emplace_back(path, token);
@@ -60,6 +94,7 @@ class XenXenstoreTest : public testing::Test {
  protected:
   XenXenstoreTest() { store = &store_; }
 
+  TemporaryDirectory directory_;
   FakeStore store_;
   boost::asio::io_context control_;
 };
@@ -164,11 +199,75 @@ TEST_F(XenXenstoreTest, WhatCameIsTakenAtOnceAndWhatComesLaterIsDelivered) {
   EXPECT_EQ(seen.back(), "/c");
 }
 
-TEST_F(XenXenstoreTest, ALostConnectionEndsTheEvents) {
+/// The library says EINVAL then (4.17), which an absent key may say as well.
+TEST_F(XenXenstoreTest, TheEndOfTheSocketIsTheEndOfTheConnectionWhateverTheLibrarySays) {
+  store_.listen_at(directory_.path() / "socket");
   XenXenstore xenstore(control_);
-  store_.end_of_events = EBADF;
-  store_.wake();
+  store_.keys = {{"/a/b", "1"}, {"/a/state", "1"}};
+  auto transaction = xenstore.begin();
+  store_.error = EINVAL;
+  EXPECT_EQ(xenstore.read("/a"), std::nullopt);
+  store_.server = UniqueFd();
+  EXPECT_THROW(xenstore.read("/a"), XenstoreLost);
+  EXPECT_THROW(xenstore.list("/a"), XenstoreLost);
+  EXPECT_THROW(xenstore.begin(), XenstoreLost);
+  EXPECT_THROW(xenstore.watch("/a", "t"), XenstoreLost);
+  EXPECT_THROW(xenstore.domain_alive(0), XenstoreLost);
+  EXPECT_THROW(transaction->read("/a"), XenstoreLost);
+  xenstore.unwatch("/a", "t");
+}
+
+TEST_F(XenXenstoreTest, TheEndOfTheSocketIsToldWhileNobodyAsks) {
+  store_.listen_at(directory_.path() / "socket");
+  XenXenstore xenstore(control_);
+  std::string reason;
+  xenstore.on_loss([&](const std::string& why) { reason = why; });
+  control_.poll();
+  EXPECT_EQ(reason, "");
+  store_.server = UniqueFd();
+  while (reason.empty()) control_.run_one();
+  EXPECT_THAT(reason, testing::HasSubstr("the connection is lost"));
+}
+
+TEST_F(XenXenstoreTest, WhatIsQueuedForAConnectionThatIsGoneDoesNothing) {
+  store_.listen_at(directory_.path() / "socket");
+  auto xenstore = std::make_unique<XenXenstore>(control_);
+  xenstore->on_loss([&](const std::string&) { xenstore = nullptr; });
+  xenstore->deliver_to([](const WatchEvent&) {});
+  for (int i = 0; i < 1000; ++i) store_.raise("/a", "t");
+  store_.server = UniqueFd();
+  while (xenstore) control_.run_one();
   control_.run();
+}
+
+TEST_F(XenXenstoreTest, WhereNobodyListensTheLibraryIsNotAsked) {
+  store_.listen_at(directory_.path() / "socket");
+  store_.listener = UniqueFd();
+  try {
+    XenXenstore xenstore(control_);
+    FAIL();
+  } catch (const XenstoreLost& loss) {
+    EXPECT_EQ(loss.code(), std::errc::connection_refused);
+    EXPECT_THAT(loss.what(), testing::HasSubstr(store_.socket_path));
+  }
+}
+
+TEST_F(XenXenstoreTest, AnAnswerThatDoesNotComeIsALostConnection) {
+  store_.listen_at(directory_.path() / "socket");
+  AnswerLimit limit(std::chrono::seconds(20));
+  XenXenstore xenstore(control_, &limit);
+  store_.in_call = [&] {
+    limit.check(AnswerLimit::Clock::now() + std::chrono::seconds(21));
+    char byte = 0;
+    EXPECT_EQ(::read(store_.client.get(), &byte, 1), 0);
+    store_.error = EINVAL;
+  };
+  try {
+    xenstore.read("/a");
+    FAIL();
+  } catch (const XenstoreLost& loss) {
+    EXPECT_EQ(loss.code(), std::errc::timed_out);
+  }
 }
 
 TEST_F(XenXenstoreTest, OnlyIntroducedDomainsAreAlive) {
@@ -203,8 +302,13 @@ using tapring::store;
 
 extern "C" {
 
+const char* xs_daemon_socket() {
+  return store->socket_path.c_str();
+}
 xs_handle* xs_open(unsigned long) {
-  return tapring::works() ? &store->handle : nullptr;
+  if (!tapring::works()) return nullptr;
+  store->connect();
+  return &store->handle;
 }
 void xs_close(xs_handle*) {}
 int xs_fileno(xs_handle*) {
@@ -212,6 +316,7 @@ int xs_fileno(xs_handle*) {
 }
 
 void* xs_read(xs_handle*, xs_transaction_t, const char* path, unsigned int* length) {
+  if (store->in_call) store->in_call();
   if (!tapring::works()) return nullptr;
   const auto& keys = store->transaction ? *store->transaction : store->keys;
   const auto found = keys.find(path);
@@ -270,7 +375,7 @@ char** xs_check_watch(xs_handle*) {
   if (store->events.empty()) {
     uint64_t count;
     [[maybe_unused]] const ssize_t drained = ::read(store->fd.get(), &count, sizeof count);
-    errno = store->end_of_events;
+    errno = EAGAIN;
     return nullptr;
   }
   const auto [path, token] = store->events.front();
@@ -279,6 +384,7 @@ char** xs_check_watch(xs_handle*) {
 }
 
 bool xs_is_domain_introduced(xs_handle*, unsigned int domain) {
+  if (!tapring::works()) return false;
   return store->domains.contains(domain);
 }
 

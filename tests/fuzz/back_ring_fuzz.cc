@@ -113,7 +113,7 @@ class HostilePage {
 
   void take() {
     const uint32_t in_flight = ring_.in_flight();
-    const auto request = ring_.take();
+    const auto request = ring_.take(copy_);
     assert(!was_broken_ || !request);
     assert(ring_.in_flight() == in_flight + (request ? 1 : 0));
     expect_written(0, 0);
@@ -151,6 +151,7 @@ class HostilePage {
   std::span<std::byte> pages_;
   tapring::Abi abi_;
   BackRing ring_;
+  std::array<std::byte, tapring::kLayout64.entry_bytes> copy_{};
   uint32_t consumer_ = index(tapring::SharedRingLayout::response_producer);
   uint32_t responses_ = consumer_;
   bool was_broken_ = false;

@@ -83,7 +83,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   const tapring::fuzz::MemoryFile file(input.ConsumeRemainingBytes<std::byte>());
   std::unique_ptr<OpenImage> open;
   try {
-    open = format.open({.path = file.path(), .read_only = read_only});
+    tapring::ImageOptions options;
+    options.path = file.path();
+    options.read_only = read_only;
+    open = format.open(options);
   } catch (const std::system_error& error) {
     assert(std::string_view(error.what()).contains(file.path()));
     return 0;

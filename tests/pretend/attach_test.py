@@ -3,6 +3,7 @@
 """Disks are attached, used by guests that check what they read, and detached."""
 
 import json
+import subprocess
 import unittest
 
 import machine
@@ -51,6 +52,31 @@ class Attach(machine.PretendTest):
     def test_image_that_is_not_there_is_refused(self):
         with self.assertRaisesRegex(AssertionError, "refused: .*/nowhere.img"):
             self.attach("aio:/nowhere.img")
+        self.detach()
+
+    def test_image_that_a_disk_has_is_refused_by_qemu(self):
+        image = self.machine.make_image()
+        self.attach(f"aio:{image}")
+        guest = self.machine.start_guest("connect", domain=1)
+        guest.wait_for_event("connected")
+        copy = subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "raw", image, "/dev/null"],
+                              capture_output=True, text=True, check=False)
+        self.assertIn("lock", copy.stderr)
+        self.assertRegex(self.daemon.ask("holder", str(image)), r"^tapringd, pid \d+: disk 1/xvda$")
+        self.detach()
+        self.assert_good(guest.end())
+        self.assertEqual(self.daemon.ask("holder", str(image)).strip(), "nobody")
+
+    def test_image_that_qemu_has_is_refused(self):
+        image = self.machine.make_image()
+        with subprocess.Popen(["qemu-io", "-f", "raw", image], stdin=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL) as qemu:
+            holder = f"qemu-io, pid {qemu.pid}"
+            machine.wait_until("qemu-io to open the image",
+                               lambda: holder in self.daemon.ask("holder", str(image)))
+            with self.assertRaisesRegex(AssertionError, f"refused: {image} is in use by {holder}"):
+                self.attach(f"aio:{image}")
+            qemu.stdin.close()
         self.detach()
 
     def test_tapring_tells_of_it(self):

@@ -8,6 +8,7 @@ import os
 import pathlib
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -134,6 +135,7 @@ class Daemon:
         self.preset = preset
         self.options = options
         self.log = machine.scratch / "tapringd.log"
+        self.environment = {}
         self.process = None
 
     def start(self):
@@ -144,7 +146,7 @@ class Daemon:
                 [*layout, BUILD / self.preset / "bin/tapringd", "--config", "/dev/null",
                  "--run-dir", self.machine.scratch / "run", *self.options],
                 environment={"LD_LIBRARY_PATH": str(self.machine.libraries),
-                             **self._environment()},
+                             **self._environment(), **self.environment},
                 stdout=log, stderr=subprocess.STDOUT)
         wait_until("tapringd to serve", lambda: self._serves(before))
 
@@ -157,6 +159,9 @@ class Daemon:
         if done.returncode != 0:
             raise AssertionError(f"tapring {command}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def ask_json(self, *command):
+        return json.loads(self.ask(*command, "--json"))
 
     def _environment(self):
         return {name: value.format(log=self.machine.scratch / "report")
@@ -236,12 +241,20 @@ class Machine(contextlib.ExitStack):
                             "XENSTORED_PATH": str(self.directory / "socket")}
         self.images = 0
         self.guest("create")
+        self.start_xenstored()
+
+    def start_xenstored(self):
+        """With nothing in it but what domain 0 begins with."""
         self.xenstored = self.start(
             [XENSTORED, "--no-fork", "--internal-db=on"],
             {"LD_LIBRARY_PATH": str(self.libraries),
              "LD_PRELOAD": str(self.libraries / "libpretend_xenstored.so")})
-        wait_until("xenstored", (self.directory / "socket").exists)
+        wait_until("xenstored", self._xenstored_answers)
         self.guest("start")
+
+    def _xenstored_answers(self):
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.directory / "socket")) == 0
 
     def _make_directory(self, place):
         return pathlib.Path(self.enter_context(
@@ -305,8 +318,12 @@ class PretendTest(unittest.TestCase):
         self.machine = self.enterContext(Machine(PRESETS[0]))
         self.machine.guest("create-domain", domain=1)
         self.daemon = Daemon(self.machine, self.preset)
+        self.prepare()
         self.addCleanup(self._show_log_of_failure)
         self.daemon.start()
+
+    def prepare(self):
+        """What is to be done before the first tapringd begins."""
 
     def run(self, result=None):
         self.result = result

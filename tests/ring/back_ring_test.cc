@@ -33,9 +33,11 @@ class BackRingTest : public testing::Test {
     front_.push();
   }
 
+  std::optional<Request> take() { return back_.take(copy_); }
+
   uint32_t take_all() {
     uint32_t taken = 0;
-    while (back_.take()) ++taken;
+    while (take()) ++taken;
     return taken;
   }
 
@@ -45,6 +47,7 @@ class BackRingTest : public testing::Test {
   std::span<std::byte> memory_;
   FrontRing front_;
   BackRing back_;
+  std::array<std::byte, kLayout64.entry_bytes> copy_{};
 };
 
 using BackRingOfOnePage = BackRingTest;
@@ -52,18 +55,18 @@ using BackRingOfOnePage = BackRingTest;
 TEST_F(BackRingOfOnePage, HasThirtyTwoEntries) { EXPECT_EQ(back_.size(), 32U); }
 
 TEST_F(BackRingOfOnePage, TakesNothingFromAnEmptyRing) {
-  EXPECT_FALSE(back_.take());
+  EXPECT_FALSE(take());
   EXPECT_FALSE(back_.broken());
 }
 
 TEST_F(BackRingOfOnePage, SeesARequestOnlyOncePushed) {
   put(7);
-  EXPECT_FALSE(back_.take());
+  EXPECT_FALSE(take());
   front_.push();
-  const auto request = back_.take();
+  const auto request = take();
   ASSERT_TRUE(request);
   EXPECT_EQ(request->id, 7U);
-  EXPECT_FALSE(back_.take());
+  EXPECT_FALSE(take());
 }
 
 TEST_F(BackRingOfOnePage, TellsOfARequestWithoutTakingIt) {
@@ -78,7 +81,7 @@ TEST_F(BackRingOfOnePage, TellsOfARequestWithoutTakingIt) {
 TEST_F(BackRingOfOnePage, ABrokenRingHasNoRequest) {
   front_.set_producer(33);
   EXPECT_TRUE(back_.has_request());
-  EXPECT_FALSE(back_.take());
+  EXPECT_FALSE(take());
   EXPECT_FALSE(back_.has_request());
 }
 
@@ -91,13 +94,13 @@ TEST_F(BackRingOfOnePage, TakesAFullRing) {
 
 TEST_F(BackRingOfOnePage, ProducerBeyondRingSizeBreaksTheRing) {
   front_.set_producer(33);
-  EXPECT_FALSE(back_.take());
+  EXPECT_FALSE(take());
   EXPECT_TRUE(back_.broken());
 }
 
 TEST_F(BackRingOfOnePage, ProducerTwoBillionAheadBreaksTheRing) {
   front_.set_producer(0x80000000U);
-  EXPECT_FALSE(back_.take());
+  EXPECT_FALSE(take());
   EXPECT_TRUE(back_.broken());
 }
 
@@ -105,29 +108,38 @@ TEST_F(BackRingOfOnePage, ProducerSetBackBreaksTheRing) {
   put_and_push(8);
   take_all();
   front_.set_producer(4);
-  EXPECT_FALSE(back_.take());
+  EXPECT_FALSE(take());
   EXPECT_TRUE(back_.broken());
 }
 
 TEST_F(BackRingOfOnePage, ABrokenRingStaysBroken) {
   front_.set_producer(33);
-  EXPECT_FALSE(back_.take());
+  EXPECT_FALSE(take());
   front_.set_producer(1);
-  EXPECT_FALSE(back_.take());
+  EXPECT_FALSE(take());
   EXPECT_FALSE(back_.arm());
+}
+
+TEST_F(BackRingOfOnePage, AResponseThatTheGuestCannotSeeMakesNoRoom) {
+  put_and_push(32);
+  take_all();
+  respond(1);
+  front_.set_producer(33);
+  EXPECT_FALSE(take());
+  EXPECT_TRUE(back_.broken());
 }
 
 TEST_F(BackRingOfOnePage, UnansweredRequestsCountAgainstTheRing) {
   put_and_push(32);
   take_all();
   front_.set_producer(33);
-  EXPECT_FALSE(back_.take());
+  EXPECT_FALSE(take());
   EXPECT_TRUE(back_.broken());
 }
 
 TEST_F(BackRingOfOnePage, AResponseIsSeenAfterPush) {
   put_and_push(1);
-  back_.take();
+  take();
   respond(0);
   EXPECT_FALSE(front_.take());
   back_.push();
@@ -139,7 +151,7 @@ TEST_F(BackRingOfOnePage, AResponseIsSeenAfterPush) {
 
 TEST_F(BackRingOfOnePage, AResponseRepeatsOperationAndStatus) {
   put_and_push(1);
-  back_.take();
+  take();
   back_.respond(0x1122334455667788, 0xC3, BlkifStatus::not_supported);
   back_.push();
   const auto response = front_.take();
@@ -151,7 +163,7 @@ TEST_F(BackRingOfOnePage, AResponseRepeatsOperationAndStatus) {
 
 TEST_F(BackRingOfOnePage, AResponseCarriesNothingElse) {
   put_and_push(1);
-  back_.take();
+  take();
   const auto before = storage_;
   respond(0);
   // id, operation and status, of the 112 bytes of the entry
@@ -199,7 +211,7 @@ TEST_F(BackRingOfOnePage, IndicesWrapAroundTwoToTheThirtyTwo) {
   BackRing late(memory_, Abi::x86_64);
   front_.set_producer(start + 32);
   uint32_t taken = 0;
-  while (late.take()) ++taken;
+  while (late.take(copy_)) ++taken;
   EXPECT_EQ(taken, 32U);
   for (uint32_t i = 0; i < 32; ++i) late.respond(i, 0, BlkifStatus::okay);
   late.push();
@@ -213,15 +225,31 @@ TEST_F(BackRingOfOnePage, BeginsWhereTheLastOneAnswered) {
   back_.push();
   BackRing successor(memory_, Abi::x86_64);
   EXPECT_EQ(successor.unanswered(), 2U);
-  const auto request = successor.take();
+  const auto request = successor.take(copy_);
   ASSERT_TRUE(request);
   EXPECT_EQ(request->id, 1U);
+}
+
+TEST_F(BackRingOfOnePage, SkipsWhatSomebodyTookBefore) {
+  put_and_push(3);
+  EXPECT_FALSE(back_.skip(4));
+  ASSERT_TRUE(back_.skip(2));
+  EXPECT_EQ(back_.in_flight(), 2U);
+  const auto request = take();
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->id, 2U);
+  EXPECT_FALSE(take());
+}
+
+TEST_F(BackRingOfOnePage, SkipsNothingInARingWithImpossibleIndices) {
+  front_.set_producer(33);
+  EXPECT_FALSE(back_.skip(1));
 }
 
 TEST_F(BackRingOfOnePage, ATakenRequestIsACopy) {
   front_.put({.operation = sim::kGuestRead, .segment_count = 1, .id = 5, .sector = 9});
   front_.push();
-  const auto request = back_.take();
+  const auto request = take();
   std::ranges::fill(memory_.subspan(64), std::byte{0xFF});
   ASSERT_TRUE(request);
   EXPECT_EQ(request->sector, 9U);
@@ -237,7 +265,7 @@ class EveryRing : public testing::TestWithParam<std::tuple<Abi, unsigned>> {
   void round_trip(uint64_t id) {
     front_.put({.operation = sim::kGuestWrite, .segment_count = 11, .id = id, .sector = id * 3});
     front_.push();
-    const auto request = back_.take();
+    const auto request = back_.take(copy_);
     ASSERT_TRUE(request);
     EXPECT_EQ(request->id, id);
     EXPECT_EQ(request->sector, id * 3);
@@ -252,6 +280,7 @@ class EveryRing : public testing::TestWithParam<std::tuple<Abi, unsigned>> {
   std::span<std::byte> memory_;
   FrontRing front_;
   BackRing back_;
+  std::array<std::byte, kLayout64.entry_bytes> copy_{};
 };
 
 TEST_P(EveryRing, BothEndsCountTheSameEntries) { EXPECT_EQ(back_.size(), front_.size()); }
@@ -266,7 +295,7 @@ TEST_P(EveryRing, EveryEntryHasAPlaceOfItsOwn) {
   }
   front_.push();
   for (uint64_t id = 0; id < front_.size(); ++id) {
-    const auto request = back_.take();
+    const auto request = back_.take(copy_);
     ASSERT_TRUE(request);
     EXPECT_EQ(request->id, id);
   }

@@ -49,7 +49,7 @@ class UringFileTest : public testing::TestWithParam<Caching> {
     FileOptions options;
     options.path = path_;
     options.caching = GetParam();
-    options.sharing = Sharing::unlocked;
+    options.lock.sharing = Sharing::unlocked;
     return loop_.file(open_file(options));
   }
 

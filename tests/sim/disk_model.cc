@@ -86,7 +86,7 @@ std::optional<std::string> DiskModel::end_read(Ticket read, uint64_t sector,
     const auto& candidates = known == sectors_.end() ? untouched : known->second;
     const bool allowed = std::ranges::any_of(candidates, [&](const Candidate& candidate) {
       return candidate.content == found[0] && content_of(candidate.content, sector) == found &&
-             !is_overwritten(candidates, candidate, read);
+             candidate.answered >= newest_done(candidates, read);
     });
     if (!allowed) return describe(sector, found);
     pin(sector, found[0]);
@@ -140,28 +140,25 @@ void DiskModel::pin(uint64_t sector, Ticket seen) {
   });
 }
 
-bool DiskModel::is_overwritten(const std::vector<Candidate>& candidates,
-                               const Candidate& candidate, uint64_t before) noexcept {
-  return std::ranges::any_of(candidates, [&](const Candidate& other) {
-    return other.done && other.write > candidate.answered && other.answered < before;
-  });
-}
-
-bool DiskModel::is_kept(const std::vector<Candidate>& candidates,
-                        const Candidate& candidate) const noexcept {
-  // A read that is under way may still have met what was there when it began.
-  const uint64_t oldest_read = reads_.empty() ? clock_ + 1 : *reads_.begin();
-  const uint64_t before = losable_ ? std::min(oldest_read, flushed_) : oldest_read;
-  return !is_overwritten(candidates, candidate, before);
+/// The last of the writes that were done before. What was answered before it began is overwritten.
+DiskModel::Ticket DiskModel::newest_done(const std::vector<Candidate>& candidates,
+                                         uint64_t before) noexcept {
+  Ticket newest = 0;
+  for (const Candidate& candidate : candidates) {
+    if (candidate.done && candidate.answered < before) newest = std::max(newest, candidate.write);
+  }
+  return newest;
 }
 
 void DiskModel::prune(uint64_t sector) {
   std::vector<Candidate>& candidates = sectors_[sector];
-  std::vector<Candidate> left;
-  for (const Candidate& candidate : candidates) {
-    if (is_kept(candidates, candidate)) left.push_back(candidate);
-  }
-  candidates = std::move(left);
+  if (candidates.size() == 1) return;
+  // A read that is under way may still have met what was there when it began.
+  const uint64_t oldest_read = reads_.empty() ? clock_ + 1 : *reads_.begin();
+  const uint64_t before = losable_ ? std::min(oldest_read, flushed_) : oldest_read;
+  const Ticket newest = newest_done(candidates, before);
+  std::erase_if(candidates,
+                [newest](const Candidate& candidate) { return candidate.answered < newest; });
 }
 
 }  // namespace tapring::sim

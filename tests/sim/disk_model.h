@@ -82,9 +82,7 @@ class DiskModel {
 
   Ticket begin(uint64_t sector, uint64_t sectors, Content content);
 
-  static bool is_overwritten(const std::vector<Candidate>& candidates, const Candidate& candidate,
-                             uint64_t before) noexcept;
-  bool is_kept(const std::vector<Candidate>& candidates, const Candidate& candidate) const noexcept;
+  static Ticket newest_done(const std::vector<Candidate>& candidates, uint64_t before) noexcept;
   void prune(uint64_t sector);
   void pin(uint64_t sector, Ticket seen);
 

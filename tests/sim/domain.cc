@@ -4,8 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <new>
 #include <system_error>
 
@@ -14,6 +14,11 @@ namespace {
 
 // Xen keeps the first eight for itself.
 constexpr GrantRef kFirstRef = 8;
+
+/// Not std::ranges::fill: without optimization that took half of the time of all tests.
+void fill(std::span<std::byte> bytes, int value) noexcept {
+  std::memset(bytes.data(), value, bytes.size());
+}
 
 }  // namespace
 
@@ -38,7 +43,7 @@ Frame SimDomain::allocate(std::size_t pages) {
   if (!reusable.empty()) {
     first = reusable.back();
     reusable.pop_back();
-    std::ranges::fill(memory(first, pages), std::byte{0});
+    fill(memory(first, pages), 0);
   } else {
     if ((next_frame_ + pages) * kXenPageBytes > memory_.size()) throw std::bad_alloc();
     next_frame_ += static_cast<Frame>(pages);
@@ -49,7 +54,7 @@ Frame SimDomain::allocate(std::size_t pages) {
 
 void SimDomain::free(Frame first, std::size_t pages) {
   // What is read from a page after its request is over must not look like data.
-  std::ranges::fill(memory(first, pages), std::byte{0xDB});
+  fill(memory(first, pages), 0xDB);
   free_[pages].push_back(first);
   allocated_ -= pages;
 }

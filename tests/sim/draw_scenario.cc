@@ -24,6 +24,7 @@ constexpr uint32_t kDeviceStep = 16;
 constexpr double kHostile = 0.35;
 constexpr double kPowerOff = 0.15;
 constexpr double kKilledDaemon = 0.25;
+constexpr double kLostXenstore = 0.25;
 constexpr double kSharedGuest = 0.3;
 constexpr double kLargeBlocks = 0.4;
 
@@ -50,6 +51,9 @@ class Draw {
   uint32_t max_persistent_grants();
   LoadOptions load();
   ChangeStorage storage();
+  LoseXenstore loss();
+  ErrorPolicy errors();
+  ChangePolicy policy();
   GrowImage growth(const DiskPlan& plan);
   Deed deed(const DiskPlan& plan);
   Deed quiet_deed(const DiskPlan& plan);
@@ -64,6 +68,7 @@ Scenario Draw::scenario() {
   Scenario scenario{.seed = seed_,
                     .max_persistent_grants = max_persistent_grants(),
                     .workers = random_.between(1, kMostWorkers),
+                    .errors = errors(),
                     .disks = {},
                     .acts = {}};
   const auto add = [&scenario](Act act) {
@@ -88,10 +93,24 @@ Scenario Draw::scenario() {
       // Often soon after something began.
       const Act& other = scenario.acts[random_.below(scenario.acts.size())];
       const Time at = random_.chance(0.5) ? other.at + time(0ms, 20ms) : time(0ms, horizon);
-      add({at, 0, KillDaemon{time(1ms, random_.chance(0.1) ? 15s : 300ms)}});
+      KillDaemon deed{time(1ms, random_.chance(0.1) ? 15s : 300ms), {}};
+      if (random_.chance(0.7)) deed.after_stores = random_.below(300);
+      add({at, 0, deed});
+    }
+  }
+  if (random_.chance(kLostXenstore)) {
+    for (uint64_t losses = random_.between(1, 4); losses > 0; --losses) {
+      const Act& other = scenario.acts[random_.below(scenario.acts.size())];
+      const Time at = random_.chance(0.7) ? other.at + time(0ms, 20ms) : time(0ms, horizon);
+      add({at, 0, loss()});
     }
   }
   return scenario;
+}
+
+LoseXenstore Draw::loss() {
+  return {random_.chance(0.5) ? random_.between(1, 30) : 0,
+          time(0ms, random_.chance(0.1) ? 15s : 500ms)};
 }
 
 DiskPlan Draw::disk(std::size_t number, std::size_t& guests) {
@@ -216,9 +235,27 @@ ChangeStorage Draw::storage() {
   change.latency.most = change.latency.least + time(1us, random_.chance(0.3) ? 50ms : 1ms);
   if (random_.chance(0.3)) change.error_probability = random_.chance(0.5) ? 0.02 : 0.3;
   if (random_.chance(0.5)) change.short_probability = 0.4;
-  if (random_.chance(0.1)) change.write_error = ENOSPC;
+  if (random_.chance(0.1)) change.write_error = random_.chance(0.5) ? ENOSPC : EIO;
   if (random_.chance(0.1)) change.sync_error = EIO;
   return change;
+}
+
+/// As a rule, those who wait are to find in the end what they wait for.
+ErrorPolicy Draw::errors() {
+  ErrorPolicy policy;
+  if (random_.chance(0.15)) policy.on_no_space = OnError::report;
+  if (random_.chance(0.5)) policy.on_io_error = OnError::pause;
+  if (random_.chance(0.15))
+    policy.pause_limit_seconds = static_cast<uint32_t>(random_.between(1, 3));
+  return policy;
+}
+
+ChangePolicy Draw::policy() {
+  constexpr std::array<const char*, 3> kChoices{"report", "pause", kDefaultWord};
+  constexpr std::array<const char*, 3> kLimits{"0", "1", kDefaultWord};
+  return {{{"on_no_space", one_of(kChoices)},
+           {"on_io_error", one_of(kChoices)},
+           {"pause_limit_seconds", one_of(kLimits)}}};
 }
 
 GrowImage Draw::growth(const DiskPlan& plan) {
@@ -254,7 +291,7 @@ Deed Draw::quiet_deed(const DiskPlan& plan) {
 }
 
 Deed Draw::rough_deed(const DiskPlan& plan) {
-  switch (random_.below(10)) {
+  switch (random_.below(14)) {
     case 0:
       return StartOtherKernel{frontend(plan)};
     case 1:
@@ -274,6 +311,14 @@ Deed Draw::rough_deed(const DiskPlan& plan) {
                                                 : ""};
     case 7:
       return storage();
+    case 8:
+    case 9:
+      return FillStorage{time(1ms, random_.chance(0.3) ? 5s : 300ms),
+                         random_.chance(0.5) ? 1 : 0.3};
+    case 10:
+      return policy();
+    case 11:
+      return ResumeDisk{};
     default:
       return AttachDisk{};
   }

@@ -20,6 +20,9 @@ class SimExecutor final : public Executor, public Timer {
   SimExecutor& operator=(const SimExecutor&) = delete;
 
   void post(Work work) override;
+  std::chrono::milliseconds now() const override {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(world_.now());
+  }
   void after(std::chrono::milliseconds delay, Work work) override;
 
  private:

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
+#include <system_error>
 #include <utility>
 
 namespace tapring::sim {
@@ -17,7 +19,6 @@ using Progress = SimToolstack::Progress;
 
 constexpr Time kPatience = 30s;
 constexpr Time kSizesLookedAt = 700ms;  ///< more often than by main(): lives are short here
-constexpr const char* kUnanswered = "requests unanswered";
 constexpr Time kWaitedForAnOpen = 6s;  ///< by a disk that is to close, at least
 
 }  // namespace
@@ -25,12 +26,13 @@ constexpr Time kWaitedForAnOpen = 6s;  ///< by a disk that is to close, at least
 Exploration::Exploration(Scenario scenario, Log log)
     : scenario_(std::move(scenario)),
       log_(std::move(log)),
-      host_(scenario_.seed, scenario_.max_persistent_grants, DomainId{0}, scenario_.workers),
+      host_(scenario_.seed, scenario_.max_persistent_grants, DomainId{0}, scenario_.workers,
+            scenario_.errors),
       witness_(host_),
       misbehaviour_(host_) {
   if (log_) {
     witness_.report_to([this](const std::string& line) { this->log(line); });
-    log_(fmt::format("{} workers", scenario_.workers));
+    log_(fmt::format("{} workers; {}", scenario_.workers, describe(scenario_.errors)));
   }
   for (const DiskPlan& plan : scenario_.disks) {
     const std::size_t number = disks_.size();
@@ -128,11 +130,21 @@ void Exploration::perform(ExploredDisk& /*disk*/, const RestartDaemon& deed) {
 }
 
 void Exploration::perform(ExploredDisk& /*disk*/, const KillDaemon& deed) {
+  if (!deed.after_stores) return kill(deed);
+  host_.journals().at_store(*deed.after_stores, [this, deed] { kill(deed); });
+}
+
+void Exploration::kill(const KillDaemon& deed) {
   host_.kill();
   for (const auto& disk : disks_) disk->excuse_delay();
   host_.world().after(deed.until_next, [this] {
     if (!host_.running()) host_.start();
   });
+}
+
+void Exploration::perform(ExploredDisk& /*disk*/, const LoseXenstore& deed) {
+  if (deed.call > 0) return host_.xenstored().go_away_at(deed.call, deed.time);
+  in_the_middle([this, deed] { host_.xenstored().go_away(deed.time); });
 }
 
 void Exploration::perform(ExploredDisk& /*disk*/, const PowerOff& /*deed*/) {
@@ -155,7 +167,32 @@ void Exploration::perform(ExploredDisk& disk, const ChangeStorage& deed) {
         return Error{};
     }
   };
-  if (deed.error_probability > 0 || deed.write_error != 0 || deed.sync_error != 0) disk.spoil();
+  if (deed.write_error != 0) disk.fail(deed.write_error);
+  if (deed.error_probability > 0 || deed.sync_error != 0) disk.spoil();
+}
+
+void Exploration::perform(ExploredDisk& disk, const FillStorage& deed) {
+  disk.fail(ENOSPC);
+  FileBehaviour& behaviour = host_.storage().behaviour(disk.image());
+  behaviour.fault = [&random = host_.world().random(), deed](const FileOperation& operation) {
+    const bool fails =
+        operation.kind == FileOperation::Kind::write && random.chance(deed.probability);
+    return system_error_code(fails ? ENOSPC : 0);
+  };
+  host_.world().after(deed.time, [&behaviour] { behaviour.fault = {}; });
+}
+
+void Exploration::perform(ExploredDisk& disk, const ChangePolicy& deed) {
+  if (!host_.running()) return;
+  try {
+    if (host_.daemon().set_policy(disk.name(), deed.words).empty()) disk.change_policy(deed.words);
+  } catch (const std::system_error&) {
+    disk.spoil();  // xenstore is away: it may have been written, or not
+  }
+}
+
+void Exploration::perform(ExploredDisk& disk, const ResumeDisk& /*deed*/) {
+  if (host_.running()) host_.daemon().resume(disk.name());
 }
 
 void Exploration::perform(ExploredDisk& disk, const GrowImage& deed) {
@@ -203,7 +240,7 @@ DomainId Exploration::guest_of(const ExploredDisk& disk) {
 void Exploration::attach(ExploredDisk& disk) {
   disk.attach(guest_of(disk));
   witness_.expect_of(disk.line(), {.closed = [this, &disk] { return closed(disk); },
-                                   .refused = [&disk] { return wrongly_refused(disk); }});
+                                   .sound = !disk.hostile()});
 }
 
 std::string Exploration::closed(ExploredDisk& disk) {
@@ -214,19 +251,11 @@ std::string Exploration::closed(ExploredDisk& disk) {
   return held;
 }
 
-/// For the requests of a daemon that was killed.
-std::string Exploration::wrongly_refused(const ExploredDisk& disk) {
-  if (disk.hostile() || !disk.connected() || disk.frontend()->has_orphans()) return {};
-  return "but nothing was left unanswered by a daemon that was killed";
-}
-
-bool Exploration::is_refused(const ExploredDisk& disk) const {
-  return disk.frontend()->has_orphans() &&
-         host_.report(disk.line().name).reason.contains(kUnanswered);
-}
-
 void Exploration::mend_storage() {
+  host_.journals().at_store(0, nullptr);
   if (!host_.running()) host_.start();
+  host_.xenstored().come_back();
+  host_.run_until([this] { return host_.troubles().empty(); });
   host_.toolstack().script_takes(100ms);
   host_.toolstack().script_writes("connected");
   host_.background().stop_holding();
@@ -244,8 +273,8 @@ void Exploration::destroy_hostile_guests() {
 }
 
 void Exploration::finish_requests() {
-  const auto busy = [this](const auto& disk) {
-    return !disk->hostile() && disk->busy() && !is_refused(*disk);
+  const auto busy = [](const auto& disk) {
+    return !disk->hostile() && disk->busy();
   };
   expect(host_.run_until([&] { return std::ranges::none_of(disks_, busy); }, kPatience),
          "requests are not answered");
@@ -259,7 +288,7 @@ void Exploration::look_at_sizes() {
 void Exploration::expect_sizes_seen() {
   const auto unseen = [this](const auto& disk) {
     return disk->connected() && disk->frontend()->sectors() != disk->sectors() &&
-           host_.backend_state(disk->line()) == 4 && !is_refused(*disk);
+           host_.backend_state(disk->line()) == 4;
   };
   host_.run_until([&] { return std::ranges::none_of(disks_, unseen); }, kPatience);
   for (const auto& disk : disks_) {

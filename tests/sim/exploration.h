@@ -39,20 +39,23 @@ class Exploration {
   void perform(ExploredDisk& disk, const PauseGuest& deed);
   void perform(ExploredDisk& disk, const RestartDaemon& deed);
   void perform(ExploredDisk& disk, const KillDaemon& deed);
+  void perform(ExploredDisk& disk, const LoseXenstore& deed);
   void perform(ExploredDisk& disk, const PowerOff& deed);
   void perform(ExploredDisk& disk, const ChangeStorage& deed);
+  void perform(ExploredDisk& disk, const FillStorage& deed);
+  void perform(ExploredDisk& disk, const ChangePolicy& deed);
+  void perform(ExploredDisk& disk, const ResumeDisk& deed);
   void perform(ExploredDisk& disk, const GrowImage& deed);
   void perform(ExploredDisk& disk, const HangStorage& deed);
   void perform(ExploredDisk& disk, const HoldOpens& deed);
   void perform(ExploredDisk& disk, const ChangeScript& deed);
   void perform(ExploredDisk& disk, const Misbehave& deed);
 
+  void kill(const KillDaemon& deed);
   void in_the_middle(Work work);
   DomainId guest_of(const ExploredDisk& disk);
   void attach(ExploredDisk& disk);
   std::string closed(ExploredDisk& disk);
-  static std::string wrongly_refused(const ExploredDisk& disk);
-  bool is_refused(const ExploredDisk& disk) const;
   void mend_storage();
   void destroy_hostile_guests();
   void finish_requests();

@@ -11,7 +11,8 @@ ExploredDisk::ExploredDisk(Host& host, const DiskPlan& plan, std::size_t number)
       plan_(plan),
       number_(number),
       image_(host.make_image("disk" + std::to_string(number), plan.bytes)),
-      bytes_(plan.bytes) {
+      bytes_(plan.bytes),
+      policy_(host.errors()) {
   line_.name.device = plan.device;
   line_.vdev = std::string("xvd") + static_cast<char>('a' + number);
   line_.kind = plan.kind;
@@ -38,7 +39,21 @@ void ExploredDisk::grow(uint64_t bytes) {
   std::filesystem::resize_file(image_, bytes_);
 }
 
+void ExploredDisk::fail(int number) {
+  const auto fault = storage_fault(system_error_code(number));
+  const bool waits = policy_.on(*fault) == OnError::pause && policy_.pause_limit_seconds == 0;
+  waits ? excuse_delay() : spoil();
+}
+
+void ExploredDisk::change_policy(const PolicyWords& words) {
+  policy_ = host_.errors();
+  for (const auto& [field, word] : words) assign(policy_, field, word);
+  // What failed before may wait still.
+  if (delayed_) spoil();
+}
+
 void ExploredDisk::attach(DomainId guest) {
+  policy_ = host_.errors();
   line_.name.domain = guest;
   attached_once_ = true;
   frontend_ = &host_.attach(line_, plan_.frontend);

@@ -24,6 +24,7 @@ class ExploredDisk {
   const DiskLine& line() const noexcept { return line_; }
   const std::string& image() const noexcept { return image_; }
   bool hostile() const noexcept { return plan_.hostile; }
+  VbdName name() const { return {line_.kind, line_.name.domain, line_.name.device}; }
 
   /// nullptr before the first attach().
   SimFrontend* frontend() const noexcept { return frontend_; }
@@ -42,6 +43,12 @@ class ExploredDisk {
 
   /// Its storage is quick and does not fail.
   void mend_storage();
+
+  /// Its storage fails with this errno: requests wait, or may fail if its policy says so.
+  void fail(int number);
+
+  /// Its policy is this, in all its fields, for what waits and until the disk is attached anew.
+  void change_policy(const PolicyWords& words);
 
   /// Its storage fails: requests may fail.
   void spoil() noexcept { spoiled_ = true; }
@@ -75,6 +82,7 @@ class ExploredDisk {
   SimFrontend* frontend_ = nullptr;
   std::vector<SimFrontend*> all_frontends_;
   bool attached_once_ = false;
+  ErrorPolicy policy_;
   bool spoiled_ = false;
   bool delayed_ = false;
   std::vector<std::unique_ptr<SimLoad>> loads_;

@@ -18,6 +18,9 @@
 namespace tapring::sim {
 namespace {
 
+// Of the writes of a killed process, how many are done after its end.
+constexpr double kLate = 0.5;
+
 uint64_t bytes_of(Buffers buffers) noexcept {
   uint64_t bytes = 0;
   for (const iovec& buffer : buffers) bytes += buffer.iov_len;
@@ -40,6 +43,15 @@ Error transfer(uint64_t offset, Buffers buffers, Move move) {
     }
   }
   return Error{};
+}
+
+std::vector<std::byte> bytes_in(Buffers buffers) {
+  std::vector<std::byte> bytes;
+  for (const iovec& buffer : buffers) {
+    const auto* data = static_cast<const std::byte*>(buffer.iov_base);
+    bytes.insert(bytes.end(), data, data + buffer.iov_len);
+  }
+  return bytes;
 }
 
 /// Buffers that are cut in two after so many bytes.
@@ -102,8 +114,16 @@ SimFile::~SimFile() {
 }
 
 void SimFile::die() {
-  if (storage_.powered_) {
-    for (const Write& write : writes_) write_part(write.offset, write.from);
+  if (storage_.powered_ && in_flight_ > 0) {
+    std::vector<LateWrite> late;
+    for (const Write& write : writes_) {
+      if (loop_.world().random().chance(kLate)) {
+        late.push_back({write.offset, bytes_in(write.from)});
+      } else {
+        write_part(write.offset, write.from);
+      }
+    }
+    storage_.outlive(file_.path, file_.fd.get(), std::move(late));
   }
   dead_ = true;
   --storage_.open_files_;

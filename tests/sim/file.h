@@ -27,7 +27,7 @@ class SimFile final : public File {
   Task<Result<uint64_t>> size() override;
   Task<Error> close() override;
 
-  /// Of each write under way a part was done, all, or nothing; all operations fail.
+  /// Each write under way is done later, or a part was done, all, or nothing; all operations fail.
   void die();
 
  private:

@@ -73,14 +73,6 @@ void FrontQueue::abandon() {
   // Not freed: who had mapped the ring may look at it for a while.
 }
 
-void FrontQueue::orphan_requests() {
-  was_orphaned_ = true;
-  answered_in_time_ = ring_->answered_by_backend();
-  for (std::size_t id = 0; id < shadows_.size(); ++id) {
-    if (shadows_[id]) orphans_.insert(id);
-  }
-}
-
 void FrontQueue::revoke(const GrantedPage& page) {
   const bool mapped = is_mapped(page);
   domain_->revoke(page.ref);
@@ -202,10 +194,6 @@ void FrontQueue::answer(const GuestResponse& response) {
   if (response.id >= kFirstRawId) return answer_raw(response);
   if (response.id >= shadows_.size()) return violation("response with an id that never was");
   if (!shadows_[response.id]) return violation("response to an id that does not wait");
-  const bool late = static_cast<int32_t>(ring_->answered() - answered_in_time_) > 0;
-  if (orphans_.erase(response.id) > 0 && late) {
-    return violation("a request that a killed backend may have served was answered");
-  }
   const Shadow shadow = *std::exchange(shadows_[response.id], std::nullopt);
   if (response.operation != shadow.io.operation) {
     return violation("response has operation " + std::to_string(response.operation) +

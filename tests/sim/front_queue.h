@@ -10,7 +10,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -87,11 +86,6 @@ class FrontQueue {
   /// The backend has mapped a page that this queue ever granted, or bound its port.
   bool held() const noexcept;
 
-  /// The backend was killed: it may have done a part of what it did not answer, so that nobody may
-  /// do and answer this any more.
-  void orphan_requests();
-  bool was_orphaned() const noexcept { return was_orphaned_; }
-
   /// The guest does not run: events wait.
   void pause() { machine_.events().mask(event_); }
   void resume() { machine_.events().unmask(event_); }
@@ -154,9 +148,6 @@ class FrontQueue {
     uint8_t operation;
     Answered answered;
   };
-  bool was_orphaned_ = false;
-  uint32_t answered_in_time_ = 0;  ///< responses by the backend that was killed
-  std::set<std::size_t> orphans_;  ///< ids
   std::map<uint64_t, Raw> raw_;  ///< by id
   uint64_t raw_sent_ = 0;
   std::vector<std::string> violations_;

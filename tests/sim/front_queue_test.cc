@@ -5,7 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +39,8 @@ class FrontQueueTest : public testing::Test {
                    .done = [this](int16_t status, auto) { statuses_.push_back(status); }});
   }
 
+  std::optional<Request> take() { return back_.take(copy_); }
+
   void respond(uint64_t id, uint8_t operation = kGuestRead) {
     back_.respond(id, operation, BlkifStatus::okay);
   }
@@ -56,6 +60,7 @@ class FrontQueueTest : public testing::Test {
   SimGrants grants_{machine_, 0};
   GrantMapping mapping_;
   BackRing back_;
+  std::array<std::byte, kLayout64.entry_bytes> copy_{};
   int events_ = 0;
   EventEnd end_;
   std::vector<int16_t> statuses_;
@@ -63,7 +68,7 @@ class FrontQueueTest : public testing::Test {
 
 TEST_F(FrontQueueTest, ARightAnswerIsGivenToWhoAsked) {
   submit_read();
-  respond(back_.take()->id);
+  respond(take()->id);
   EXPECT_THAT(complaints(), IsEmpty());
   EXPECT_THAT(statuses_, ElementsAre(kGuestOkay));
   EXPECT_EQ(queue_.in_flight(), 0U);
@@ -81,7 +86,7 @@ TEST_F(FrontQueueTest, TheBackendIsNotifiedOfARequest) {
 
 TEST_F(FrontQueueTest, ALargeRequestIsIndirect) {
   submit_read(256 * 8);
-  const auto request = back_.take();
+  const auto request = take();
   ASSERT_TRUE(request);
   EXPECT_TRUE(request->indirect);
   EXPECT_EQ(request->segment_count, 256);
@@ -90,22 +95,22 @@ TEST_F(FrontQueueTest, ALargeRequestIsIndirect) {
 TEST_F(FrontQueueTest, WhatDoesNotFitTheRingWaits) {
   for (uint32_t i = 0; i < back_.size() + 3; ++i) submit_read();
   uint32_t taken = 0;
-  while (const auto request = back_.take()) {
+  while (const auto request = take()) {
     ++taken;
     respond(request->id);
   }
   EXPECT_EQ(taken, back_.size());
   EXPECT_THAT(complaints(), IsEmpty());
   taken = 0;
-  while (back_.take()) ++taken;
+  while (take()) ++taken;
   EXPECT_EQ(taken, 3U);
 }
 
 TEST_F(FrontQueueTest, ASecondAnswerIsFound) {
   submit_read();
   submit_read();
-  const uint64_t id = back_.take()->id;
-  back_.take();
+  const uint64_t id = take()->id;
+  take();
   respond(id);
   respond(id);
   EXPECT_THAT(complaints(), ElementsAre(HasSubstr("does not wait")));
@@ -113,20 +118,20 @@ TEST_F(FrontQueueTest, ASecondAnswerIsFound) {
 
 TEST_F(FrontQueueTest, AnAnswerToNobodyIsFound) {
   submit_read();
-  back_.take();
+  take();
   respond(1000);
   EXPECT_THAT(complaints(), ElementsAre(HasSubstr("never was")));
 }
 
 TEST_F(FrontQueueTest, AnAnswerWithTheOuterOperationIsFound) {
   submit_read(256 * 8);
-  respond(back_.take()->id, kGuestIndirect);
+  respond(take()->id, kGuestIndirect);
   EXPECT_THAT(complaints(), ElementsAre("response has operation 6 instead of 0"));
 }
 
 TEST_F(FrontQueueTest, AnAnswerBeforeUnmappingIsFound) {
   submit_read();
-  const Request request = *back_.take();
+  const Request request = *take();
   const GrantRef ref = request.indirect ? request.indirect_ref : request.segments[0].ref;
   const auto pages = grants_.map(kGuest, {&ref, 1});
   respond(request.id);
@@ -136,13 +141,13 @@ TEST_F(FrontQueueTest, AnAnswerBeforeUnmappingIsFound) {
 
 TEST_F(FrontQueueTest, AnOfferedOperationThatIsNotSupportedIsFound) {
   submit_read();
-  back_.respond(back_.take()->id, kGuestRead, BlkifStatus::not_supported);
+  back_.respond(take()->id, kGuestRead, BlkifStatus::not_supported);
   EXPECT_THAT(complaints(), ElementsAre(HasSubstr("not supported")));
 }
 
 TEST_F(FrontQueueTest, MoreAnswersThanRequestsAreFound) {
   submit_read();
-  respond(back_.take()->id);
+  respond(take()->id);
   const uint32_t wild = 500;
   std::memcpy(&mapping_.pages()[8], &wild, sizeof wild);
   machine_.events().send(end_);

@@ -119,16 +119,6 @@ void SimFrontend::die() {
   backend_.clear();
 }
 
-void SimFrontend::orphan_requests() {
-  for (const auto& queue : queues_) queue->orphan_requests();
-}
-
-bool SimFrontend::has_orphans() const noexcept {
-  return std::ranges::any_of(queues_, [](const auto& queue) {
-    return queue->was_orphaned() && queue->ring().unanswered() > 0;
-  });
-}
-
 bool SimFrontend::held() const noexcept {
   const auto held = [](const auto& queue) { return queue->held(); };
   return std::ranges::any_of(queues_, held) || std::ranges::any_of(abandoned_, held);

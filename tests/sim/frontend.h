@@ -88,12 +88,6 @@ class SimFrontend {
   /// The domain is no more: nothing is done or expected from now on.
   void die();
 
-  /// The backend was killed, with the requests that it had.
-  void orphan_requests();
-
-  /// So it was, and there is a request that will not be answered.
-  bool has_orphans() const noexcept;
-
   /// A ring that it ever made is mapped, or its port bound.
   bool held() const noexcept;
 

@@ -6,17 +6,22 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 #include "ring/unique_fd.h"
 #include "tests/sim/open_image.h"
 
 namespace tapring::sim {
 namespace {
+
+using std::chrono_literals::operator""s;
+constexpr std::chrono::milliseconds kLockWait = 2s;
 
 /// In memory where that is possible: what a power-off leaves of a file is the simulation's to say.
 std::filesystem::path make_directory() {
@@ -28,16 +33,27 @@ std::filesystem::path make_directory() {
   return name;
 }
 
-ServerSettings settings(SimStorage& storage, uint32_t max_persistent_grants) {
+/// Not of the kernel's, as SimStorage::outlive() has them.
+bool is_open_on(const std::filesystem::directory_entry& descriptor, const auto& is_wanted) {
+  std::error_code gone;
+  const int fd = std::stoi(descriptor.path().filename());
+  const bool of_process = (::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0;
+  return of_process && is_wanted(std::filesystem::read_symlink(descriptor.path(), gone));
+}
+
+ServerSettings settings(SimStorage& storage, uint32_t max_persistent_grants,
+                        const ErrorPolicy& errors) {
   ServerSettings settings;
+  settings.errors = errors;
   settings.kinds = {"vbd", "vbd3", "qdisk"};
   settings.offer = {.max_queues = 4,
                     .max_ring_order = 4,
                     .max_indirect_segments = 256,
                     .max_persistent_grants = max_persistent_grants};
-  settings.open_disk = [&storage](const DiskSpec& spec, const std::string& mode) {
-    return open_sim_image(storage, spec, mode);
+  settings.open_disk = [&storage](const OpenRequest& request) {
+    return open_sim_image(storage, request);
   };
+  settings.lock_wait = kLockWait;
   return settings;
 }
 
@@ -51,16 +67,27 @@ Host::SimWorker::SimWorker(Host& host)
 
 Host::Daemon::Daemon(Host& host)
     : background(host.background_),
+      journals(host.journals_),
       control(std::make_unique<SimExecutor>(host.world_)),
-      xenstore(std::make_unique<SimXenstore>(host.world_, host.machine_, host.store_, *control,
-                                             host.own_domain_)) {
+      xenstore([this, &host] { return connect(host); }, *control, *control) {
   std::vector<Worker*> pointers;
   for (std::size_t i = 0; i < host.workers_; ++i) {
     pointers.push_back(&workers.emplace_back(host).worker);
   }
-  const ServerPorts ports{*xenstore, *control, background, *control, host.no_blkback_, pointers};
-  server = std::make_unique<Server>(ports, settings(host.storage_, host.max_persistent_grants_));
-  server->start();
+  const ServerPorts ports{xenstore,          *control, background, *control,
+                          host.kernel_,      journals, pointers};
+  ServerSettings chosen = settings(host.storage_, host.max_persistent_grants_, host.errors_);
+  chosen.max_disks = host.max_disks_;
+  server = std::make_unique<Server>(ports, std::move(chosen));
+  server->start([] {});
+}
+
+std::unique_ptr<SimXenstore> Host::Daemon::connect(Host& host) {
+  if (dead) throw XenstoreLost(ECONNREFUSED, "a process that was killed");
+  auto made = host.xenstored_.connect(*control, host.own_domain_);
+  connection = made.get();
+  connection_life = made->life();
+  return made;
 }
 
 Host::Daemon::~Daemon() {
@@ -69,11 +96,12 @@ Host::Daemon::~Daemon() {
   server.reset();
 }
 
-Host::Host(uint64_t seed, uint32_t max_persistent_grants, DomainId own_domain,
-           std::size_t workers)
+Host::Host(uint64_t seed, uint32_t max_persistent_grants, DomainId own_domain, std::size_t workers,
+           const ErrorPolicy& errors)
     : directory_(make_directory()),
       workers_(workers),
       max_persistent_grants_(max_persistent_grants),
+      errors_(errors),
       world_(seed),
       own_domain_(own_domain) {
   if (std::getenv("TAPRING_LOG") == nullptr) spdlog::set_level(spdlog::level::off);
@@ -84,7 +112,9 @@ Host::Host(uint64_t seed, uint32_t max_persistent_grants, DomainId own_domain,
 
 void Host::Daemon::die() {
   background.die();
-  xenstore->die();
+  journals.die();
+  dead = true;
+  if (!connection_life.expired()) connection->die();
   for (SimWorker& worker : workers) {
     worker.loop.die();
     worker.grants.die();
@@ -108,34 +138,27 @@ void Host::stop() {
   background_.stop_holding();
   background_.release();
   daemon_->server->shut_down();
-  world_.run_until([this] { return daemon_->server->idle() && background_.idle(); });
+  world_.run_until(
+      [this] { return !daemon_ || (daemon_->server->idle() && background_.idle()); });
   daemon_.reset();
 }
 
 void Host::kill() {
   if (!daemon_) return;
   daemon_->die();
+  journals_.take_from_all();
   background_.drop();
   close_images();
-  orphan_requests();
   ghosts_.push_back(std::move(daemon_));
 }
 
 /// Locks go with the last descriptor. The numbers stay taken, as the ghost will close them.
 void Host::close_images() {
   const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const auto is_image = [this](const std::string& path) { return images_.contains(path); };
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-    std::error_code gone;
-    if (!images_.contains(std::filesystem::read_symlink(entry.path(), gone))) continue;
+    if (!is_open_on(entry, is_image)) continue;
     ::dup3(nothing.get(), std::stoi(entry.path().filename()), O_CLOEXEC);
-  }
-}
-
-/// But for the disks that were left in order, and that nobody took up since.
-void Host::orphan_requests() {
-  for (const auto& [name, frontend] : frontends_) {
-    const bool untouched = store_.read(frontend->backend() + "/tapring-drained") == "1";
-    if (!untouched) frontend->orphan_requests();
   }
 }
 
@@ -172,6 +195,7 @@ void Host::power_off() {
   world_.run_until([this] { return toolstack_.has_nothing(); });
   stop();
   storage_.power_on();
+  journals_.clear();
   for (auto& [params, model] : models_) model.power_off();
   start();
 }
@@ -216,10 +240,10 @@ DiskReport Host::report(DiskName name) const {
 }
 
 std::size_t Host::descriptors(const std::string& path) {
+  const auto is_it = [&path](const std::string& target) { return target == path; };
   std::size_t open = 0;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-    std::error_code gone;
-    if (std::filesystem::read_symlink(entry.path(), gone) == path) ++open;
+    if (is_open_on(entry, is_it)) ++open;
   }
   return open;
 }

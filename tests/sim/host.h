@@ -12,20 +12,23 @@
 #include <string>
 #include <vector>
 
+#include "daemon/lasting_xenstore.h"
 #include "daemon/server.h"
 #include "tests/sim/background.h"
+#include "tests/sim/blkback.h"
 #include "tests/sim/disk_model.h"
 #include "tests/sim/event_channel.h"
 #include "tests/sim/executor.h"
 #include "tests/sim/frontend.h"
 #include "tests/sim/grants.h"
+#include "tests/sim/journals.h"
 #include "tests/sim/loop.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/storage.h"
 #include "tests/sim/store.h"
 #include "tests/sim/toolstack.h"
 #include "tests/sim/world.h"
-#include "tests/sim/xenstore.h"
+#include "tests/sim/xenstored.h"
 
 namespace tapring::sim {
 
@@ -37,10 +40,11 @@ class Host {
   static constexpr uint32_t kMaxPersistentGrants = 64;
   static constexpr std::size_t kArenaBytes = std::size_t{4} << 20U;
 
-  /// `max_persistent_grants` is of the daemon's configuration; it runs in the domain `own_domain`:
-  /// 0, or that of a driver domain.
+  /// `max_persistent_grants` and `errors` are of the daemon's configuration; it runs in the domain
+  /// `own_domain`: 0, or that of a driver domain.
   explicit Host(uint64_t seed, uint32_t max_persistent_grants = kMaxPersistentGrants,
-                DomainId own_domain = 0, std::size_t workers = kWorkers);
+                DomainId own_domain = 0, std::size_t workers = kWorkers,
+                const ErrorPolicy& errors = {});
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -51,15 +55,22 @@ class Host {
   SimMachine& machine() noexcept { return machine_; }
   SimStorage& storage() noexcept { return storage_; }
   SimBackground& background() noexcept { return background_; }
+  SimJournals& journals() noexcept { return journals_; }
+  SimBlkback& kernel() noexcept { return kernel_; }
   SimStore& store() noexcept { return store_; }
   SimToolstack& toolstack() noexcept { return toolstack_; }
+  /// As the daemon meets it.
+  SimXenstored& xenstored() noexcept { return xenstored_; }
 
   /// As `systemctl restart` does: the daemon ends, and another begins.
   void restart();
   void restart(uint32_t max_persistent_grants);
 
-  /// As `kill -9` does: the daemon ends where it is. Its mappings, ports, locks and watches go with
-  /// it, and nothing is said to anybody.
+  /// Of the configuration, for the next daemon.
+  void limit_disks(uint32_t most) noexcept { max_disks_ = most; }
+
+  /// As `kill -9` does: the daemon ends where it is, between two stores to a journal for instance.
+  /// Its mappings, ports, locks and watches go with it, and nothing is said to anybody.
   void kill();
 
   /// After kill().
@@ -92,12 +103,27 @@ class Host {
   /// The disk's state keys, 0 if there is none.
   uint64_t backend_state(const DiskLine& line) const;
 
+  /// What the daemon says is wrong with more than one disk.
+  std::vector<std::string> troubles() const {
+    return daemon_ ? daemon_->server->troubles() : std::vector<std::string>();
+  }
+
+  const ErrorPolicy& errors() const noexcept { return errors_; }
+
+  /// The daemon, while it runs, as its control socket has it.
+  Administration& daemon() { return *daemon_->server; }
+
   /// What the daemon says of the disk; a report with an empty state if it knows none.
   DiskReport report(DiskName name) const;
 
   bool run_until(const std::function<bool()>& done, Time limit = std::chrono::seconds(60)) {
     return world_.run_until(done, limit);
   }
+
+  // Of a disk of kind vbd, as `tapring adopt` and `tapring release` ask the daemon: why not, or
+  // empty.
+  std::string adopt(DiskName name) { return daemon_->server->adopt(vbd(name)); }
+  std::string release(DiskName name) { return daemon_->server->release(vbd(name)); }
 
   /// Descriptors of this process that are open on the file.
   static std::size_t descriptors(const std::string& path);
@@ -134,28 +160,37 @@ class Host {
     ~Daemon();
     void die();
     Aside background;
+    SimJournalStore journals;
     std::unique_ptr<SimExecutor> control;
-    std::unique_ptr<SimXenstore> xenstore;
+    std::unique_ptr<SimXenstore> connect(Host& host);
+    bool dead = false;
+    SimXenstore* connection = nullptr;  ///< the newest
+    std::weak_ptr<const bool> connection_life;
+    LastingXenstore xenstore;
     std::deque<SimWorker> workers;
     std::unique_ptr<Server> server;
   };
 
+  static VbdName vbd(DiskName name) { return {"vbd", name.domain, name.device}; }
   void stop();
   void close_images();
-  void orphan_requests();
   void bury();
 
   std::filesystem::path directory_;
   std::size_t workers_;
   uint32_t max_persistent_grants_;
+  ErrorPolicy errors_;
+  uint32_t max_disks_ = ServerSettings().max_disks;
   SimWorld world_;
   SimStorage storage_{world_};
   SimMachine machine_{world_};
   SimStore store_;
   SimBackground background_{world_};
+  SimJournals journals_;
   DomainId own_domain_;
   SimToolstack toolstack_{world_, machine_, store_};
-  Blkback no_blkback_{"/nonexistent"};
+  SimXenstored xenstored_{world_, machine_, store_};
+  SimBlkback kernel_{world_, machine_, store_};
   std::unique_ptr<Daemon> daemon_;
   /// Killed ones. Their coroutines run to an end, with no effect on anything: what waits in the
   /// middle of a request cannot be taken down in another way.

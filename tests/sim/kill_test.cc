@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The daemon is killed, and another one begins on what is in xenstore and in the rings.
+#include <cerrno>
 #include <chrono>
+#include <optional>
+#include <string>
 
 #include "tests/daemon/host_test.h"
 
@@ -20,6 +23,19 @@ class Kill : public HostTest {
     EXPECT_EQ(host_.held(), "");
     host_.world().run_for(20ms);
     host_.start();
+  }
+
+  void kill_without_journals() {
+    host_.kill();
+    host_.journals().clear();
+    host_.start();
+  }
+
+  int flush(SimFrontend& frontend) {
+    std::optional<int> answer;
+    frontend.flush([&answer](int16_t status) { answer = status; });
+    host_.run_until([&] { return answer.has_value(); });
+    return answer.value_or(1);
   }
 
   bool reports(const DiskLine& disk, const std::string& state) {
@@ -49,13 +65,90 @@ TEST_P(Kill, AnIdleDiskIsTakenUp) {
   EXPECT_EQ(host_.held(), "");
 }
 
-TEST_P(Kill, RequestsThatMayHaveBeenServedAreNotServedAgain) {
+TEST_P(Kill, ABusyDiskIsTakenUpAndNothingIsLost) {
+  SimFrontend& frontend =
+      attach_and_connect(disk_, {.ring_order = 1, .queues = 3, .persistent_grants = true});
+  SimLoad load(host_.world(), frontend, {.requests = 600});
+  for (uint64_t deaths = 1; deaths < 10; ++deaths) {
+    EXPECT_TRUE(host_.run_until([&] { return load.answered() > 50 * deaths; }));
+    kill_and_start();
+  }
+  EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
+  EXPECT_EQ(load.failed(), 0U);
+  expect_detached(disk_);
+  EXPECT_EQ(host_.journals().count(), 0U);
+}
+
+TEST_P(Kill, AtAnyStepInAJournalLosesNothing) {
+  SimFrontend& frontend = attach_and_connect(disk_, {.queues = 2});
+  for (uint64_t step = GetParam() % 8; step < 160; step += 8) {
+    SimLoad load(host_.world(), frontend, {.requests = 30, .depth = 8});
+    host_.journals().at_store(step, [this] { host_.kill(); });
+    EXPECT_TRUE(host_.run_until([&] { return !host_.running(); })) << step;
+    host_.start();
+    EXPECT_TRUE(host_.run_until([&] { return load.done(); })) << step;
+    EXPECT_EQ(load.failed(), 0U) << step;
+  }
+}
+
+// The journal says the same to the second who reads it.
+TEST_P(Kill, OfADaemonThatTakesADiskUpLosesNothing) {
+  SimFrontend& frontend = attach_and_connect(disk_);
+  for (uint64_t step = GetParam() % 8; step < 80; step += 8) {
+    SimLoad load(host_.world(), frontend, {.requests = 60, .depth = 24});
+    const uint64_t some = load.answered() + 10;
+    EXPECT_TRUE(host_.run_until([&] { return load.answered() > some; }));
+    host_.kill();
+    host_.journals().at_store(step, [this] { host_.kill(); });
+    host_.start();
+    EXPECT_TRUE(host_.run_until([&] { return !host_.running(); })) << step;
+    host_.start();
+    EXPECT_TRUE(host_.run_until([&] { return load.done(); })) << step;
+    EXPECT_EQ(load.failed(), 0U) << step;
+  }
+}
+
+TEST_P(Kill, AfterAStopInOrderLosesNothing) {
+  SimFrontend& frontend = attach_and_connect(disk_);
+  for (uint64_t step = GetParam() % 8; step < 80; step += 8) {
+    SimLoad load(host_.world(), frontend, {.requests = 100, .depth = 24});
+    EXPECT_TRUE(host_.run_until([&] { return load.answered() > 10; }));
+    host_.restart();
+    host_.journals().at_store(step, [this] { host_.kill(); });
+    EXPECT_TRUE(host_.run_until([&] { return !host_.running(); })) << step;
+    host_.start();
+    EXPECT_TRUE(host_.run_until([&] { return load.done(); })) << step;
+    EXPECT_EQ(load.failed(), 0U) << step;
+  }
+}
+
+// The kernel told it to the daemon that is no more.
+TEST_P(Kill, AFlushThatFailedIsNotBelievedByTheNext) {
+  SimFrontend& frontend = attach_and_connect(disk_);
+  expect_served(frontend, {.requests = 20});
+  auto& behaviour = host_.storage().behaviour(host_.image_path("a.img"));
+  behaviour.fault = [](const sim::FileOperation& operation) {
+    return operation.kind == sim::FileOperation::Kind::sync ? system_error_code(EIO) : Error{};
+  };
+  EXPECT_EQ(flush(frontend), sim::kGuestError);
+  behaviour.fault = nullptr;
+  EXPECT_EQ(flush(frontend), sim::kGuestError);
+  kill_and_start();
+  EXPECT_EQ(flush(frontend), sim::kGuestError);
+  host_.restart();
+  EXPECT_EQ(flush(frontend), sim::kGuestError);
+  expect_detached(disk_);
+  attach_and_connect(disk_);
+  EXPECT_EQ(flush(frontend), sim::kGuestOkay);
+}
+
+TEST_P(Kill, WithoutItsJournalABusyDiskIsRefused) {
   const DiskLine other = line(2, "b.img");
   SimFrontend& frontend = attach_and_connect(disk_, {.queues = 2});
   SimFrontend& idle = attach_and_connect(other);
   SimLoad load(host_.world(), frontend, {.requests = 1000});
   EXPECT_TRUE(host_.run_until([&] { return load.answered() > 100; }));
-  kill_and_start();
+  kill_without_journals();
   expect_refused(disk_);
   const uint64_t answered = load.answered();
   EXPECT_TRUE(reports(other, "connected"));
@@ -87,7 +180,7 @@ TEST_P(Kill, AnEarlierStopInOrderSaysNothingOfTheLastEnd) {
   EXPECT_TRUE(reports(disk_, "connected"));
   SimLoad load(host_.world(), frontend, {.requests = 1000});
   EXPECT_TRUE(host_.run_until([&] { return load.answered() > 100; }));
-  kill_and_start();
+  kill_without_journals();
   expect_refused(disk_);
   load.stop();
 }
@@ -127,6 +220,19 @@ TEST_P(Kill, AGuestThatWasDestroyedMeanwhileLeavesNothingBehind) {
   EXPECT_TRUE(reaches(disk_, Progress::gone));
   EXPECT_EQ(host_.held(), "");
   load.stop();
+}
+
+TEST_P(Kill, JournalsOfDisksThatWentMeanwhileGo) {
+  const DiskLine other = line(2, "b.img");
+  attach_and_connect(disk_);
+  attach_and_connect(other);
+  host_.kill();
+  host_.toolstack().force_detach(disk_.name);
+  host_.world().run_for(60s);
+  EXPECT_EQ(host_.journals().disks().size(), 2U);
+  host_.start();
+  EXPECT_TRUE(reports(other, "connected"));
+  EXPECT_THAT(host_.journals().disks(), testing::ElementsAre("vbd-2-51712"));
 }
 
 }  // namespace

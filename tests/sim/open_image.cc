@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ring/blkif.h"
+#include "ring/file_in_use.h"
 
 namespace tapring::sim {
 namespace {
@@ -15,6 +16,7 @@ class ImageOfBlocks final : public OpenImage {
 
   const Geometry& geometry() const noexcept override { return image_->geometry(); }
   const std::vector<std::string>& notices() const noexcept override { return image_->notices(); }
+  std::vector<FileId> files() const override { return image_->files(); }
   std::unique_ptr<Image> serve_on(Loop& loop) override { return image_->serve_on(loop); }
 
  private:
@@ -23,10 +25,12 @@ class ImageOfBlocks final : public OpenImage {
 
 }  // namespace
 
-std::unique_ptr<OpenImage> open_sim_image(SimStorage& storage, const DiskSpec& spec,
-                                          const std::string& mode) {
-  auto image = open_disk(spec, mode, {});
-  if (storage.behaviour(spec.path).block_bytes <= kSectorBytes) return image;
+std::unique_ptr<OpenImage> open_sim_image(SimStorage& storage, const OpenRequest& request) {
+  if (storage.locked_elsewhere(request.spec.path)) {
+    throw FileInUse(request.spec.path, {}, {.on_this_host = false, .processes = {}});
+  }
+  auto image = open_disk(request, {});
+  if (storage.behaviour(request.spec.path).block_bytes <= kSectorBytes) return image;
   return std::make_unique<ImageOfBlocks>(std::move(image));
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "daemon/open_disk.h"
 #include "tests/sim/storage.h"
@@ -11,7 +10,6 @@ namespace tapring::sim {
 
 /// As open_disk(), for an image on this storage: where it takes whole blocks only, the image is not
 /// for several loops.
-std::unique_ptr<OpenImage> open_sim_image(SimStorage& storage, const DiskSpec& spec,
-                                          const std::string& mode);
+std::unique_ptr<OpenImage> open_sim_image(SimStorage& storage, const OpenRequest& request);
 
 }  // namespace tapring::sim

@@ -2,6 +2,7 @@
 #include "tests/sim/scenario.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstring>
 
@@ -39,7 +40,15 @@ struct InWords {
     return fmt::format("tapringd restarts, {} persistent grants", deed.max_persistent_grants);
   }
   std::string operator()(const KillDaemon& deed) const {
-    return "tapringd is killed, the next one begins in " + in_milliseconds(deed.until_next);
+    return fmt::format("tapringd is killed{}, the next one begins in {}",
+                       deed.after_stores
+                           ? fmt::format(" after {} stores to its journals", *deed.after_stores)
+                           : "",
+                       in_milliseconds(deed.until_next));
+  }
+  std::string operator()(const LoseXenstore& deed) const {
+    return fmt::format("the connection to xenstored is lost at call {}, for {}", deed.call,
+                       in_milliseconds(deed.time));
   }
   std::string operator()(const PowerOff& /*deed*/) const { return "the host loses its power"; }
   std::string operator()(const ChangeStorage& deed) const {
@@ -48,6 +57,14 @@ struct InWords {
                        deed.error_probability * 100, deed.short_probability * 100,
                        std::strerror(deed.write_error), std::strerror(deed.sync_error));
   }
+  std::string operator()(const FillStorage& deed) const {
+    return fmt::format("storage is full for {:.0f} % of the writes, for {}", deed.probability * 100,
+                       in_milliseconds(deed.time));
+  }
+  std::string operator()(const ChangePolicy& deed) const {
+    return fmt::format("policy: {}", deed.words);
+  }
+  std::string operator()(const ResumeDisk& /*deed*/) const { return "resume"; }
   std::string operator()(const GrowImage& deed) const {
     return fmt::format("the image grows by {} bytes", deed.bytes);
   }
@@ -77,6 +94,12 @@ std::string describe(const FrontendOptions& options) {
                      options.numbers_single_page ? ", ring-ref0" : "",
                      options.one_queue_in_directory ? ", queue-0" : "",
                      options.impatient ? ", impatient" : "");
+}
+
+std::string describe(const ErrorPolicy& policy) {
+  return fmt::format("{} on no space, {} on an I/O error, for {} s at most",
+                     on_error_name(policy.on_no_space), on_error_name(policy.on_io_error),
+                     policy.pause_limit_seconds);
 }
 
 std::string describe(const DiskPlan& plan) {

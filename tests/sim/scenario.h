@@ -5,10 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "daemon/error_policy.h"
 #include "tests/sim/frontend.h"
 #include "tests/sim/load.h"
 #include "tests/sim/world.h"
@@ -54,6 +56,12 @@ struct RestartDaemon {
 /// By force; another one begins some time later.
 struct KillDaemon {
   Time until_next;
+  std::optional<uint64_t> after_stores;  ///< so many to its journals; else at once
+};
+/// The daemon loses its connection to xenstored, and has no other for so long.
+struct LoseXenstore {
+  uint64_t call = 0;  ///< at this one of those to come; 0: now, or in the middle of a commit
+  Time time;
 };
 /// Of the whole host.
 struct PowerOff {};
@@ -64,6 +72,16 @@ struct ChangeStorage {
   int write_error = 0;  ///< an errno that every write ends with; 0: none
   int sync_error = 0;
 };
+/// Some writes find no room, for a while.
+struct FillStorage {
+  Time time;
+  double probability = 1;
+};
+/// By an administrator.
+struct ChangePolicy {
+  PolicyWords words;
+};
+struct ResumeDisk {};
 /// Somebody makes the image larger.
 struct GrowImage {
   uint64_t bytes;
@@ -82,10 +100,10 @@ struct Misbehave {
   unsigned times = 1;
 };
 
-using Deed =
-    std::variant<AttachDisk, RunLoad, ReloadDriver, StartOtherKernel, DetachDisk, ForceDetach,
-                 DestroyGuest, PauseGuest, RestartDaemon, ChangeStorage, HangStorage, HoldOpens,
-                 ChangeScript, Misbehave, PowerOff, GrowImage, KillDaemon>;
+using Deed = std::variant<AttachDisk, RunLoad, ReloadDriver, StartOtherKernel, DetachDisk,
+                          ForceDetach, DestroyGuest, PauseGuest, RestartDaemon, ChangeStorage,
+                          HangStorage, HoldOpens, ChangeScript, Misbehave, PowerOff, GrowImage,
+                          KillDaemon, LoseXenstore, FillStorage, ChangePolicy, ResumeDisk>;
 
 struct Act {
   Time at;
@@ -97,10 +115,12 @@ struct Scenario {
   uint64_t seed = 0;
   uint32_t max_persistent_grants = 0;  ///< in the daemon's configuration at first
   std::size_t workers = 1;              ///< that the daemon has
+  ErrorPolicy errors;                   ///< in its configuration
   std::vector<DiskPlan> disks;
   std::vector<Act> acts;  ///< in order of time
 };
 
+std::string describe(const ErrorPolicy& policy);
 std::string describe(const DiskPlan& plan);
 std::string describe(const FrontendOptions& options);
 std::string describe(const Act& act);

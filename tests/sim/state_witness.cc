@@ -64,9 +64,8 @@ void StateWitness::changed(const std::string& path, unsigned before, unsigned af
 void StateWitness::judged(const std::string& directory, const std::string& verdict) {
   if (log_) log_(directory + ": " + verdict);
   const auto found = disks_.find(directory);
-  if (found == disks_.end() || !verdict.contains("requests unanswered")) return;
-  const std::string wrong = found->second.questions.refused();
-  if (!wrong.empty()) faults_.push_back(directory + " is " + verdict + ", " + wrong);
+  if (found == disks_.end() || !found->second.questions.sound) return;
+  if (verdict.contains("requests unanswered")) faults_.push_back(directory + " is " + verdict);
 }
 
 }  // namespace tapring::sim

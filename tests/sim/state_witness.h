@@ -18,10 +18,10 @@ class StateWitness {
   StateWitness& operator=(const StateWitness&) = delete;
   ~StateWitness() { host_.store().observe({}); }
 
-  /// What is wrong with it, in words; empty if nothing is.
+  /// What is wrong with it, in words; empty if nothing is. And what else must hold.
   struct Questions {
     std::function<std::string()> closed;   ///< asked when the disk's state becomes 6
-    std::function<std::string()> refused;  ///< when it is for requests that a daemon left behind
+    bool sound = true;  ///< its guest is: it is never refused for requests that were left behind
   };
   void expect_of(const DiskLine& line, Questions questions);
 

@@ -2,9 +2,12 @@
 #include "tests/sim/storage.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
+#include <memory>
 #include <utility>
 
 #include "ring/unique_fd.h"
@@ -27,6 +30,21 @@ void SimStorage::power_on() {
     if (!file.cache) continue;
     const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
     file.cache->lose_some(fd.get(), world_.random());
+  }
+}
+
+void SimStorage::outlive(const std::string& path, int fd, std::vector<LateWrite> writes) {
+  const auto file = std::make_shared<UniqueFd>(::fcntl(fd, F_DUPFD, 0));
+  writes.push_back({});  // what it reads
+  for (LateWrite& write : writes) {
+    begin(path, [this, path, file, write = std::move(write), outages = outages_] {
+      if (outages != outages_ || write.data.empty()) return;
+      before_write(path, file->get(), write.offset, write.data.size());
+      const ssize_t written = ::pwrite(file->get(), write.data.data(), write.data.size(),
+                                       static_cast<off_t>(write.offset));
+      assert(written == static_cast<ssize_t>(write.data.size()));
+      after_write(path, file->get(), write.offset, write.data.size());
+    });
   }
 }
 

@@ -3,6 +3,7 @@
 // is open on it, at once.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -33,6 +34,12 @@ struct FileBehaviour {
   std::function<Error(const FileOperation&)> fault;
 };
 
+/// Of a process that was killed: the kernel does it all the same.
+struct LateWrite {
+  uint64_t offset;
+  std::vector<std::byte> data;
+};
+
 class SimStorage {
  public:
   explicit SimStorage(SimWorld& world) noexcept : world_(world) {}
@@ -53,8 +60,20 @@ class SimStorage {
 
   /// Every operation fails; a write that is under way may have been done in part, and none that
   /// comes later. What was not durable is lost, or not, block by block, when the power is on again.
-  void power_off() noexcept { powered_ = false; }
+  void power_off() noexcept {
+    powered_ = false;
+    ++outages_;
+  }
   void power_on();
+
+  /// From now on another host has the file's lock, until it is given back.
+  void lock_elsewhere(const std::string& path) { files_[path].locked_elsewhere = true; }
+  void unlock_elsewhere(const std::string& path) { files_[path].locked_elsewhere = false; }
+  bool locked_elsewhere(const std::string& path) { return files_[path].locked_elsewhere; }
+
+  /// The writes are done some time, as is what a killed process reads. Until then the file stays
+  /// open, with its locks: by a descriptor that children inherit, as no other is one of those.
+  void outlive(const std::string& path, int fd, std::vector<LateWrite> writes);
 
   /// Operations that were begun and have not completed.
   std::size_t in_flight(const std::string& path) const;
@@ -69,6 +88,7 @@ class SimStorage {
   struct File {
     FileBehaviour behaviour;
     bool hangs = false;
+    bool locked_elsewhere = false;
     std::vector<Work> hanging;
     std::size_t in_flight = 0;
     uint64_t writes_done = 0;
@@ -88,6 +108,7 @@ class SimStorage {
   std::map<std::string, File> files_;
   std::size_t open_files_ = 0;
   bool powered_ = true;
+  uint64_t outages_ = 0;
 };
 
 }  // namespace tapring::sim

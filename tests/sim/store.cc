@@ -126,6 +126,12 @@ void SimStore::remove(const std::string& directory) {
   for (const std::string& path : below) fire_exactly(path);
 }
 
+void SimStore::forget_everything() {
+  nodes_.clear();
+  owned_.clear();
+  watches_.clear();
+}
+
 void SimStore::touch_directory_of(const std::string& path) {
   const auto directory = nodes_.find(path.substr(0, path.rfind('/')));
   if (directory != nodes_.end()) directory->second.generation = ++generation_;

@@ -60,6 +60,9 @@ class SimStore {
   /// The directory and all below. Nothing if it is not there.
   void remove(const std::string& directory);
 
+  /// As an xenstored that begins anew: nothing is there, nobody watches, and no watch has fired.
+  void forget_everything();
+
   /// Fires at once, and for each change at or below `path`, or of what it is in.
   void watch(const std::string& path, const std::string& token, StoreWatcher& watcher,
              DomainId domain = 0);

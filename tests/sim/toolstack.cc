@@ -48,6 +48,7 @@ StoreKeys backend_keys(const DiskLine& line) {
                  {"specification", "xen"},
                  {"params", line.params}};
   if (!line.script.empty()) keys["script"] = line.script;
+  if (line.kind == "vbd" && line.has_loop_device) keys["physical-device"] = "7:0";
   return keys;
 }
 
@@ -75,6 +76,9 @@ void SimToolstack::introduce(DomainId domain) {
   if (store_.exists(home)) return;
   store_.set_access(home, {.owner = 0, .named = {{domain, Right::read}}});
   store_.write({{home + "/domid", std::to_string(domain)}});
+  if (domain == 0) return;
+  // As libxl does for what runs there.
+  store_.set_access(home + "/data", {.owner = 0, .named = {{domain, Right::both}}});
 }
 
 void SimToolstack::attach(const DiskLine& line) {

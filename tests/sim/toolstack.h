@@ -32,6 +32,7 @@ struct DiskLine {
   bool discard = true;                            ///< no-discard was not said
   std::string script = "/etc/xen/scripts/block";  ///< empty: none is run, as for qdisk
   DomainId backend_domain = 0;
+  bool has_loop_device = true;  ///< the script makes one; for kind vbd
 };
 
 std::string backend_directory(const DiskLine& line);

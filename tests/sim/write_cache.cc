@@ -48,7 +48,7 @@ SimWriteCache::Version SimWriteCache::read(int fd, uint64_t block, uint64_t numb
   const auto offset = static_cast<off_t>(block * block_bytes_);
   const ssize_t bytes = ::pread(fd, version.content.data(), block_bytes_, offset);
   if (bytes < 0) throw std::system_error(errno, std::system_category(), "looking at a block");
-  version.content.resize(static_cast<std::size_t>(bytes));  // less at the end of the file
+  // What is past the end of the file is zeros; a file that has grown stays so.
   return version;
 }
 

@@ -14,6 +14,7 @@ namespace {
 
 using std::chrono_literals::operator""us;
 constexpr Latency kToDelivery{10us, 900us};
+constexpr Latency kToLoss{0us, 2000us};
 constexpr double kMerged = 0.5;
 
 [[noreturn]] void refuse(int error, const std::string& what) {
@@ -30,26 +31,59 @@ class NoTransaction final : public XenstoreTransaction {
 
 }  // namespace
 
+/// One that may lose its connection.
+class SimXenstore::Transaction final : public XenstoreTransaction {
+ public:
+  explicit Transaction(SimXenstore& connection)
+      : connection_(connection), inner_(connection.world_, connection.store_, connection.domain_) {}
+
+  std::optional<std::string> read(const std::string& path) override {
+    connection_.count_call();
+    return inner_.read(path);
+  }
+
+  void write(const std::string& path, const std::string& value) override {
+    connection_.count_call();
+    inner_.write(path, value);
+  }
+
+  Outcome commit() override {
+    connection_.count_call();
+    const Outcome outcome = inner_.commit();
+    // Lost in the middle of it: it is done, and nobody hears of it.
+    if (connection_.lost_) throw XenstoreLost(ECONNRESET, "commit");
+    return outcome;
+  }
+
+ private:
+  SimXenstore& connection_;
+  SimTransaction inner_;
+};
+
 SimXenstore::SimXenstore(SimWorld& world, SimMachine& machine, SimStore& store, SimExecutor& thread,
                          DomainId own_domain)
     : world_(world), machine_(machine), store_(store), thread_(thread), domain_(own_domain) {}
 
 std::optional<std::string> SimXenstore::read(const std::string& path) {
+  count_call();
   if (dead_ || !store_.permits(domain_, absolute(path), Right::read)) return std::nullopt;
   return store_.read(absolute(path));
 }
 
 std::vector<std::string> SimXenstore::list(const std::string& path) {
+  count_call();
   if (dead_ || !store_.permits(domain_, absolute(path), Right::read)) return {};
   return store_.list(absolute(path));
 }
 
 std::unique_ptr<XenstoreTransaction> SimXenstore::begin() {
   if (dead_) return std::make_unique<NoTransaction>();
-  return std::make_unique<SimTransaction>(world_, store_, domain_);
+  count_call();
+  return std::make_unique<Transaction>(*this);
 }
 
 void SimXenstore::watch(const std::string& path, const std::string& token) {
+  count_call();
   if (store_.watches(absolute(path), token, *this)) refuse(EEXIST, "watch " + path);
   if (domain_ != 0 && store_.watches_of(domain_) >= StoreQuota::kWatches) {
     refuse(E2BIG, "watch " + path);
@@ -72,13 +106,37 @@ void SimXenstore::deliver_to(std::function<void(const WatchEvent&)> sink) {
   sink_ = std::move(sink);
 }
 
+void SimXenstore::on_loss(std::function<void(const std::string& reason)> told) {
+  told_ = std::move(told);
+}
+
 void SimXenstore::take_events() {
   if (dead_) return;
   for (uint64_t most = world_.random().below(events_.size() + 1); most > 0; --most) deliver_one();
 }
 
 bool SimXenstore::domain_alive(DomainId domain) {
-  return machine_.alive(domain);
+  count_call();
+  return machine_.alive(domain) && store_.exists("/local/domain/" + std::to_string(domain));
+}
+
+void SimXenstore::lose() {
+  if (dead_ || std::exchange(lost_, true)) return;
+  store_.unwatch_all(*this);
+  events_.clear();
+  world_.after(kToLoss, [this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    thread_.post([this, alive] {
+      if (!alive.expired() && told_) told_("xenstore: the connection is lost");
+    });
+  });
+}
+
+/// Throws where there is no connection any more.
+void SimXenstore::count_call() {
+  if (dead_) return;
+  if (calls_left_ > 0 && --calls_left_ == 0) lose();
+  if (lost_) throw XenstoreLost(ECONNRESET, "ask");
 }
 
 void SimXenstore::die() {

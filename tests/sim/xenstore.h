@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -20,9 +21,9 @@ namespace tapring::sim {
 /// One connection to the store, of a domain: the daemon's, the toolstack's, a guest's. Relative
 /// paths are below the domain's own directory. Events come some time later, in order, on `thread`,
 /// and some still after unwatch(); two of the same path may come as one. take_events() finds none,
-/// or some, of those that are on their way. What the domain has no
-/// right to, or no more of by its quotas, xenstored refuses.
-class SimXenstore final : public Xenstore, private StoreWatcher {
+/// or some, of those that are on their way. What the domain has no right to, or no more of by its
+/// quotas, xenstored refuses.
+class SimXenstore final : public XenstoreConnection, private StoreWatcher {
  public:
   SimXenstore(SimWorld& world, SimMachine& machine, SimStore& store, SimExecutor& thread,
               DomainId own_domain);
@@ -36,11 +37,21 @@ class SimXenstore final : public Xenstore, private StoreWatcher {
   void watch(const std::string& path, const std::string& token) override;
   void unwatch(const std::string& path, const std::string& token) override;
   void deliver_to(std::function<void(const WatchEvent&)> sink) override;
+  void on_loss(std::function<void(const std::string& reason)> told) override;
   void take_events() override;
   bool domain_alive(DomainId domain) override;
 
   /// With all that is below. Throws std::system_error where the domain may not.
   void remove(const std::string& path);
+
+  /// The connection ends, for good. What was asked last may have been done all the same.
+  void lose();
+
+  /// It does so at one of the next calls: `call` is its number, from 1.
+  void lose_at(uint64_t call) noexcept { calls_left_ = call; }
+
+  /// Expires with this.
+  std::weak_ptr<const bool> life() const noexcept { return life_; }
 
   /// The process is killed: its watches are gone, and nothing it does from now on has an effect.
   void die();
@@ -49,6 +60,9 @@ class SimXenstore final : public Xenstore, private StoreWatcher {
   uint64_t read_number(const std::string& path);
 
  private:
+  class Transaction;
+
+  void count_call();
   void changed(const std::string& watched, const std::string& token,
                const std::string& path) override;
   std::string absolute(const std::string& path) const;
@@ -64,7 +78,11 @@ class SimXenstore final : public Xenstore, private StoreWatcher {
   std::set<std::pair<std::string, std::string>> relative_;
   std::function<void(const WatchEvent&)> sink_;
   std::deque<WatchEvent> events_;
+  std::function<void(const std::string& reason)> told_;
   bool dead_ = false;
+  bool lost_ = false;
+  uint64_t calls_left_ = 0;  ///< until the connection ends; 0: it does not
+  std::shared_ptr<const bool> life_ = std::make_shared<const bool>(true);
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

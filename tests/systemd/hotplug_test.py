@@ -104,6 +104,19 @@ class Hotplug(unittest.TestCase):
         self.set("tapring-status", "refused: a.img: in use by another program")
         self.assert_refused("tapringd refused it: a.img: in use by another program")
 
+    def test_says_who_has_the_image_where_tapringd_cannot_see_it(self):
+        write_script(self.directory / "tapring",
+                     '#!/bin/sh\nprintf "%s, pid 7\\nqemu-nbd, pid 8\\n" "$1 $2"\n')
+        self.set("tapring-status", "refused: /a b.img is in use by a process of this host: "
+                 "tapring holder /a b.img")
+        self.assert_refused("tapring holder /a b.img (holder /a b.img, pid 7;qemu-nbd, pid 8)")
+
+    def test_a_refusal_stands_though_nobody_can_say_more(self):
+        write_script(self.directory / "tapring", "#!/bin/sh\nexit 1\n")
+        reason = "/a.img is in use by a process of this host: tapring holder /a.img"
+        self.set("tapring-status", f"refused: {reason}")
+        self.assert_refused(reason)
+
     def test_a_refusal_counts_more_than_the_state_after_it(self):
         self.set("tapring-status", "refused: a.img: is empty")
         self.set("state", "6")
@@ -140,6 +153,15 @@ class Hotplug(unittest.TestCase):
     def test_a_missing_image_is_refused(self):
         self.image.unlink()
         self.assert_refused("does not exist")
+
+    def test_a_snapshot_of_a_qcow2_image_goes_on(self):
+        self.set("params", f"qcow2:{self.image}@before")
+        self.set("tapring-status", "ready")
+        self.assertEqual(self.run_script(), 0)
+
+    def test_other_formats_have_no_snapshots(self):
+        self.set("params", f"raw:{self.image}@before")
+        self.assert_refused("@before does not exist")
 
     def test_a_dangling_link_is_refused(self):
         self.image.unlink()

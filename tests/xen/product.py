@@ -24,9 +24,10 @@ dpkg --install /host/tapring/*.deb
 class Product:
     """tapring as built in `build`, with what belongs to it in the source tree."""
 
-    def __init__(self, source, build):
+    def __init__(self, source, build, other_package=None):
         self.source = pathlib.Path(source)
         self.build = pathlib.Path(build)
+        self.other_package = other_package
 
     def missing(self):
         wanted = [self.build / "bin" / name for name in _PROGRAMS]
@@ -55,6 +56,9 @@ class Product:
         target.mkdir()
         if variant == "systemd":
             shutil.copy2(self.package(), target)
+            if self.other_package:
+                (share / "other").mkdir()
+                shutil.copy2(self.other_package, share / "other")
             return _INSTALL_PACKAGE
         self._put_files(target)
         return _INSTALL_FILES

@@ -42,7 +42,7 @@ def _write_guest(base, inside, module_source):
     fio.add_to(tree, base / "stand-ins")
     # fio's threads end through it, by dlopen.
     tree.add("/usr/lib/x86_64-linux-gnu/libgcc_s.so.1")
-    module_source.install(tree.root, ["xen-blkfront", "crc32c_generic", "crc32c-intel"])
+    module_source.install(tree.root, ["xen-blkfront", "ext4", "crc32c_generic", "crc32c-intel"])
     tree.pack_cpio(base / "guest.cpio")
 
 

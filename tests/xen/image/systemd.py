@@ -48,17 +48,22 @@ def _configure(root, inside):
     _write(root / "etc/machine-id", "0123456789abcdef0123456789abcdef\n")
     (root / "host").mkdir()
     (root / "opt/xen").mkdir(parents=True)
+    with (root / "etc/default/xen").open("a") as settings:
+        settings.write('XENCONSOLED_ARGS="--log=guest --log-dir=/var/log/xen/console"\n')
+    (root / "var/log/xen/console").mkdir(parents=True, exist_ok=True)
     # The initramfs hands over to /init in both variants.
     (root / "init").symlink_to("lib/systemd/systemd")
 
 
 def build(cache, inside):
-    variant = cache / "systemd"
+    base, variant = cache / "base", cache / "systemd"
     root = variant / "root"
     variant.mkdir(exist_ok=True)
     _install_debian(root, debian.package_list(inside.parent / "dom0-packages"))
     _configure(root, inside)
-    modules.Modules(cache / "base/kernel").install(
+    for name in ("vmlinux", "guest.cpio"):
+        shutil.copy(base / name, root / "opt/xen" / name)
+    modules.Modules(base / "kernel").install(
         root, modules.XEN + modules.DISK + modules.SHARE + ["loop", "autofs4", "configfs"])
     pack_ext4(root, variant / "root.img", megabytes=3072)
     shutil.rmtree(root)

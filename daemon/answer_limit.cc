@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/answer_limit.h"
+
+#include <sys/socket.h>
+
+#include <utility>
+
+namespace tapring {
+
+void AnswerLimit::check(Clock::time_point now) {
+  const std::scoped_lock lock(mutex_);
+  if (!waiting_ || expired_ || socket_ < 0 || now - since_ < patience_) return;
+  expired_ = true;
+  ::shutdown(socket_, SHUT_RDWR);
+}
+
+bool AnswerLimit::was_used() {
+  const std::scoped_lock lock(mutex_);
+  return std::exchange(used_, waiting_);
+}
+
+void AnswerLimit::begin(int socket) {
+  const std::scoped_lock lock(mutex_);
+  waiting_ = true;
+  used_ = true;
+  expired_ = false;
+  socket_ = socket;
+  since_ = Clock::now();
+}
+
+void AnswerLimit::end() {
+  const std::scoped_lock lock(mutex_);
+  waiting_ = false;
+}
+
+bool AnswerLimit::expired() {
+  const std::scoped_lock lock(mutex_);
+  return expired_;
+}
+
+}  // namespace tapring

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Whoever asks xenstored waits for the answer: libxenstore for ever, if it does not come.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+
+namespace tapring {
+
+/// Ends the connection of who waits too long, so that the wait fails. Thread-safe.
+class AnswerLimit {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  explicit AnswerLimit(Clock::duration patience) noexcept : patience_(patience) {}
+  AnswerLimit(const AnswerLimit&) = delete;
+  AnswerLimit& operator=(const AnswerLimit&) = delete;
+
+  /// One wait, for as long as this lives; one at a time. `socket` is the connection's, which stays
+  /// open meanwhile; -1: the wait cannot be ended. Without a limit nothing happens.
+  class Wait {
+   public:
+    Wait(AnswerLimit* limit, int socket) : limit_(limit) {
+      if (limit_ != nullptr) limit_->begin(socket);
+    }
+    ~Wait() {
+      if (limit_ != nullptr) limit_->end();
+    }
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+
+    /// It was ended by check().
+    bool expired() const { return limit_ != nullptr && limit_->expired(); }
+
+   private:
+    AnswerLimit* limit_;
+  };
+
+  /// To be called now and then, by another thread than the one that waits.
+  void check(Clock::time_point now = Clock::now());
+
+  /// Whether somebody waits, or has waited since the last time that this was asked.
+  bool was_used();
+
+ private:
+  void begin(int socket);
+  void end();
+  bool expired();
+
+  const Clock::duration patience_;
+  std::mutex mutex_;
+  bool waiting_ = false;
+  bool used_ = false;
+  bool expired_ = false;
+  int socket_ = -1;
+  Clock::time_point since_;
+};
+
+}  // namespace tapring

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// Where the journals of rings are kept for the next tapringd. For any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <string>
+
+#include "ring/journal.h"
+#include "ring/shared_memory.h"
+
+namespace tapring {
+
+class JournalStore {
+ public:
+  virtual ~JournalStore() = default;
+
+  /// The journal of a queue of a disk, as it was left; zeros where nobody left any. `disk`: a name
+  /// that no other disk has now. Throws std::system_error that says what to do.
+  virtual SharedMemory open(const std::string& disk, uint32_t queue, std::size_t bytes) = 0;
+
+  /// For tests.
+  virtual JournalWitness* witness() noexcept { return nullptr; }
+
+  /// Of a disk that has ended, all its queues'.
+  virtual void remove(const std::string& disk) noexcept = 0;
+
+  /// Those that have a journal here.
+  virtual std::set<std::string> disks() const = 0;
+};
+
+}  // namespace tapring

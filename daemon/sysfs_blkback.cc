@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/sysfs_blkback.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <thread>
+
+#include "ring/unique_fd.h"
+
+namespace tapring {
+
+bool SysfsBlkback::loaded() const {
+  std::error_code ignored;
+  return std::filesystem::exists(driver() / "unbind", ignored);
+}
+
+bool SysfsBlkback::serves(const std::string& name) const {
+  std::error_code ignored;
+  return std::filesystem::exists(driver() / name, ignored);
+}
+
+Blkback::Limits SysfsBlkback::limits() const {
+  const auto parameters = sysfs_ / "module/xen_blkback/parameters";
+  Limits limits;
+  std::ifstream(parameters / "max_queues") >> limits.max_queues;
+  std::ifstream(parameters / "max_ring_page_order") >> limits.max_ring_order;
+  // As the kernel prints a bool; before it had the parameter it always kept them.
+  char persistent = 'Y';
+  std::ifstream(parameters / "feature_persistent") >> persistent;
+  limits.persistent_grants = persistent != 'N';
+  return limits;
+}
+
+Error SysfsBlkback::unbind(const std::string& name, bool coming,
+                           std::chrono::milliseconds patience) const {
+  constexpr std::chrono::milliseconds kPause(1);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    // ENODEV: the driver does not have the device, or not yet.
+    const Error error = write("unbind", name);
+    if (error != std::errc::no_such_device) return error;
+    if (!coming || std::chrono::steady_clock::now() >= deadline) return {};
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+Error SysfsBlkback::bind(const std::string& name) const { return write("bind", name); }
+
+Error SysfsBlkback::write(const char* file, const std::string& name) const {
+  const UniqueFd fd(::open((driver() / file).c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd) return system_error_code(errno);
+  if (::write(fd.get(), name.data(), name.size()) < 0) return system_error_code(errno);
+  return {};
+}
+
+}  // namespace tapring

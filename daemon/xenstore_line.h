@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// The socket of a connection to xenstored. libxenstore does not show it, nor does it tell when it
+// is at its end: its watch descriptor stays silent then, and a call fails as if a key were missing.
+#pragma once
+
+#include <set>
+
+#include "ring/unique_fd.h"
+
+namespace tapring {
+
+class XenstoreLine {
+ public:
+  /// Throws XenstoreLost where there is a socket at which nobody listens, or nobody takes
+  /// connections: the library would try the kernel's device then, and wait there without end.
+  static void require_listener();
+
+  /// Before xs_open(). Remembers which descriptors are there.
+  XenstoreLine();
+
+  /// After it. Without effect where the connection goes through the kernel's device, which has no
+  /// end.
+  void find();
+
+  /// -1 if there is none. A duplicate of the library's.
+  int socket() const noexcept { return socket_.get(); }
+
+  /// Readable once the other side has ended the connection; -1 if there is no socket.
+  int hangup() const noexcept { return hangup_.get(); }
+
+  /// The other side, or somebody here, has ended it.
+  bool ended() const noexcept;
+
+ private:
+  std::set<int> before_;
+  UniqueFd socket_;
+  UniqueFd hangup_;  ///< an epoll of that alone: other events are the library's
+};
+
+}  // namespace tapring

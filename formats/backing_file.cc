@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#include "formats/backing_file.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "formats/allowed_path.h"
+#include "formats/format.h"
+
+namespace tapring {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void refuse(const ImageOptions& options, const std::string& reason) {
+  throw std::system_error(EINVAL, std::system_category(), options.path + ": " + reason);
+}
+
+/// As QEMU has it: what begins with letters and a colon is no file, but a way to get at one.
+std::string without_protocol(const ImageOptions& options, const std::string& name) {
+  const std::size_t colon = name.find(':');
+  if (colon == std::string::npos || name.find('/') < colon) return name;
+  if (name.starts_with("file:")) return name.substr(colon + 1);
+  refuse(options, "it names " + printable_name(name) +
+                      ", which is no file (qemu-img rebase -u -b FILE "
+                      "-F FORMAT " +
+                      options.path + " names one)");
+}
+
+const Format& format_for(const ImageOptions& options, const std::string& name,
+                         const std::optional<std::string>& stated) {
+  const std::string mend =
+      "qemu-img rebase -u -b '" + printable_name(name) + "' -F FORMAT " + options.path;
+  if (!stated) {
+    refuse(options, "the format of its backing file " + printable_name(name) +
+                        " is not stated, and guessing it would not be safe (state it: " + mend +
+                        ")");
+  }
+  // Of a file as it is there are two drivers here; past the page cache, as the overlay is.
+  const Format* format = find_format(*stated == "raw" ? "aio" : *stated);
+  if (format == nullptr) {
+    refuse(options, "there is no driver for the format " + printable_name(*stated) +
+                        " of its backing file " + printable_name(name) +
+                        " (convert that: qemu-img "
+                        "convert -O qcow2; then " +
+                        mend + ")");
+  }
+  return *format;
+}
+
+/// The last part of a raw file that is no whole sector would not be in the disk.
+void check_whole_sectors(const ImageOptions& options) {
+  constexpr uint64_t kSector = 512;
+  std::error_code ignored;
+  if (!fs::is_regular_file(options.path, ignored)) return;
+  if (fs::file_size(options.path, ignored) % kSector == 0) return;
+  refuse(options, "is a raw backing file whose size is no multiple of 512 (truncate -s %512 " +
+                      options.path + " rounds it up)");
+}
+
+}  // namespace
+
+std::string printable_name(std::string name) {
+  std::ranges::replace_if(name, [](char c) { return c < ' ' || c == '\x7F'; }, '?');
+  return name;
+}
+
+std::string path_named_by(const ImageOptions& options, const std::string& name) {
+  if (name.find('\0') != std::string::npos) refuse(options, "it names a file with a zero byte");
+  const fs::path path = without_protocol(options, name);
+  const std::string resolved = (fs::path(options.path).parent_path() / path).string();
+  check_allowed_path(resolved, options.directories);
+  return resolved;
+}
+
+std::unique_ptr<OpenImage> open_backing_file(const ImageOptions& options, const std::string& name,
+                                             const std::optional<std::string>& stated) {
+  const Format& format = format_for(options, name, stated);
+  ImageOptions backing = options;
+  backing.path = path_named_by(options, name);
+  backing.read_only = true;
+  backing.overlays.push_back(fs::weakly_canonical(options.path).string());
+  const std::string real = fs::weakly_canonical(backing.path).string();
+  if (std::ranges::find(backing.overlays, real) != backing.overlays.end()) {
+    refuse(options, "its backing files lead back to " + real);
+  }
+  if (backing.overlays.size() >= kMaxChain) {
+    refuse(options, "has " + std::to_string(kMaxChain) +
+                        " images above it (qemu-img commit or "
+                        "qemu-img convert shortens the chain)");
+  }
+  if (*stated == "raw") check_whole_sectors(backing);
+  return format.open(backing);
+}
+
+}  // namespace tapring

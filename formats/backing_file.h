@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// The files that an image names, and the chain that they make.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "formats/image.h"
+
+namespace tapring {
+
+/// More images on top of each other than this are refused.
+constexpr std::size_t kMaxChain = 200;
+
+/// A name with which a message may be written: names may have any bytes.
+std::string printable_name(std::string name);
+
+/// The path of a file that an image names: relative ones begin at the image's own directory.
+/// Throws std::system_error for what is no path, and where `options` does not let images live.
+std::string path_named_by(const ImageOptions& options, const std::string& name);
+
+/// Opens the backing file of the image of `options`, read-only. `format`: as the image states it,
+/// by QEMU's names; an image that does not is refused, with the command that mends it. Throws
+/// std::system_error.
+std::unique_ptr<OpenImage> open_backing_file(const ImageOptions& options, const std::string& name,
+                                             const std::optional<std::string>& format);
+
+}  // namespace tapring

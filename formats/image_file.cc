@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#include "formats/image_file.h"
+
+namespace tapring {
+
+FileOptions image_file(const ImageOptions& options, const std::string& path, Caching caching) {
+  FileOptions file;
+  file.path = path;
+  file.read_only = options.read_only;
+  file.caching = caching;
+  if (options.purpose == Purpose::checking) file.locking = Locking::look;
+  if (!options.locked) {
+    file.lock.sharing = Sharing::unlocked;
+  } else if (options.read_only) {
+    file.lock.sharing = Sharing::shared;
+  }
+  if (!options.read_only) file.lock.fence = options.fence;
+  return file;
+}
+
+}  // namespace tapring

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+
+namespace tapring {
+
+/// What a disk line names may be PATH@WORD. What the word means is for the format.
+struct ImageName {
+  std::string path;
+  std::string word;  ///< empty: there is none
+};
+
+/// Splits at the last @, unless there is a file of the whole name.
+ImageName split_image_name(const std::string& name);
+
+}  // namespace tapring

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/blkback.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+namespace tapring::sim {
+namespace {
+
+using std::chrono_literals::operator""ms;
+
+/// "vbd-1-51712" is .../backend/vbd/1/51712.
+std::string backend_of(const std::string& name) {
+  std::string path = name;
+  std::ranges::replace(path, '-', '/');
+  return "/local/domain/0/backend/" + path;
+}
+
+std::optional<Port> port_in(const std::optional<std::string>& text) {
+  Port port = 0;
+  if (!text) return std::nullopt;
+  std::from_chars(text->data(), text->data() + text->size(), port);
+  return port;
+}
+
+}  // namespace
+
+Error SimBlkback::unbind(const std::string& name, bool /*coming*/,
+                         std::chrono::milliseconds /*patience*/) const {
+  const auto found = devices_.find(name);
+  if (found == devices_.end()) return {};
+  world_.after(finishing_, [this, ends = std::move(found->second)] {
+    for (const EventEnd end : ends) machine_.events().close(end);
+  });
+  devices_.erase(found);
+  store_.unwatch(backend_of(name) + "/state", name, watcher_);
+  return {};
+}
+
+Error SimBlkback::bind(const std::string& name) const {
+  if (bind_error_) return bind_error_;
+  devices_[name];
+  store_.watch(backend_of(name) + "/state", name, watcher_);
+  store_.write({{backend_of(name) + "/state", "2"}});
+  world_.after(5ms, [this, name] { connect(name); });
+  return {};
+}
+
+void SimBlkback::changed(const std::string& watched, const std::string& token,
+                         const std::string& /*path*/) {
+  const std::string state = store_.read(watched).value_or("");
+  if (state == "5" || state.empty()) world_.after(1ms, [this, token] { close(token); });
+}
+
+void SimBlkback::close(const std::string& name) const {
+  if (!devices_.contains(name)) return;
+  static_cast<void>(unbind(name, false, {}));
+  const std::string state = backend_of(name) + "/state";
+  if (store_.exists(state)) store_.write({{state, "6"}});
+}
+
+void SimBlkback::connect(const std::string& name) const {
+  const auto device = devices_.find(name);
+  const std::string backend = backend_of(name);
+  if (device == devices_.end() || !store_.exists(backend)) return;
+  const std::string frontend = store_.read(backend + "/frontend").value_or("");
+  const auto domain =
+      static_cast<DomainId>(*port_in(store_.read(backend + "/frontend-id")));
+  for (const std::string& key : {std::string("event-channel"), std::string("queue-0/event-channel"),
+                                 std::string("queue-1/event-channel")}) {
+    const auto port = port_in(store_.read(frontend + "/" + key));
+    if (!port) continue;
+    const auto end = machine_.events().bind(0, {domain, *port}, [] {});
+    if (end) device->second.push_back(*end);
+  }
+  store_.write({{backend + "/state", "4"}});
+}
+
+}  // namespace tapring::sim
