@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "formats/qcow/open.h"
+#include "formats/qcow2/open.h"
 #include "formats/raw.h"
 
 namespace tapring {
@@ -12,6 +14,8 @@ namespace {
 constexpr std::array kFormats{
     Format{"raw", open_raw},
     Format{"aio", open_aio},
+    Format{"qcow", open_qcow},
+    Format{"qcow2", open_qcow2},
 };
 
 }  // namespace

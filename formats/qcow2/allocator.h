@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ring/error.h"
+#include "ring/task.h"
+
+namespace tapring::qcow2 {
+
+/// Clusters of the file that follow each other.
+struct HostRange {
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+};
+
+/// Which clusters of an image's file are free.
+///
+/// What it changes may go to the file at any time: a cluster is taken before anything in the file
+/// refers to it, and released only when nothing does any more, not even after a power cut.
+class Allocator {
+ public:
+  struct Allocation {
+    HostRange range;
+    bool fresh = false;  ///< never written: reads as zeros
+  };
+
+  virtual ~Allocator() = default;
+
+  /// At least one cluster and at most `clusters` that follow each other, each now with one
+  /// reference.
+  virtual Task<Result<Allocation>> allocate(uint64_t clusters) = 0;
+
+  /// The clusters that the range touches of which it is the last reference.
+  virtual Task<Result<std::vector<HostRange>>> last_references(HostRange range) = 0;
+
+  /// Takes one reference from each cluster that the range touches. Those that have none then may
+  /// be allocated again.
+  virtual Task<Error> release(HostRange range) = 0;
+
+  /// Writes what is not in the file as it is in memory. Not durable before the file is synced.
+  virtual Task<Error> write_dirty() = 0;
+
+  /// Enough waits for write_dirty().
+  virtual bool is_due() const noexcept = 0;
+};
+
+}  // namespace tapring::qcow2

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+#include "formats/qcow2/commit.h"
+
+#include <utility>
+
+#include "formats/qcow2/fault.h"
+
+namespace tapring::qcow2 {
+
+Task<Error> Commit::run() {
+  const uint64_t wanted = begun_ + 1;  // what is under way may have begun too early
+  while (durable_ < wanted) {
+    next_durable_ = true;
+    if (running_) {
+      co_await progress_.wait();
+      continue;
+    }
+    const Error error = co_await begin();
+    if (error) co_return error;
+  }
+  co_return Error{};
+}
+
+Task<Error> Commit::until_written(uint64_t change) {
+  while (written_ < change) {
+    if (running_) {
+      co_await progress_.wait();
+      continue;
+    }
+    const Error error = co_await begin();
+    if (error) co_return error;
+  }
+  co_return Error{};
+}
+
+/// Who waits for it meanwhile begins another if it fails.
+Task<Error> Commit::begin() {
+  if (lost_) co_return Fault::not_writable;
+  running_ = true;
+  ++begun_;
+  const Error error = co_await run_once(std::exchange(next_durable_, false));
+  running_ = false;
+  progress_.wake_all();
+  co_return error;
+}
+
+Task<Error> Commit::run_once(bool durable) {
+  SectorWrites writes;
+  map_.take_dirty(writes);
+  std::vector<HostRange> releases = std::exchange(releases_, {});
+  Error error = co_await allocator_.write_dirty();
+  if (!error) error = co_await sync();
+  if (!error) release(std::exchange(unsynced_releases_, {}));
+  if (!error) error = co_await writes.write(file_);
+  if (error) {
+    map_.give_back(writes);
+    releases_.insert(releases_.end(), releases.begin(), releases.end());
+    co_return error;
+  }
+  unsynced_releases_.insert(unsynced_releases_.end(), releases.begin(), releases.end());
+  written_ = begun_;
+  progress_.wake_all();
+  if (!durable) co_return Error{};
+  if (!writes.empty()) {
+    lost_ = co_await file_.sync();
+    if (lost_) co_return lost_;
+    release(std::exchange(unsynced_releases_, {}));
+  }
+  durable_ = begun_;
+  co_return Error{};
+}
+
+Task<Error> Commit::sync() {
+  if (data_file_) {
+    lost_ = co_await data_file_->sync();
+    if (lost_) co_return lost_;
+  }
+  lost_ = co_await file_.sync();
+  co_return lost_;
+}
+
+void Commit::release_later(HostRange range) {
+  if (!releases_.empty() && releases_.back().offset + releases_.back().bytes == range.offset) {
+    releases_.back().bytes += range.bytes;
+  } else {
+    releases_.push_back(range);
+  }
+}
+
+/// What fails here leaves clusters that are not used again.
+Detached Commit::release(std::vector<HostRange> ranges) {
+  if (ranges.empty()) co_return;
+  const Gate::Pass pass(releasing_);
+  Claim claim(releases_in_turn_, 0, 1);
+  co_await claim;
+  co_await epochs_.end();
+  for (const HostRange& range : ranges) {
+    const Error error = co_await release_range(range);
+    if (error) co_return;
+  }
+}
+
+Task<Error> Commit::release_range(HostRange range) {
+  const Result<std::vector<HostRange>> freed = co_await allocator_.last_references(range);
+  if (!freed) co_return freed.error();
+  for (const HostRange& hole : *freed) {
+    if (!punches_) break;
+    const Error error = co_await file_.discard(hole.offset, hole.bytes);
+    if (error) punches_ = false;
+  }
+  co_return co_await allocator_.release(range);
+}
+
+Task<Error> Commit::finish() {
+  Error error = co_await run();
+  co_await releasing_.emptied();
+  if (error) co_return error;
+  error = co_await allocator_.write_dirty();
+  if (!error) error = co_await file_.sync();
+  co_return error;
+}
+
+}  // namespace tapring::qcow2

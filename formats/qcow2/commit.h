@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// How changes of the map get to the file, so that at any moment the power may go, or the process:
+//
+//   1. what is dirty of the map is copied; the data that it refers to are in the file already
+//   2. refcounts are written
+//   3. sync: data, new tables and refcounts are durable, and the entries of the commit before
+//   4. the copies are written: L2 entries and L1 entries; guests' writes are done
+//   5. sync, for a guest's flush
+//
+// So an entry in the file never refers to what is not there, and what a power cut leaves behind is
+// leaked clusters at most. What nothing in the file refers to any more, for certain since a sync,
+// is released. A flush that finds no change of the map is one sync.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "formats/qcow2/allocator.h"
+#include "formats/qcow2/epochs.h"
+#include "formats/qcow2/host_file.h"
+#include "formats/qcow2/map.h"
+#include "formats/qcow2/metadata_map.h"
+#include "ring/claims.h"
+#include "ring/gate.h"
+
+namespace tapring::qcow2 {
+
+class Commit {
+ public:
+  /// Slices of the map and ranges to release that may wait; then a writer commits first.
+  static constexpr std::size_t kMaxDirty = 64;
+  static constexpr std::size_t kMaxReleases = 4096;
+
+  struct Parts {
+    Map& map;
+    Allocator& allocator;
+    Epochs& epochs;
+    HostFile& file;
+    std::optional<HostFile>& data_file;
+  };
+
+  Commit(Loop& loop, const Parts& parts) noexcept
+      : map_(parts.map),
+        allocator_(parts.allocator),
+        epochs_(parts.epochs),
+        file_(parts.file),
+        data_file_(parts.data_file),
+        progress_(loop),
+        releasing_(loop),
+        releases_in_turn_(loop) {}
+
+  /// Makes durable all that was done before the call. Calls at once share the work.
+  Task<Error> run();
+
+  /// The changes up to this one (Map::change()) are in the file, where the death of the process
+  /// does not take them back. Calls at once share the work.
+  Task<Error> until_written(uint64_t change);
+
+  /// The map no longer refers to the range. It is released when the file does not either.
+  void release_later(HostRange range);
+
+  bool is_due() const noexcept {
+    return map_.dirty_slices() >= kMaxDirty ||
+           releases_.size() + unsynced_releases_.size() >= kMaxReleases || allocator_.is_due();
+  }
+
+  /// As run(), and every cluster is released that was to be. Before this is destroyed.
+  Task<Error> finish();
+
+ private:
+  Task<Error> begin();
+  Task<Error> run_once(bool durable);
+  Task<Error> sync();
+  Detached release(std::vector<HostRange> ranges);
+  Task<Error> release_range(HostRange range);
+
+  Map& map_;
+  Allocator& allocator_;
+  Epochs& epochs_;
+  HostFile& file_;
+  std::optional<HostFile>& data_file_;
+  std::vector<HostRange> releases_;           ///< whose entries are in memory
+  std::vector<HostRange> unsynced_releases_;  ///< whose entries are written
+  uint64_t begun_ = 0;
+  uint64_t written_ = 0;  ///< the last commit whose entries are written
+  uint64_t durable_ = 0;
+  bool next_durable_ = false;
+  bool running_ = false;
+  Error lost_;  ///< a sync failed: nothing is certain any more
+  Waiters progress_;
+  Gate releasing_;
+  Claims releases_in_turn_;
+  bool punches_ = true;  ///< the storage takes room back
+};
+
+}  // namespace tapring::qcow2

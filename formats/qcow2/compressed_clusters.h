@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+
+#include "formats/qcow2/aligned_bytes.h"
+#include "formats/qcow2/decompressor.h"
+#include "formats/qcow2/entry.h"
+#include "formats/qcow2/host_file.h"
+#include "formats/qcow2/waiters.h"
+#include "ring/loop.h"
+
+namespace tapring::qcow2 {
+
+/// Reads compressed clusters, and keeps the last few: a guest reads a cluster in several requests.
+class CompressedClusters {
+ public:
+  using Content = std::shared_ptr<const AlignedBytes>;
+
+  /// Kept unpacked, or one cluster where that is larger.
+  static constexpr uint64_t kKeptBytes = uint64_t{1} << 20;
+  /// Read and unpacked at once; each takes twice a cluster of memory. Others wait.
+  static constexpr int kMaxLoads = 8;
+
+  CompressedClusters(Loop& loop, HostFile& file, const Layout& layout, Compression compression)
+      : loop_(loop), file_(file), layout_(layout), decompressor_(compression), slot_freed_(loop) {}
+
+  /// A whole cluster, by the first word of its L2 entry.
+  Task<Result<Content>> read(uint64_t word);
+
+ private:
+  struct Cluster {
+    Cluster(Loop& loop, uint64_t entry_word) : word(entry_word), loaded(loop) {}
+    uint64_t word;
+    bool loading = true;
+    Error error;
+    std::shared_ptr<AlignedBytes> content;
+    Waiters loaded;
+  };
+
+  Task<Error> load(Cluster& cluster);
+  void make_room();
+
+  Loop& loop_;
+  HostFile& file_;
+  Layout layout_;
+  Decompressor decompressor_;
+  std::list<std::shared_ptr<Cluster>> clusters_;  ///< the last used first
+  int loads_ = 0;
+  Waiters slot_freed_;
+};
+
+}  // namespace tapring::qcow2

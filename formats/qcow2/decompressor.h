@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "formats/qcow2/header.h"
+
+namespace tapring::qcow2 {
+
+/// Unpacks clusters by zlib (raw deflate) or zstd. Its memory does not depend on what it is given.
+class Decompressor {
+ public:
+  explicit Decompressor(Compression compression);
+  ~Decompressor();
+
+  /// Fills all of `to`; what follows the compressed data in `from` does not matter. False if they
+  /// are damaged.
+  bool decompress(std::span<const std::byte> from, std::span<std::byte> to) noexcept;
+
+ private:
+  struct Zstd;
+
+  std::unique_ptr<Zstd> zstd_;  ///< nullptr for zlib
+};
+
+}  // namespace tapring::qcow2

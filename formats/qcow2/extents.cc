@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include "formats/qcow2/extents.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "formats/qcow2/open_file.h"
+#include "formats/qcow2/read_tables.h"
+#include "formats/qcow2/reference_walk.h"
+
+namespace tapring::qcow2 {
+
+Extents::Extents(OpenFile file) : file_(std::move(file)), header_(read_header(file_)) {
+  check_inside(file_, header_.layout, "the L1 table", header_.l1_offset,
+               uint64_t{header_.l1_entries} * 8);
+  l1_ = read_table(file_, header_.l1_offset, header_.l1_entries);
+}
+
+Extent Extents::at(uint64_t offset, uint64_t bytes) {
+  const Layout& layout = header_.layout;
+  const uint64_t covers = layout.l2_covers();
+  const uint64_t entry = l1_.at(offset / covers);
+  const uint64_t table = entry & EntryBits::kOffset;
+  const uint64_t rest = std::min(bytes, covers - offset % covers);
+  if (table == 0) return {Kind::unallocated, rest, 0};
+  if (layout.in_cluster(table) != 0 || !lies_inside(file_, layout, table, layout.cluster_bytes())) {
+    return {Kind::invalid, rest, 0};
+  }
+  const uint64_t index = offset % covers >> layout.cluster_bits;
+  const uint64_t slice = index / layout.l2_slice_entries();
+  const uint64_t slice_at = table + slice * layout.slice_bytes();
+  if (slice_at != slice_at_) {
+    slice_ = read_bytes(file_, slice_at, layout.slice_bytes());
+    slice_at_ = slice_at;
+  }
+  Extent extent = extent_at(layout, slice_.span(), offset, rest);
+  if (extent.kind == Kind::compressed) {
+    extent.host = compressed_place(layout, {extent.host, 0}).offset;
+  }
+  return extent;
+}
+
+}  // namespace tapring::qcow2

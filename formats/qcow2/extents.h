@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "formats/qcow2/aligned_bytes.h"
+#include "formats/qcow2/entry.h"
+#include "formats/qcow2/header.h"
+#include "ring/open_file.h"
+
+namespace tapring::qcow2 {
+
+/// What an image has of its disk, looked up in its file: this blocks.
+class Extents {
+ public:
+  /// Reads the header and the L1 table. Throws std::system_error, as does at().
+  explicit Extents(OpenFile file);
+
+  const Header& header() const noexcept { return header_; }
+
+  /// Of `bytes` from `offset`, which lie in the disk, the first that are of one kind. One that
+  /// cannot be is of the kind `invalid`. `host` of what is compressed: where its data begin.
+  Extent at(uint64_t offset, uint64_t bytes);
+
+ private:
+  OpenFile file_;
+  Header header_;
+  std::vector<uint64_t> l1_;
+  uint64_t slice_at_ = 0;  ///< in the file; 0: none is read
+  AlignedBytes slice_;
+};
+
+}  // namespace tapring::qcow2

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// What may be wrong with an image that is in use.
+#pragma once
+
+#include <system_error>
+
+#include "ring/error.h"
+
+namespace tapring::qcow2 {
+
+enum class Fault {
+  invalid_entry = 1,
+  compressed_outside,
+  compressed_damaged,
+  metadata_overlap,
+  refcount,
+  image_full,
+  not_writable,
+};
+
+std::error_code make_error_code(Fault fault) noexcept;
+
+}  // namespace tapring::qcow2
+
+template <>
+struct std::is_error_code_enum<tapring::qcow2::Fault> : std::true_type {};

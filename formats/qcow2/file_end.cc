@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+#include "formats/qcow2/file_end.h"
+
+#include "formats/qcow2/entry.h"
+#include "formats/qcow2/fault.h"
+
+namespace tapring::qcow2 {
+
+Task<Result<Allocator::Allocation>> FileEnd::allocate(uint64_t clusters) {
+  const uint64_t bytes = clusters << layout_.cluster_bits;
+  if (next_ + bytes > EntryBits::kOffset) co_return std::unexpected(Fault::image_full);
+  const HostRange range{next_, bytes};
+  next_ += bytes;
+  co_return Allocation{range, true};
+}
+
+}  // namespace tapring::qcow2

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tapring::qcow2 {
+
+/// What is wrong with an image: how much of it, and the first of it in words.
+class Findings {
+ public:
+  static constexpr std::size_t kMostTexts = 100;
+
+  template <std::invocable Text>
+  void corruption(Text text) {
+    ++corruptions_;
+    say("corruption: ", text);
+  }
+  template <std::invocable Text>
+  void leak(Text text) {
+    ++leaks_;
+    say("leak: ", text);
+  }
+
+  /// A table could not be followed, so that nobody knows what it refers to.
+  template <std::invocable Text>
+  void lost_table(Text text) {
+    tables_lost_ = true;
+    corruption(text);
+  }
+
+  uint64_t corruptions() const noexcept { return corruptions_; }
+  uint64_t leaks() const noexcept { return leaks_; }  ///< clusters
+  bool tables_lost() const noexcept { return tables_lost_; }
+  const std::vector<std::string>& texts() const noexcept { return texts_; }
+
+ private:
+  template <std::invocable Text>
+  void say(const char* kind, Text text) {
+    if (texts_.size() < kMostTexts) texts_.push_back(kind + std::string(text()));
+  }
+
+  uint64_t corruptions_ = 0;
+  uint64_t leaks_ = 0;
+  bool tables_lost_ = false;
+  std::vector<std::string> texts_;
+};
+
+}  // namespace tapring::qcow2

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "formats/qcow2/aligned_bytes.h"
+#include "formats/qcow2/big_endian.h"
+#include "formats/qcow2/header.h"
+#include "formats/qcow2/host_file.h"
+#include "ring/claims.h"
+
+namespace tapring::qcow2 {
+
+/// The sector of the file that has the fields of the header that change while it is in use.
+class HeaderSector {
+ public:
+  HeaderSector(Loop& loop, HostFile& file, AlignedBytes bytes)
+      : file_(file), bytes_(std::move(bytes)), writer_(loop) {}
+
+  template <std::unsigned_integral Number>
+  void set(std::size_t at, Number value) noexcept {
+    store(bytes_.span(), at, value);
+  }
+  template <std::unsigned_integral Number>
+  Number get(std::size_t at) const noexcept {
+    return load<Number>(bytes_.span(), at);
+  }
+
+  /// Makes what was set durable.
+  Task<Error> write() {
+    Claim claim(writer_, 0, 1);
+    co_await claim;
+    AlignedBytes copy(bytes_.size());
+    std::memcpy(copy.data(), bytes_.data(), bytes_.size());
+    const iovec whole = copy.buffer();
+    const Error error = co_await file_.write(0, {&whole, 1});
+    if (error) co_return error;
+    co_return co_await file_.sync();
+  }
+
+ private:
+  HostFile& file_;
+  AlignedBytes bytes_;
+  Claims writer_;
+};
+
+}  // namespace tapring::qcow2

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include "formats/qcow2/host_file.h"
+
+#include <algorithm>
+
+#include "formats/qcow2/cut.h"
+
+namespace tapring::qcow2 {
+
+Task<Error> HostFile::read(uint64_t offset, Buffers into) {
+  if (offset + bytes_of(into) <= end_) return file_->read(offset, into);
+  return read_to_end(offset, into);
+}
+
+Task<Error> HostFile::read_to_end(uint64_t offset, Buffers into) {
+  const uint64_t bytes = bytes_of(into);
+  const uint64_t there = offset < end_ ? end_ - offset : 0;
+  const Cut missing(into, there, bytes - there);
+  missing.fill_zeros();
+  if (there == 0) co_return Error{};
+  const Cut rest(into, 0, there);
+  co_return co_await file_->read(offset, rest.buffers());
+}
+
+Task<Error> HostFile::write(uint64_t offset, Buffers from) {
+  if (offset + bytes_of(from) <= end_) return file_->write(offset, from);
+  return write_past_end(offset, from);
+}
+
+Task<Error> HostFile::write_past_end(uint64_t offset, Buffers from) {
+  const Error error = co_await file_->write(offset, from);
+  if (!error) end_ = std::max(end_, offset + bytes_of(from));
+  co_return error;
+}
+
+}  // namespace tapring::qcow2

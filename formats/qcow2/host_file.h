@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "ring/file.h"
+
+namespace tapring::qcow2 {
+
+/// A file of an image on its loop. What lies past its end reads as zeros: the last cluster, and
+/// clusters that were only ever allocated, need not be in the file.
+class HostFile {
+ public:
+  HostFile(std::unique_ptr<File> file, uint64_t end) noexcept : file_(std::move(file)), end_(end) {}
+
+  Task<Error> read(uint64_t offset, Buffers into);
+  Task<Error> write(uint64_t offset, Buffers from);
+  Task<Error> sync() { return file_->sync(); }
+  Task<Error> discard(uint64_t offset, uint64_t bytes) { return file_->discard(offset, bytes); }
+  Task<Error> close() { return file_->close(); }
+
+  /// Bytes that the file had when it was opened or that we have written since.
+  uint64_t end() const noexcept { return end_; }
+
+ private:
+  Task<Error> read_to_end(uint64_t offset, Buffers into);
+  Task<Error> write_past_end(uint64_t offset, Buffers from);
+
+  std::unique_ptr<File> file_;
+  uint64_t end_;
+};
+
+}  // namespace tapring::qcow2

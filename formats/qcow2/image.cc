@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#include "formats/qcow2/image.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "formats/qcow2/cut.h"
+#include "formats/qcow2/fault.h"
+#include "formats/qcow2/parts.h"
+
+namespace tapring::qcow2 {
+namespace {
+
+HostFile host_file(Loop& loop, OpenFile file) {
+  const uint64_t end = file.size_bytes;
+  return {loop.file(std::move(file)), end};
+}
+
+}  // namespace
+
+Qcow2Image::Qcow2Image(Loop& loop, OpenedImage opened)
+    : layout_(opened.header.layout),
+      epochs_(loop),
+      file_(host_file(loop, std::move(opened.file))),
+      backing_bytes_(opened.backing ? opened.backing->geometry().size_bytes : 0),
+      tables_(loop, file_, layout_.slice_bytes(), opened.map_cache_bytes, epochs_),
+      map_(layout_, std::move(opened.l1), tables_),
+      compressed_(loop, file_, layout_, opened.header.compression) {
+  if (opened.data_file) data_file_ = host_file(loop, std::move(*opened.data_file));
+  if (opened.backing) backing_ = opened.backing->serve_on(loop);
+  if (!opened.writable) return;
+  writer_.emplace(
+      Writer::Context{loop, opened.header, *this, map_, epochs_, file_, data_file_, backing_bytes_},
+      std::move(*opened.writable));
+}
+
+Task<Error> Qcow2Image::read(uint64_t offset, Buffers into) {
+  const uint64_t bytes = bytes_of(into);
+  const std::optional<Extent> extent = map_.cached_extent(offset, bytes);
+  if (extent && extent->kind == Kind::data && extent->bytes == bytes) {
+    return writer_ ? read_data(extent->host, into) : data().read(extent->host, into);
+  }
+  return read_parts(offset, into);
+}
+
+/// From where the map said in this turn.
+Task<Error> Qcow2Image::read_data(uint64_t host, Buffers into) {
+  const Epochs::Pass pass(epochs_);
+  co_return co_await data().read(host, into);
+}
+
+Task<Error> Qcow2Image::read_parts(uint64_t offset, Buffers into) {
+  const uint64_t bytes = bytes_of(into);
+  Parts parts;
+  Error error;
+  for (uint64_t done = 0; done < bytes && !error;) {
+    const Result<Extent> extent = co_await map_.extent(offset + done, bytes - done);
+    if (!extent) {
+      error = extent.error();
+      break;
+    }
+    parts.add(read_extent(*extent, offset + done, into, done));
+    done += extent->bytes;
+    if (parts.full()) error = co_await parts.done();
+  }
+  const Error of_parts = co_await parts.done();
+  co_return error ? error : of_parts;
+}
+
+Task<Error> Qcow2Image::read_extent(Extent extent, uint64_t offset, Buffers into, uint64_t skip) {
+  const Cut part(into, skip, extent.bytes);
+  switch (extent.kind) {
+    case Kind::data:
+      co_return co_await data().read(extent.host, part.buffers());
+    case Kind::compressed:
+      co_return co_await read_compressed(extent.host, offset, part.buffers());
+    case Kind::unallocated:
+      co_return co_await read_backing(offset, part.buffers());
+    case Kind::zero:
+      part.fill_zeros();
+      co_return Error{};
+    case Kind::invalid:
+      break;
+  }
+  co_return Fault::invalid_entry;
+}
+
+/// What the backing file is too short for reads as zeros.
+Task<Error> Qcow2Image::read_backing(uint64_t offset, Buffers into) {
+  const uint64_t bytes = bytes_of(into);
+  const uint64_t there = offset < backing_bytes_ ? std::min(bytes, backing_bytes_ - offset) : 0;
+  const Cut missing(into, there, bytes - there);
+  missing.fill_zeros();
+  if (there == 0) co_return Error{};
+  const Cut rest(into, 0, there);
+  co_return co_await backing_->read(offset, rest.buffers());
+}
+
+Task<Error> Qcow2Image::read_compressed(uint64_t word, uint64_t offset, Buffers into) {
+  const Epochs::Pass pass(epochs_);
+  const Result<CompressedClusters::Content> cluster = co_await compressed_.read(word);
+  if (!cluster) co_return cluster.error();
+  const Cut all(into, 0, bytes_of(into));
+  all.copy_from((*cluster)->data() + layout_.in_cluster(offset));
+  co_return Error{};
+}
+
+Task<Error> Qcow2Image::write(uint64_t offset, Buffers from) {
+  return writer_->write(offset, from);
+}
+
+Task<Error> Qcow2Image::flush() {
+  if (!writer_) co_return Error{};
+  co_return co_await writer_->flush();
+}
+
+Task<Error> Qcow2Image::discard(uint64_t offset, uint64_t bytes) {
+  return writer_->discard(offset, bytes);
+}
+
+Task<Result<uint64_t>> Qcow2Image::size() {
+  co_return layout_.size_bytes / kSector* kSector;
+}
+
+Task<Error> Qcow2Image::close() {
+  Error first;
+  if (writer_) first = co_await writer_->finish();
+  const Error of_file = co_await file_.close();
+  if (!first) first = of_file;
+  if (data_file_) {
+    const Error error = co_await data_file_->close();
+    if (!first) first = error;
+  }
+  if (backing_) {
+    const Error error = co_await backing_->close();
+    if (!first) first = error;
+  }
+  co_return first;
+}
+
+}  // namespace tapring::qcow2

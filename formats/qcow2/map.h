@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// Where the guest's clusters are: the L1 table, in memory, and the L2 tables by way of a cache.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "formats/qcow2/entry.h"
+#include "formats/qcow2/sector_writes.h"
+#include "formats/qcow2/table_cache.h"
+
+namespace tapring::qcow2 {
+
+class Map {
+ public:
+  struct L1Table {
+    std::vector<uint64_t> entries;  ///< in the byte order of this machine, checked, enough
+    uint64_t offset = 0;            ///< where it is in the file
+    /// Sectors of which it has only a part, as they were read; empty where it has all of them.
+    AlignedBytes first_sector;
+    AlignedBytes last_sector;
+    bool little_endian = false;
+  };
+
+  Map(const Layout& layout, L1Table l1, TableCache& cache) noexcept
+      : layout_(layout), l1_(std::move(l1)), cache_(cache) {}
+
+  /// What begins at `offset`, at least one byte and at most `bytes`; nullopt if that has to be
+  /// read from the file first.
+  std::optional<Extent> cached_extent(uint64_t offset, uint64_t bytes) noexcept;
+
+  /// As cached_extent(), from the file where needed.
+  Task<Result<Extent>> extent(uint64_t offset, uint64_t bytes);
+
+  // Changes are seen at once and stay in memory until they are taken to be written.
+
+  uint64_t l1_index(uint64_t offset) const noexcept { return offset / layout_.l2_covers(); }
+  uint64_t l1_entry(uint64_t index) const noexcept { return l1_.entries[index]; }
+  /// Its L2 table is in the file, with this content.
+  void set_table(uint64_t index, uint64_t host, std::span<const std::byte> content);
+
+  /// There is an L2 table for the offset.
+  Task<Result<SliceRef>> slice(uint64_t offset);
+  Entry entry(const Slice& slice, uint64_t offset) const noexcept {
+    return load_entry(layout_, slice.bytes.span(), slice_index(offset));
+  }
+  void set_entry(const SliceRef& slice, uint64_t offset, const Entry& entry);
+
+  /// Entries from the one of `offset` to the end of its slice.
+  uint64_t entries_left(uint64_t offset) const noexcept {
+    return layout_.l2_slice_entries() - slice_index(offset);
+  }
+
+  /// The number of the next taking, which has the changes that are made now.
+  uint64_t change() const noexcept { return takings_ + 1; }
+
+  std::size_t dirty_slices() const noexcept { return dirty_.size(); }
+  void take_dirty(SectorWrites& writes);
+  /// What was taken, but not written, is dirty again.
+  void give_back(SectorWrites& writes);
+
+ private:
+  uint64_t slice_host(uint64_t offset) const noexcept;
+  uint64_t slice_index(uint64_t offset) const noexcept {
+    return (offset >> layout_.cluster_bits) % layout_.l2_slice_entries();
+  }
+  AlignedBytes l1_sector(uint64_t sector) const;
+  Extent without_table(uint64_t offset, uint64_t bytes) const noexcept;
+
+  Layout layout_;
+  L1Table l1_;
+  TableCache& cache_;
+  uint64_t takings_ = 0;
+  std::vector<SliceRef> dirty_;
+  std::set<uint64_t> dirty_l1_;        ///< sectors of the L1 table
+  std::set<uint64_t> taken_dirty_l1_;  ///< while they are being written
+};
+
+}  // namespace tapring::qcow2

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "formats/qcow2/layout.h"
+
+namespace tapring::qcow2 {
+
+/// Which clusters of an image's file hold its tables: no two of them may share one, and no guest's
+/// data may be written there.
+class MetadataMap {
+ public:
+  enum class Table : uint8_t {
+    header,
+    l1,
+    l2,
+    refcount_table,
+    refcount_block,
+    snapshot_table,
+    snapshot_l1,
+    bitmap_directory,
+  };
+
+  explicit MetadataMap(const Layout& layout) noexcept : layout_(layout) {}
+
+  /// Before settle(). `offset` begins a cluster.
+  void add(Table table, uint64_t offset, uint64_t bytes);
+
+  /// Why the tables cannot be as they were added; nullopt if they can. `file_bytes`: what the file
+  /// has; the last cluster need not be whole.
+  std::optional<std::string> settle(uint64_t file_bytes);
+
+  /// Whether any of these bytes of the file belong to a table.
+  bool hits(uint64_t offset, uint64_t bytes) const noexcept;
+
+  /// A table of one cluster that was made, or is no more, after settle().
+  void insert(uint64_t offset);
+  void remove(uint64_t offset);
+
+ private:
+  struct Range {
+    uint64_t begin;
+    uint64_t end;
+    Table table;
+  };
+
+  bool hits_cluster(uint64_t offset) const noexcept;
+  Range single(std::size_t index) const noexcept;
+
+  Layout layout_;
+  std::vector<uint64_t> singles_;  ///< tables of one cluster: the offset, and in its low bits which
+  std::vector<Range> ranges_;
+  std::unordered_set<uint64_t> inserted_;
+  std::unordered_set<uint64_t> removed_;
+};
+
+}  // namespace tapring::qcow2

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+#include "formats/qcow2/open.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "formats/allowed_path.h"
+#include "formats/backing_file.h"
+#include "formats/image_name.h"
+#include "formats/qcow2/check.h"
+#include "formats/qcow2/header.h"
+#include "formats/qcow2/metadata_map.h"
+#include "formats/qcow2/open_file.h"
+#include "formats/qcow2/opened_image.h"
+#include "formats/qcow2/read_tables.h"
+#include "formats/qcow2/snapshot_table.h"
+
+namespace tapring {
+namespace qcow2 {
+namespace {
+
+/// To count clusters in, while an image is mended that is being opened.
+constexpr uint64_t kMaxMendBytes = uint64_t{256} << 20;
+
+std::vector<uint64_t> read_l1(const OpenFile& file, const Layout& layout, uint64_t offset,
+                              uint64_t entries) {
+  check_inside(file, layout, "the L1 table", offset, entries * 8);
+  std::vector<uint64_t> l1 = read_table(file, offset, entries);
+  for (const uint64_t entry : l1) {
+    const uint64_t table = entry & EntryBits::kOffset;
+    if ((entry & EntryBits::kReservedL1) == 0 && layout.in_cluster(table) == 0) continue;
+    refuse(file.path, "an L1 entry is invalid (qemu-img check -r all)");
+  }
+  return l1;
+}
+
+/// The tables of the image must each have clusters of their own, inside the file.
+MetadataMap check_tables(const OpenFile& file, const Header& header,
+                         const std::vector<uint64_t>& l1, const SnapshotTable& snapshots,
+                         const std::vector<uint64_t>& refcount_table) {
+  using Table = MetadataMap::Table;
+  const Layout& layout = header.layout;
+  const uint64_t cluster_bytes = layout.cluster_bytes();
+  MetadataMap tables(layout);
+  tables.add(Table::header, 0, cluster_bytes);
+  tables.add(Table::l1, header.l1_offset, uint64_t{header.l1_entries} * 8);
+  tables.add(Table::refcount_table, header.refcount_table_offset, refcount_table.size() * 8);
+  tables.add(Table::snapshot_table, header.snapshots_offset, snapshots.bytes);
+  for (const Snapshot& snapshot : snapshots.snapshots) {
+    tables.add(Table::snapshot_l1, snapshot.l1_offset, uint64_t{snapshot.l1_entries} * 8);
+  }
+  for (const uint64_t entry : l1) {
+    if (const uint64_t table = entry & EntryBits::kOffset) {
+      tables.add(Table::l2, table, cluster_bytes);
+    }
+  }
+  for (const uint64_t block : refcount_table) {
+    if (block == 0) continue;
+    if (layout.in_cluster(block) != 0 || block > EntryBits::kOffset) {
+      refuse(file.path, "a refcount table entry is invalid (qemu-img check -r all)");
+    }
+    tables.add(Table::refcount_block, block, cluster_bytes);
+  }
+  if (const auto reason = tables.settle(file.size_bytes)) {
+    refuse(file.path, *reason + " (qemu-img check -r all)");
+  }
+  return tables;
+}
+
+std::string mend_command(const OpenFile& file) {
+  return " (tapring image check --repair all " + file.path + "; or attach it with mode r)";
+}
+
+/// Makes the refcounts of an image right that QEMU did not close: nobody else has it. What was
+/// done, in words.
+std::string mend_dirty(OpenFile& file) {
+  const auto begin = std::chrono::steady_clock::now();
+  CheckOptions limits;
+  limits.max_bytes = kMaxMendBytes;
+  FileWriter writer(file);
+  const ImageCheck left = repair_image(file, Repair::all, writer, limits);
+  if (left.findings.corruptions() > 0) {
+    refuse(file.path, "was not closed, and cannot be mended: " + left.findings.texts().front() +
+                          mend_command(file));
+  }
+  const auto took = std::chrono::steady_clock::now() - begin;
+  return "was not closed by who had it last: its refcounts were mended in " +
+         std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()) +
+         " ms";
+}
+
+class OpenQcow2 final : public OpenMappedImage {
+ public:
+  OpenQcow2(const ImageOptions& options, const std::string& snapshot)
+      : OpenMappedImage(open_files(options)) {
+    if (!options.read_only) check_state(options);
+    const Header& header = image_.header;
+    const SnapshotTable snapshots = read_snapshots(image_.file, header);
+    image_.l1.offset = header.l1_offset;
+    image_.l1.entries = read_l1(image_.file, header.layout, header.l1_offset, header.l1_entries);
+    std::vector<uint64_t> refcounts = read_refcount_table(image_.file, header);
+    MetadataMap tables = check_tables(image_.file, header, image_.l1.entries, snapshots, refcounts);
+    if (!options.read_only) {
+      image_.writable = WritableParts{read_bytes(image_.file, 0, kSector), std::move(tables),
+                                      std::move(refcounts)};
+    }
+    if (!snapshot.empty()) serve_snapshot(snapshots, snapshot);
+    describe(options);
+  }
+
+ private:
+  static OpenedImage open_files(const ImageOptions& options) {
+    OpenedImage image;
+    image.file = open_host_file(options, options.path);
+    image.header = read_header(image.file);
+    if (image.header.layout.external_data) {
+      if (!image.header.data_file) {
+        refuse(options.path, "does not name its data file (qemu-img amend -o data_file=FILE)");
+      }
+      image.data_file = open_host_file(options, path_named_by(options, *image.header.data_file));
+    }
+    if (image.header.backing_name) {
+      image.backing =
+          open_backing_file(options, *image.header.backing_name, image.header.backing_format);
+    }
+    return image;
+  }
+
+  /// Of an image that is to be written.
+  void check_state(const ImageOptions& options) {
+    OpenFile& file = image_.file;
+    if ((image_.header.incompatible & Feature::kCorrupt) != 0) {
+      refuse(file.path, "is marked as corrupt" + mend_command(file));
+    }
+    if ((image_.header.incompatible & Feature::kDirty) == 0) return;
+    if (options.purpose == Purpose::checking) return;
+    if (!options.locked) {
+      refuse(file.path, "was not closed, or is in use, which is not known without its lock" +
+                            mend_command(file));
+    }
+    notices_.push_back(mend_dirty(file));
+    image_.header = read_header(file);
+  }
+
+  void serve_snapshot(const SnapshotTable& snapshots, const std::string& wanted) {
+    const Snapshot* snapshot = find_snapshot(snapshots.snapshots, wanted);
+    if (snapshot == nullptr) {
+      refuse(image_.file.path,
+             "has no snapshot " + wanted + " (qemu-img snapshot -l lists what it has)");
+    }
+    Layout& layout = image_.header.layout;
+    layout.size_bytes = snapshot->size_bytes.value_or(layout.size_bytes);
+    if (layout.size_bytes > INT64_MAX ||
+        snapshot->l1_entries < layout.l1_entries_for(layout.size_bytes)) {
+      refuse(image_.file.path, "snapshot " + wanted + " has no valid size");
+    }
+    image_.l1.entries = read_l1(image_.file, layout, snapshot->l1_offset, snapshot->l1_entries);
+    for (const uint64_t entry : image_.l1.entries) {
+      check_inside(image_.file, layout, "an L2 table", entry & EntryBits::kOffset,
+                   entry == 0 ? 0 : layout.cluster_bytes());
+    }
+  }
+};
+
+}  // namespace
+}  // namespace qcow2
+
+std::unique_ptr<OpenImage> open_qcow2(const ImageOptions& options) {
+  const ImageName name = split_image_name(options.path);
+  if (!name.word.empty() && !options.read_only) {
+    qcow2::refuse(options.path, "a snapshot is read-only (attach it with mode r)");
+  }
+  ImageOptions image = options;
+  image.path = name.path;
+  check_allowed_path(image.path, image.directories);
+  return std::make_unique<qcow2::OpenQcow2>(image, name.word);
+}
+
+}  // namespace tapring

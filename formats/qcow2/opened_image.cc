@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#include "formats/qcow2/opened_image.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "formats/qcow2/image.h"
+#include "formats/qcow2/read_tables.h"
+
+namespace tapring::qcow2 {
+namespace {
+
+/// The whole map of an image of 256 GiB in clusters of 64 KiB; of a larger one a part.
+constexpr uint64_t kMaxMapCacheBytes = uint64_t{32} << 20;
+constexpr uint64_t kMinMapCacheBytes = uint64_t{256} << 10;
+
+uint64_t map_cache_bytes(const ImageOptions& options, const Layout& layout) {
+  if (options.map_cache_bytes > 0) return options.map_cache_bytes;
+  const uint64_t whole = (layout.size_bytes >> layout.cluster_bits) * layout.l2_entry_bytes();
+  return std::clamp(whole + layout.slice_bytes(), kMinMapCacheBytes, kMaxMapCacheBytes);
+}
+
+}  // namespace
+
+std::vector<FileId> OpenMappedImage::files() const {
+  std::vector<FileId> files{image_.file.id};
+  if (image_.data_file) files.push_back(image_.data_file->id);
+  if (!image_.backing) return files;
+  for (const FileId& file : image_.backing->files()) files.push_back(file);
+  return files;
+}
+
+std::unique_ptr<Image> OpenMappedImage::serve_on(Loop& loop) {
+  return std::make_unique<Qcow2Image>(loop, std::move(image_));
+}
+
+void OpenMappedImage::describe(const ImageOptions& options) {
+  const uint64_t bytes = image_.header.layout.size_bytes;
+  image_.map_cache_bytes = map_cache_bytes(options, image_.header.layout);
+  geometry_ = {bytes / kSector * kSector, image_.file.physical_block_bytes, discard_granularity(),
+               false, options.read_only};
+  if (geometry_.size_bytes == 0) {
+    refuse(options.path, "is empty (give it a size: qemu-img resize " + options.path + " 10G)");
+  }
+  add_notices(image_.file.notices);
+  if (image_.data_file) add_notices(image_.data_file->notices);
+  if (image_.backing) add_notices(image_.backing->notices());
+  if (geometry_.size_bytes != bytes) {
+    notices_.push_back("its size of " + std::to_string(bytes) +
+                       " bytes is no multiple of 512: the rest is not part of the disk");
+  }
+}
+
+/// Without zero clusters there is no way to hide what the backing file has; without references,
+/// none to use a cluster again.
+uint32_t OpenMappedImage::discard_granularity() const noexcept {
+  const Layout& layout = image_.header.layout;
+  if (!image_.writable || !image_.writable->refcount_table) return 0;
+  if (layout.version < 3 && image_.backing) return 0;
+  return static_cast<uint32_t>(layout.cluster_bytes());
+}
+
+void OpenMappedImage::add_notices(const std::vector<std::string>& notices) {
+  notices_.insert(notices_.end(), notices.begin(), notices.end());
+}
+
+}  // namespace tapring::qcow2

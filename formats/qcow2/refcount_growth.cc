@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// Refcounts for clusters that had none: a block more, or a larger table.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "formats/qcow2/fault.h"
+#include "formats/qcow2/refcount_entry.h"
+#include "formats/qcow2/refcounts.h"
+
+namespace tapring::qcow2 {
+
+/// The block takes the first of the clusters that it counts: none of them is in use. It is durable
+/// before the table names it, and the table is synced before anything refers to what it counts.
+Task<Error> Refcounts::make_block(uint64_t table_index) {
+  const uint64_t cluster = table_index * layout_.refcount_block_entries();
+  const uint64_t offset = cluster << layout_.cluster_bits;
+  if (metadata_.hits(offset, 1)) co_return Fault::metadata_overlap;
+  AlignedBytes block(layout_.cluster_bytes());
+  store_refcount(block.span(), 0, layout_.refcount_order, 1);
+  const iovec whole = block.buffer();
+  Error error = co_await file_.write(offset, {&whole, 1});
+  if (!error) error = co_await file_.sync();
+  if (error) co_return error;
+
+  const uint64_t in_sector = kSector / 8;
+  const uint64_t first = table_index / in_sector * in_sector;
+  AlignedBytes sector(kSector);
+  for (uint64_t i = 0; i < in_sector && first + i < place_.table.size(); ++i) {
+    const uint64_t entry = first + i == table_index ? offset : place_.table[first + i];
+    store(sector.span(), i * 8, entry);
+  }
+  const iovec entries = sector.buffer();
+  error = co_await file_.write(place_.offset + first * 8, {&entries, 1});
+  if (error) co_return error;
+  place_.table[table_index] = offset;
+  metadata_.insert(offset);
+  cache_.replace(offset, block.span());
+  untouched_ = std::max(untouched_, cluster + 1);
+  co_return Error{};
+}
+
+/// The new table, and the blocks that count its clusters, go where the old one counts nothing.
+Task<Error> Refcounts::grow_table() {
+  const uint64_t cluster_bytes = layout_.cluster_bytes();
+  const uint64_t old_bytes = place_.table.size() * 8;
+  const uint64_t bytes =
+      std::min(std::max(old_bytes * 2, cluster_bytes), Header::kMaxRefcountTableBytes);
+  if (bytes <= old_bytes) co_return Fault::image_full;
+  const uint64_t first = clusters_counted();
+  const uint64_t table_clusters = bytes / cluster_bytes;
+  const uint64_t entries = layout_.refcount_block_entries();
+  const uint64_t blocks = (table_clusters + entries - 2) / (entries - 1);
+  if (metadata_.hits(first * cluster_bytes, (blocks + table_clusters) * cluster_bytes)) {
+    co_return Fault::metadata_overlap;
+  }
+  std::vector<uint64_t> table = place_.table;
+  table.resize(bytes / 8);
+  const uint64_t index = place_.table.size();
+  for (uint64_t i = 0; i < blocks; ++i) table[index + i] = (first + i) * cluster_bytes;
+  const HostRange old{place_.offset, old_bytes};
+  const Error error = co_await write_grown(first, blocks, std::move(table));
+  if (error) co_return error;
+  for (uint64_t at = old.offset; at < old.offset + old.bytes; at += cluster_bytes) {
+    metadata_.remove(at);
+  }
+  co_return co_await release(old);
+}
+
+Task<Error> Refcounts::write_grown(uint64_t first, uint64_t blocks, std::vector<uint64_t> table) {
+  const uint64_t cluster_bytes = layout_.cluster_bytes();
+  const uint64_t entries = layout_.refcount_block_entries();
+  const uint64_t used = blocks + table.size() * 8 / cluster_bytes;
+  const uint64_t offset = (first + blocks) * cluster_bytes;
+  AlignedBytes bytes(used * cluster_bytes);
+  for (uint64_t cluster = 0; cluster < used; ++cluster) {
+    const auto block = bytes.span().subspan(cluster / entries * cluster_bytes, cluster_bytes);
+    store_refcount(block, cluster % entries, layout_.refcount_order, 1);
+  }
+  const auto after_blocks = bytes.span().subspan(blocks * cluster_bytes);
+  for (std::size_t i = 0; i < table.size(); ++i) store(after_blocks, i * 8, table[i]);
+  const iovec whole = bytes.buffer();
+  Error error = co_await file_.write(first * cluster_bytes, {&whole, 1});
+  if (!error) error = co_await file_.sync();
+  if (error) co_return error;
+  header_.set(Header::kRefcountTableAt, offset);
+  header_.set(Header::kRefcountClustersAt, static_cast<uint32_t>(table.size() * 8 / cluster_bytes));
+  error = co_await header_.write();
+  if (error) co_return error;
+  for (uint64_t i = 0; i < used; ++i) {
+    const uint64_t at = (first + i) * cluster_bytes;
+    metadata_.insert(at);
+    if (i < blocks) cache_.replace(at, bytes.span().subspan(i * cluster_bytes, cluster_bytes));
+  }
+  place_ = {std::move(table), offset};
+  untouched_ = std::max(untouched_, first + used);
+  co_return Error{};
+}
+
+}  // namespace tapring::qcow2

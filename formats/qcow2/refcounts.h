@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// How many references each cluster of the file has, and which are free.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "formats/qcow2/allocator.h"
+#include "formats/qcow2/header_sector.h"
+#include "formats/qcow2/layout.h"
+#include "formats/qcow2/metadata_map.h"
+#include "formats/qcow2/table_cache.h"
+#include "ring/claims.h"
+
+namespace tapring::qcow2 {
+
+class Refcounts final : public Allocator {
+ public:
+  /// Slices that wait to be written, at most, but for what one commit adds.
+  static constexpr std::size_t kMaxDirty = 64;
+  /// Of the slices that need not be in memory.
+  static constexpr uint64_t kCacheBytes = uint64_t{1} << 20;
+  /// Released ranges that are remembered; what is more is found when the image is opened again.
+  static constexpr std::size_t kMaxFreeRanges = 16384;
+
+  struct Place {
+    std::vector<uint64_t> table;  ///< entries of the refcount table, checked
+    uint64_t offset = 0;          ///< where it is in the file
+  };
+
+  Refcounts(Loop& loop, const Layout& layout, HostFile& file, HeaderSector& header,
+            MetadataMap& metadata, Epochs& epochs, Place place);
+
+  Task<Result<Allocation>> allocate(uint64_t clusters) override;
+  Task<Result<std::vector<HostRange>>> last_references(HostRange range) override;
+  Task<Error> release(HostRange range) override;
+  Task<Error> write_dirty() override;
+  bool is_due() const noexcept override { return dirty_.size() >= kMaxDirty; }
+
+ private:
+  uint64_t clusters_counted() const noexcept {
+    return place_.table.size() * layout_.refcount_block_entries();
+  }
+  uint64_t slice_host(uint64_t cluster) const noexcept;
+  uint64_t get(const Slice& slice, uint64_t cluster) const noexcept;
+  void set(const SliceRef& slice, uint64_t cluster, uint64_t refcount);
+
+  Task<Result<SliceRef>> counted_slice(uint64_t cluster);
+  void add_free(uint64_t cluster);
+  Task<Result<Allocation>> take(uint64_t first, uint64_t clusters);
+  Task<Result<Allocation>> take_released(uint64_t clusters);
+  Task<Error> make_block(uint64_t table_index);
+  Task<Error> grow_table();
+  Task<Error> write_grown(uint64_t first, uint64_t blocks, std::vector<uint64_t> table);
+
+  Layout layout_;
+  HostFile& file_;
+  HeaderSector& header_;
+  MetadataMap& metadata_;
+  Place place_;
+  TableCache cache_;
+  std::vector<SliceRef> dirty_;
+  std::map<uint64_t, uint64_t> free_;  ///< released: first cluster, and how many
+  uint64_t next_ = 0;                  ///< clusters before it are taken, or in free_
+  uint64_t untouched_;                 ///< from this cluster on the file has never been written
+  Claims allocating_;
+  Claims writing_;
+};
+
+}  // namespace tapring::qcow2

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "formats/qcow2/aligned_bytes.h"
+#include "formats/qcow2/host_file.h"
+#include "formats/qcow2/table_cache.h"
+
+namespace tapring::qcow2 {
+
+/// Sectors of tables as they were at one moment, on their way to the file: the tables go on
+/// changing meanwhile. Storage writes a sector as a whole or not at all.
+class SectorWrites {
+ public:
+  /// What is dirty of the slice, which is no more.
+  void take(const SliceRef& slice);
+
+  /// A copy of `bytes`, whole sectors.
+  void add(uint64_t host, std::span<const std::byte> bytes);
+
+  bool empty() const noexcept { return writes_.empty(); }
+
+  /// Writes all, many at once. Keeps the slices in memory until this is destroyed.
+  Task<Error> write(HostFile& file);
+
+  /// The slices, with all that was taken of them dirty again.
+  std::vector<SliceRef> give_back();
+
+ private:
+  struct Write {
+    uint64_t host;
+    AlignedBytes bytes;
+    iovec whole;
+  };
+  struct Taken {
+    SliceRef slice;
+    uint32_t sectors;
+  };
+
+  std::vector<Write> writes_;
+  std::vector<Taken> taken_;
+};
+
+}  // namespace tapring::qcow2

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT
+#include "formats/qcow2/writer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "formats/qcow2/cut.h"
+#include "formats/qcow2/fault.h"
+#include "formats/qcow2/file_end.h"
+#include "formats/qcow2/parts.h"
+#include "formats/qcow2/refcounts.h"
+
+namespace tapring::qcow2 {
+
+/// What it refers to is set up before it.
+std::unique_ptr<Allocator> Writer::allocator_for(const Context& context,
+                                                 std::optional<std::vector<uint64_t>> refcounts) {
+  if (!refcounts) return std::make_unique<FileEnd>(layout_, file_.end());
+  return std::make_unique<Refcounts>(
+      context.loop, layout_, file_, header_, metadata_, epochs_,
+      Refcounts::Place{std::move(*refcounts), context.header.refcount_table_offset});
+}
+
+Writer::Writer(const Context& context, WritableParts parts)
+    : layout_(context.header.layout),
+      autoclear_(context.header.autoclear),
+      raw_external_(context.header.raw_external_data()),
+      image_(context.image),
+      map_(context.map),
+      epochs_(context.epochs),
+      file_(context.file),
+      data_file_(context.data_file),
+      backing_bytes_(context.backing_bytes),
+      header_(context.loop, file_, std::move(parts.header_sector)),
+      metadata_(std::move(parts.metadata)),
+      allocator_(allocator_for(context, std::move(parts.refcount_table))),
+      commit_(context.loop, {map_, *allocator_, epochs_, file_, data_file_}),
+      clusters_(context.loop),
+      tables_(context.loop),
+      header_changes_(context.loop),
+      copy_ended_(context.loop) {}
+
+/// Before the first change: what else the image promises of its content is so no more, such as
+/// bitmaps of what was changed. And before each: what waits to be written is bounded.
+Task<Error> Writer::begin_change() {
+  if (broken_) co_return broken_;
+  if (!changed_) {
+    Claim claim(header_changes_, 0, 1);
+    co_await claim;
+    const uint64_t kept = autoclear_ & Feature::kRawExternalData;
+    if (!changed_ && kept != autoclear_) {
+      header_.set(Header::kAutoclearAt, kept);
+      const Error error = co_await header_.write();
+      if (error) co_return error;
+    }
+    changed_ = true;
+  }
+  if (commit_.is_due()) co_return co_await commit_.run();
+  co_return Error{};
+}
+
+/// An image that turns out to be corrupt is marked as such, and not changed any more.
+Task<Error> Writer::end_change(Error error) {
+  if (error != Fault::metadata_overlap || broken_) co_return error;
+  broken_ = error;
+  if (layout_.version < 3) co_return error;
+  header_.set(Header::kIncompatibleAt,
+              header_.get<uint64_t>(Header::kIncompatibleAt) | Feature::kCorrupt);
+  // That it is corrupt is what matters to the guest.
+  co_await header_.write();
+  co_return error;
+}
+
+Task<Error> Writer::write(uint64_t offset, Buffers from) {
+  Error error = co_await begin_change();
+  if (!error) error = co_await write_parts(offset, from);
+  if (error) co_return co_await end_change(error);
+  co_return error;
+}
+
+Task<Error> Writer::write_parts(uint64_t offset, Buffers from) {
+  const uint64_t bytes = bytes_of(from);
+  Parts parts;
+  Error error;
+  uint64_t change = 0;
+  for (uint64_t done = 0; done < bytes && !error;) {
+    const uint64_t at = offset + done;
+    std::optional<Extent> extent;
+    if ((map_.l1_entry(map_.l1_index(at)) & EntryBits::kOffset) != 0) {
+      const Result<SliceRef> slice = co_await map_.slice(at);
+      if (!slice) {
+        error = slice.error();
+        break;
+      }
+      extent = writable_extent(**slice, at, bytes - done);
+      change = std::max(change, (*slice)->change);
+    }
+    uint64_t part = bytes - done;
+    if (extent) {
+      part = extent->bytes;
+      parts.add(write_data(extent->host, from, done, part));
+    } else {
+      part =
+          std::min(part, (map_.entries_left(at) << layout_.cluster_bits) - layout_.in_cluster(at));
+      parts.add(write_new(at, from, done, part, change));
+    }
+    done += part;
+    if (parts.full()) error = co_await parts.done();
+  }
+  const Error of_parts = co_await parts.done();
+  if (!error) error = of_parts;
+  if (error) co_return error;
+  co_return co_await commit_.until_written(change);
+}
+
+/// To where the map said in this turn.
+Task<Error> Writer::write_data(uint64_t host, Buffers from, uint64_t skip, uint64_t bytes) {
+  if (!external() && metadata_.hits(host, bytes)) co_return Fault::metadata_overlap;
+  const Epochs::Pass pass(epochs_);
+  const Cut part(from, skip, bytes);
+  co_return co_await data().write(host, part.buffers());
+}
+
+/// Whether the cluster of the file is this entry's alone.
+bool Writer::has_own_cluster(const Entry& entry) const noexcept {
+  return entry.has_host(layout_) && (entry.copied() || external());
+}
+
+/// What begins at `offset` and can be written where it is.
+std::optional<Extent> Writer::writable_extent(const Slice& slice, uint64_t offset,
+                                              uint64_t bytes) const noexcept {
+  Extent extent = extent_at(layout_, slice.bytes.span(), offset, bytes);
+  if (extent.kind != Kind::data) return std::nullopt;
+  const uint64_t end = offset + extent.bytes;
+  for (uint64_t at = offset; at < end; at = layout_.cluster_begin(at) + layout_.cluster_bytes()) {
+    if (has_own_cluster(map_.entry(slice, at))) continue;
+    extent.bytes = at - offset;
+    break;
+  }
+  if (extent.bytes == 0) return std::nullopt;
+  return extent;
+}
+
+Task<Error> Writer::write_new(uint64_t offset, Buffers from, uint64_t skip, uint64_t bytes,
+                              uint64_t& change) {
+  const uint64_t end = offset + bytes;
+  Claim claim(clusters_, layout_.cluster_begin(offset), layout_.round_up(end));
+  co_await claim;
+  while (offset < end) {
+    const Result<uint64_t> done = co_await write_some(offset, from, skip, end - offset, change);
+    if (!done) co_return done.error();
+    offset += *done;
+    skip += *done;
+  }
+  co_return Error{};
+}
+
+/// The clusters are claimed: nobody else changes their entries.
+Task<Result<uint64_t>> Writer::write_some(uint64_t offset, Buffers from, uint64_t skip,
+                                          uint64_t bytes, uint64_t& change) {
+  const Result<SliceRef> slice = co_await own_slice(offset);
+  if (!slice) co_return std::unexpected(slice.error());
+  if (const auto extent = writable_extent(**slice, offset, bytes)) {
+    const Error error = co_await write_data(extent->host, from, skip, extent->bytes);
+    if (error) co_return std::unexpected(error);
+    change = std::max(change, (*slice)->change);
+    co_return extent->bytes;
+  }
+  Result<Run> run = co_await place(**slice, offset, bytes);
+  if (!run) co_return std::unexpected(run.error());
+  choose_fill(**slice, *run);
+  const Error error = co_await fill_and_write(**slice, *run, from, skip);
+  if (!error) {
+    map_run(*slice, *run);
+    change = std::max(change, (*slice)->change);
+    co_return run->end - run->offset;
+  }
+  if (run->moves) {
+    // Nothing refers to them. If this fails too, they are leaked.
+    co_await allocator_->release({run->host, run->clusters << layout_.cluster_bits});
+  }
+  co_return std::unexpected(error);
+}
+
+/// Where the data of as many clusters as can be are to go: into the cluster that the first has, or
+/// into new ones.
+Task<Result<Writer::Run>> Writer::place(const Slice& slice, uint64_t offset, uint64_t bytes) {
+  const Entry first = map_.entry(slice, offset);
+  for (uint32_t unit = 0; unit < layout_.cluster_bytes() / layout_.unit_bytes(); ++unit) {
+    if (kind_of(layout_, first, unit) == Kind::invalid)
+      co_return std::unexpected(Fault::invalid_entry);
+  }
+  const uint64_t begin = layout_.cluster_begin(offset);
+  Run run{offset, offset + bytes, first.host(), 1, false, false};
+  if (external()) {
+    run.host = begin;
+  } else if (!has_own_cluster(first)) {
+    const uint64_t clusters = (layout_.round_up(run.end) - begin) >> layout_.cluster_bits;
+    uint64_t wanted = 1;
+    while (wanted < clusters &&
+           !has_own_cluster(map_.entry(slice, begin + (wanted << layout_.cluster_bits)))) {
+      ++wanted;
+    }
+    const Result<Allocator::Allocation> allocated = co_await allocator_->allocate(wanted);
+    if (!allocated) co_return std::unexpected(allocated.error());
+    run.host = allocated->range.offset;
+    run.clusters = allocated->range.bytes >> layout_.cluster_bits;
+    run.moves = true;
+    run.fresh = allocated->fresh;
+  } else if (metadata_.hits(run.host, layout_.cluster_bytes())) {
+    co_return std::unexpected(Fault::metadata_overlap);
+  }
+  run.end = std::min(run.end, begin + (run.clusters << layout_.cluster_bits));
+  co_return run;
+}
+
+/// Without subclusters all of a cluster is mapped at once. With them only those that are touched,
+/// but for what cannot stay where it is.
+bool Writer::copies_whole(const Entry& old, bool moves) const noexcept {
+  constexpr uint64_t kAllocated = 0xFFFF'FFFF;
+  return !layout_.extended_l2 || old.compressed() || (moves && (old.subclusters & kAllocated) != 0);
+}
+
+void Writer::choose_fill(const Slice& slice, Run& run) const noexcept {
+  const uint64_t unit = layout_.unit_bytes();
+  const uint64_t cluster = layout_.cluster_bytes();
+  const auto is_data = [&](uint64_t at) {
+    return !run.moves &&
+           kind_of(layout_, map_.entry(slice, at),
+                   static_cast<uint32_t>(layout_.in_cluster(at) / unit)) == Kind::data;
+  };
+  const uint64_t last = run.end - 1;
+  run.fill_begin = run.offset / unit * unit;
+  run.fill_end = (last / unit + 1) * unit;
+  if (copies_whole(map_.entry(slice, run.offset), run.moves)) {
+    run.fill_begin = layout_.cluster_begin(run.offset);
+  } else if (is_data(run.offset)) {
+    run.fill_begin = run.offset;
+  }
+  if (copies_whole(map_.entry(slice, last), run.moves)) {
+    run.fill_end = layout_.cluster_begin(last) + cluster;
+  } else if (is_data(last)) {
+    run.fill_end = run.end;
+  }
+}
+
+bool Writer::reads_as_zeros(const Slice& slice, uint64_t begin, uint64_t end) const noexcept {
+  if (begin >= layout_.size_bytes) return true;
+  const Extent extent = extent_at(layout_, slice.bytes.span(), begin, end - begin);
+  if (begin + extent.bytes < std::min(end, layout_.size_bytes)) return false;
+  return extent.kind == Kind::zero || (extent.kind == Kind::unallocated && begin >= backing_bytes_);
+}
+
+/// What the guest reads there now; zeros past the end of its disk.
+Task<Error> Writer::read_old(uint64_t offset, AlignedBytes& into) {
+  const uint64_t disk_end = layout_.size_bytes / kSector * kSector;
+  if (offset >= disk_end) co_return Error{};
+  const iovec there{into.data(), std::min<uint64_t>(into.size(), disk_end - offset)};
+  co_return co_await image_.read(offset, {&there, 1});
+}
+
+Task<Error> Writer::fill_and_write(const Slice& slice, const Run& run, Buffers from,
+                                   uint64_t skip) {
+  const bool head_zero = reads_as_zeros(slice, run.fill_begin, run.offset);
+  const bool tail_zero = reads_as_zeros(slice, run.end, run.fill_end);
+  // A file's new clusters are zeros already.
+  AlignedBytes head(run.fresh && head_zero ? 0 : run.offset - run.fill_begin);
+  AlignedBytes tail(run.fresh && tail_zero ? 0 : run.fill_end - run.end);
+  const bool copies = head.size() + tail.size() > 0;
+  while (copies && copies_ >= kMaxCopies) co_await copy_ended_.wait();
+  if (copies) ++copies_;
+  Parts parts;
+  if (head.size() > 0 && !head_zero) parts.add(read_old(run.fill_begin, head));
+  if (tail.size() > 0 && !tail_zero) parts.add(read_old(run.end, tail));
+  Error error = co_await parts.done();
+  if (!error) {
+    const uint64_t host = run.host + layout_.in_cluster(run.offset);
+    const Cut part(from, skip, run.end - run.offset);
+    const iovec head_buffer = head.buffer();
+    const iovec tail_buffer = tail.buffer();
+    if (head.size() > 0) parts.add(data().write(host - head.size(), {&head_buffer, 1}));
+    parts.add(data().write(host, part.buffers()));
+    if (tail.size() > 0) {
+      parts.add(data().write(host + (run.end - run.offset), {&tail_buffer, 1}));
+    }
+    error = co_await parts.done();
+  }
+  if (copies) {
+    --copies_;
+    copy_ended_.wake_all();
+  }
+  co_return error;
+}
+
+void Writer::map_run(const SliceRef& slice, const Run& run) {
+  const uint64_t cluster_bytes = layout_.cluster_bytes();
+  const uint64_t begin = layout_.cluster_begin(run.offset);
+  for (uint64_t i = 0; i < run.clusters; ++i) {
+    const uint64_t at = begin + i * cluster_bytes;
+    const Entry old = map_.entry(*slice, at);
+    Entry entry{(run.host + i * cluster_bytes) | EntryBits::kCopied, 0};
+    if (layout_.extended_l2) {
+      const uint64_t unit = layout_.unit_bytes();
+      if (!old.compressed()) entry.subclusters = old.subclusters;
+      const uint64_t end = std::min(run.fill_end, at + cluster_bytes);
+      for (uint64_t unit_at = std::max(run.fill_begin, at) / unit * unit; unit_at < end;
+           unit_at += unit) {
+        const uint64_t bit = uint64_t{1} << (unit_at - at) / unit;
+        entry.subclusters = (entry.subclusters | bit) & ~(bit << Layout::kSubclusters);
+      }
+    }
+    map_.set_entry(slice, at, entry);
+    if (run.moves) release_old(old);
+  }
+}
+
+void Writer::release_old(const Entry& old) {
+  if (external()) return;
+  if (old.compressed()) {
+    const CompressedPlace place = compressed_place(layout_, old);
+    const uint64_t begin = layout_.cluster_begin(place.offset);
+    commit_.release_later({begin, layout_.round_up(place.offset + place.bytes) - begin});
+  } else if (old.host() != 0) {
+    commit_.release_later({old.host(), layout_.cluster_bytes()});
+  }
+}
+
+}  // namespace tapring::qcow2

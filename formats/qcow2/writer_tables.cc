@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// L2 tables that are made or copied, and clusters that are given back.
+#include <algorithm>
+#include <utility>
+
+#include "formats/qcow2/fault.h"
+#include "formats/qcow2/writer.h"
+
+namespace tapring::qcow2 {
+
+/// The slice that maps `offset`, of an L2 table that is the disk's alone.
+Task<Result<SliceRef>> Writer::own_slice(uint64_t offset) {
+  const uint64_t index = map_.l1_index(offset);
+  const auto is_own = [&] { return (map_.l1_entry(index) & EntryBits::kCopied) != 0; };
+  if (!is_own()) {
+    Claim claim(tables_, index, index + 1);
+    co_await claim;
+    if (!is_own()) {
+      const Error error = co_await make_table(index);
+      if (error) co_return std::unexpected(error);
+    }
+  }
+  co_return co_await map_.slice(offset);
+}
+
+/// A table of its own in the file, empty or a copy of one that a snapshot has too. Nothing in the
+/// file refers to it yet.
+Task<Error> Writer::make_table(uint64_t l1_index) {
+  const uint64_t old = map_.l1_entry(l1_index) & EntryBits::kOffset;
+  AlignedBytes content(layout_.l2_table_bytes());
+  const iovec whole = content.buffer();
+  if (old != 0) {
+    const Error error = co_await file_.read(old, {&whole, 1});
+    if (error) co_return error;
+  }
+  const uint64_t clusters = layout_.round_up(content.size()) >> layout_.cluster_bits;
+  const Result<Allocator::Allocation> allocated = co_await allocator_->allocate(clusters);
+  if (!allocated) co_return allocated.error();
+  const uint64_t host = allocated->range.offset;
+  const Error error = co_await file_.write(host, {&whole, 1});
+  if (error) {
+    co_await allocator_->release(allocated->range);
+    co_return error;
+  }
+  for (uint64_t i = 0; i < clusters; ++i) metadata_.insert(host + (i << layout_.cluster_bits));
+  map_.set_table(l1_index, host, content.span());
+  if (old != 0) {
+    metadata_.remove(old);
+    commit_.release_later({old, layout_.cluster_bytes()});
+  }
+  co_return Error{};
+}
+
+/// The entry of a cluster that reads as zeros and has no room in the file.
+Entry Writer::discarded(uint64_t offset) const noexcept {
+  if (offset >= backing_bytes_) return {};
+  constexpr uint64_t kAllZero = uint64_t{0xFFFF'FFFF} << Layout::kSubclusters;
+  return layout_.extended_l2 ? Entry{0, kAllZero} : Entry{EntryBits::kZero, 0};
+}
+
+Task<Error> Writer::discard(uint64_t offset, uint64_t bytes) {
+  const uint64_t disk_end = layout_.size_bytes / kSector * kSector;
+  Error error = co_await begin_change();
+  if (error) co_return error;
+  if (raw_external_) co_return co_await data().discard(offset, bytes);
+  if (layout_.version < 3 && backing_bytes_ > 0) {
+    co_return std::make_error_code(std::errc::operation_not_supported);
+  }
+  uint64_t change = 0;
+  const uint64_t end = offset + bytes == disk_end ? layout_.round_up(disk_end)
+                                                  : layout_.cluster_begin(offset + bytes);
+  for (uint64_t at = layout_.round_up(offset); at < end && !error;) {
+    const uint64_t slice_end =
+        layout_.cluster_begin(at) + (map_.entries_left(at) << layout_.cluster_bits);
+    const uint64_t part_end = std::min(end, slice_end);
+    error = co_await discard_clusters(at, part_end, change);
+    at = part_end;
+  }
+  if (error) co_return co_await end_change(error);
+  co_return co_await commit_.until_written(change);
+}
+
+/// Clusters that one slice maps.
+Task<Error> Writer::discard_clusters(uint64_t offset, uint64_t end, uint64_t& change) {
+  if (commit_.is_due()) {
+    const Error error = co_await commit_.run();
+    if (error) co_return error;
+  }
+  Claim claim(clusters_, offset, end);
+  co_await claim;
+  const bool has_table = (map_.l1_entry(map_.l1_index(offset)) & EntryBits::kOffset) != 0;
+  if (!has_table && offset >= backing_bytes_) co_return Error{};
+  const Result<SliceRef> slice = co_await own_slice(offset);
+  if (!slice) co_return slice.error();
+  for (uint64_t at = offset; at < end; at += layout_.cluster_bytes()) {
+    const Entry old = map_.entry(**slice, at);
+    const Entry entry = discarded(at);
+    if (old == entry || kind_of(layout_, old, 0) == Kind::invalid) continue;
+    if (external() && old.has_host(layout_)) {
+      // Where the storage cannot do it, the room stays taken.
+      co_await data().discard(at, layout_.cluster_bytes());
+    }
+    map_.set_entry(*slice, at, entry);
+    release_old(old);
+  }
+  change = std::max(change, (*slice)->change);
+  co_return Error{};
+}
+
+}  // namespace tapring::qcow2

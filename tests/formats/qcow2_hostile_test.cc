@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT
+// Images that are damaged, or made to harm whoever opens them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
+
+#include "formats/format.h"
+#include "formats/image_file.h"
+#include "formats/qcow2/check.h"
+#include "formats/qcow2/description.h"
+#include "tests/daemon/temporary_directory.h"
+#include "tests/formats/qemu.h"
+#include "tests/formats/served_image.h"
+
+namespace tapring {
+namespace {
+
+using testing::HasSubstr;
+
+ImageOptions read_only(const std::filesystem::path& path) {
+  ImageOptions options;
+  options.path = path;
+  options.read_only = true;
+  return options;
+}
+
+/// Why the driver refuses it; empty if it does not.
+std::string refusal(const ImageOptions& options) {
+  try {
+    find_format("qcow2")->open(options);
+  } catch (const std::system_error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+/// Why it cannot be described, checked and repaired; empty if it can, whatever is found.
+std::string refusal_of_tools(const std::filesystem::path& path) {
+  ImageOptions options;
+  options.path = path;
+  qcow2::CheckOptions limits;
+  limits.max_bytes = uint64_t{64} << 20;
+  try {
+    OpenFile file = open_file(image_file(options, path, Caching::page_cache));
+    qcow2::describe(file);
+    qcow2::check_image(file, limits);
+    qcow2::FileWriter writer(file);
+    qcow2::repair_image(file, qcow2::Repair::leaks, writer, limits);
+    const qcow2::ImageCheck left = qcow2::repair_image(file, qcow2::Repair::all, writer, limits);
+    const qcow2::ImageCheck again = qcow2::check_image(file, limits);
+    EXPECT_EQ(left.findings.corruptions(), again.findings.corruptions());
+    EXPECT_EQ(left.findings.leaks(), again.findings.leaks());
+  } catch (const std::system_error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+class Qcow2Hostile : public testing::Test {
+ protected:
+  std::filesystem::path create(const std::string& name, const std::string& options) {
+    const std::filesystem::path path = directory_.path() / name;
+    run_command("qemu-img create -q -f qcow2 " + options + ' ' + shell_quoted(path.string()) +
+                " 4M");
+    return path;
+  }
+
+  void patch(const std::filesystem::path& path, uint64_t offset, const std::string& bytes) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(offset));
+    file << bytes;
+  }
+
+  TemporaryDirectory directory_{memory_directory()};
+};
+
+struct Damage {
+  const char* what;
+  uint64_t offset;
+  std::string bytes;
+  const char* reason;
+};
+
+using namespace std::string_literals;
+
+const Damage kDamages[] = {
+    {"magic", 0, "QFJ\xFB", "is no qcow2 image"},
+    {"version", 4, "\0\0\0\x04"s, "version is 4"},
+    {"cluster_bits_small", 20, "\0\0\0\x08"s, "cluster_bits is 8"},
+    {"cluster_bits_large", 20, "\0\0\0\x16"s, "cluster_bits is 22"},
+    {"cluster_bits_huge", 20, "\xFF\xFF\xFF\xFF", "cluster_bits is 4294967295"},
+    {"size_zero", 24, "\0\0\0\0\0\0\0\0"s, "is empty"},
+    {"size_huge", 24, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", "size is"},
+    {"size_beyond_l1", 24, "\0\x01\0\0\0\0\0\0"s, "l1_size is 1"},
+    {"aes", 32, "\0\0\0\x01"s, "(AES)"},
+    {"luks", 32, "\0\0\0\x02"s, "(LUKS)"},
+    {"l1_size", 36, "\x40\0\0\0"s, "l1_size is"},
+    {"l1_size_outside", 36, "\0\x10\0\0"s, "outside the file"},
+    {"l1_offset_unaligned", 40, "\0\0\0\0\0\x03\0\x01"s, "l1_table_offset is 0x30001"},
+    {"l1_offset_outside", 40, "\0\0\x10\0\0\0\0\0"s, "outside the file"},
+    {"l1_offset_overflow", 40, "\x7F\xFF\xFF\xFF\xFF\xFF\0\0"s, "outside the file"},
+    {"l1_is_header", 40, "\0\0\0\0\0\0\0\0"s, "l1_table_offset is 0x0"},
+    {"l1_is_refcount_table", 40, "\0\0\0\0\0\x01\0\0"s, "overlaps"},
+    {"refcount_table_outside", 48, "\0\0\x10\0\0\0\0\0"s, "outside the file"},
+    {"refcount_table_unaligned", 48, "\0\0\0\0\0\x01\0\x08"s, "refcount_table_offset is"},
+    {"refcount_table_large", 56, "\0\x01\0\0"s, "refcount_table_clusters is"},
+    {"snapshots", 60, "\0\x10\0\0"s, "nb_snapshots is"},
+    {"snapshots_outside", 60, "\0\0\0\x01\0\0\x10\0\0\0\0\0"s, "outside the file"},
+    {"snapshot_is_header", 60, "\0\0\0\x01\0\0\0\0\0\0\0\0"s, "snapshots_offset is 0x0"},
+    {"incompatible", 72, "\x80\0\0\0\0\0\0\x20"s, "bit 5, bit 63"},
+    {"external_without_name", 72, "\0\0\0\0\0\0\0\x04"s, "does not name its data file"},
+    {"compression_unstated", 104, "\x01", "compression_type is 1"},
+    {"autoclear_bitmaps", 88, "\0\0\0\0\0\0\0\x01"s, "there is no bitmaps extension"},
+    {"refcount_order", 96, "\0\0\0\x07"s, "refcount_order is 7"},
+    {"header_length_short", 100, "\0\0\0\x08"s, "header_length is 8"},
+    {"header_length_odd", 100, "\0\0\0\x6B"s, "header_length is 107"},
+    {"header_length_long", 100, "\x7F\0\0\0"s, "header_length is"},
+    {"extension_length", 116, "\xFF\xFF\xFF\xFF", "the length of header extension 0x6803f857"},
+    {"backing_outside", 8, "\0\0\0\0\xFF\0\0\0\0\0\0\x04"s, "backing_file_offset is"},
+    {"backing_long", 8, "\0\0\0\0\0\0\x10\0\0\0\x04\0"s, "backing_file_size is 1024"},
+    {"backing_without_format", 8, "\0\0\0\0\0\0\x04\0\0\0\0\x04"s, "is not stated"},
+    {"l1_entry_reserved", 0x30000, "\0\0\0\0\0\0\0\x01"s, "an L1 entry is invalid"},
+    {"l1_entry_unaligned", 0x30000, "\x80\0\0\0\0\0\x02\0"s, "an L1 entry is invalid"},
+    {"l1_entry_outside", 0x30000, "\x80\0\0\x01\0\0\0\0"s, "outside the file"},
+    {"l1_entry_is_l1", 0x30000, "\x80\0\0\0\0\x03\0\0"s, "overlaps"},
+    {"l1_entry_is_refcounts", 0x30000, "\x80\0\0\0\0\x02\0\0"s, "overlaps"},
+    {"refcount_table_entry", 0x10000, "\0\0\0\0\0\x02\x02\0"s, "a refcount table entry is invalid"},
+    {"refcount_block_is_header", 0x10000, "\0\0\0\0\0\x03\0\0"s, "overlaps"},
+};
+
+class Qcow2Damaged : public Qcow2Hostile, public testing::WithParamInterface<Damage> {};
+
+INSTANTIATE_TEST_SUITE_P(Fields, Qcow2Damaged, testing::ValuesIn(kDamages),
+                         [](const auto& tested) { return std::string(tested.param.what); });
+
+TEST_P(Qcow2Damaged, IsRefusedWithTheReason) {
+  const std::filesystem::path path = create("image", "");
+  ASSERT_EQ(refusal(read_only(path)), "");
+  patch(path, GetParam().offset, GetParam().bytes);
+  EXPECT_THAT(refusal(read_only(path)), HasSubstr(GetParam().reason));
+  EXPECT_THAT(refusal(read_only(path)), HasSubstr(path.string()));
+}
+
+TEST_P(Qcow2Damaged, IsCheckedOrRefusedLikewise) {
+  const std::filesystem::path path = create("image", "");
+  EXPECT_EQ(refusal_of_tools(path), "");
+  patch(path, GetParam().offset, GetParam().bytes);
+  const std::string refused = refusal_of_tools(path);
+  EXPECT_TRUE(refused.empty() || refused.contains(path.string())) << refused;
+}
+
+TEST_F(Qcow2Hostile, AnImageCutOffAnywhereIsRefusedOrRead) {
+  const std::filesystem::path path = create("image", "-o cluster_size=512");
+  for (const unsigned bytes : {0U, 1U, 71U, 72U, 103U, 104U, 511U, 512U, 1024U, 1025U}) {
+    std::filesystem::resize_file(path, bytes);
+    EXPECT_NE(refusal(read_only(path)), "") << bytes;
+  }
+}
+
+TEST_F(Qcow2Hostile, AChainWithoutStatedFormatsIsRefusedWithTheCommandThatMendsIt) {
+  const auto base = create("base", "");
+  const auto overlay = create("overlay", "-b base -F qcow2");
+  // The backing format's extension is the first; an unknown type in its place is ignored.
+  patch(overlay, 112, "\x11\x11\x11\x11");
+  EXPECT_THAT(refusal(read_only(overlay)),
+              HasSubstr("qemu-img rebase -u -b 'base' -F FORMAT " + overlay.string()));
+}
+
+TEST_F(Qcow2Hostile, AChainThatLeadsBackIsRefused) {
+  const auto first = create("first", "");
+  const auto second = create("second", "-b first -F qcow2");
+  run_command("qemu-img rebase -u -b second -F qcow2 " + shell_quoted(first.string()));
+  EXPECT_THAT(refusal(read_only(second)), HasSubstr("lead back to " + second.string()));
+}
+
+TEST_F(Qcow2Hostile, AnImageThatNamesItselfIsRefused) {
+  const auto image = create("image", "");
+  std::filesystem::create_symlink("image", directory_.path() / "link");
+  run_command("qemu-img rebase -u -b link -F qcow2 " + shell_quoted(image.string()));
+  EXPECT_THAT(refusal(read_only(image)), HasSubstr("lead back to"));
+}
+
+TEST_F(Qcow2Hostile, ABackingFileOutsideTheAllowedDirectoriesIsRefused) {
+  const TemporaryDirectory outside(memory_directory());
+  std::filesystem::create_symlink(outside.path(), directory_.path() / "way_out");
+  run_command("truncate -s 1M " + shell_quoted((outside.path() / "secret").string()));
+  const auto image = create("image", "-b way_out/secret -F raw");
+  ImageOptions options = read_only(image);
+  EXPECT_EQ(refusal(options), "");
+  options.directories = {directory_.path()};
+  EXPECT_THAT(refusal(options), HasSubstr("is not in a directory where images may live"));
+}
+
+TEST_F(Qcow2Hostile, ASnapshotOfALinkThatLeadsOutIsRefused) {
+  const TemporaryDirectory outside(memory_directory());
+  const auto image = create("image", "");
+  std::filesystem::rename(image, outside.path() / "image");
+  std::filesystem::create_symlink(outside.path() / "image", directory_.path() / "link");
+  ImageOptions options = read_only(directory_.path() / "link@1");
+  options.directories = {directory_.path()};
+  EXPECT_THAT(refusal(options), HasSubstr("is not in a directory where images may live"));
+}
+
+TEST_F(Qcow2Hostile, ABackingFileThatIsNoFileIsRefused) {
+  const auto image = create("image", "");
+  for (const char* name : {"nbd://localhost/x", "json:{\\\"driver\\\":\\\"null-co\\\"}"}) {
+    run_command("qemu-img rebase -u -b \"" + std::string(name) + "\" -F raw " +
+                shell_quoted(image.string()));
+    EXPECT_THAT(refusal(read_only(image)), HasSubstr("which is no file")) << name;
+  }
+}
+
+TEST_F(Qcow2Hostile, AFormatWithoutDriverIsRefused) {
+  const auto image = create("image", "");
+  run_command("qemu-img create -q -f vmdk " + shell_quoted((directory_.path() / "base").string()) +
+              " 1M");
+  run_command("qemu-img rebase -u -b base -F vmdk " + shell_quoted(image.string()));
+  EXPECT_THAT(refusal(read_only(image)), HasSubstr("no driver for the format vmdk"));
+}
+
+TEST_F(Qcow2Hostile, AnUnknownSnapshotIsRefused) {
+  const auto image = create("image", "");
+  EXPECT_THAT(refusal(read_only(image.string() + "@none")), HasSubstr("has no snapshot none"));
+}
+
+/// Bytes of the image are changed at random; whatever it says then is read or refused.
+class Qcow2Mutated : public Qcow2Hostile, public testing::WithParamInterface<uint64_t> {};
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Qcow2Mutated, testing::Range(uint64_t{0}, uint64_t{8}));
+
+TEST_P(Qcow2Mutated, IsReadOrRefused) {
+  sim::Random random(GetParam());
+  const bool extended = GetParam() % 2 == 1;
+  const auto original =
+      create("original", extended ? "-o cluster_size=16k,extended_l2=on" : "-o cluster_size=512");
+  run_command(
+      "qemu-io -t unsafe -f qcow2 -c 'write -q -c -P 7 0 16k' -c 'write -q -P 9 64k 3M' -c "
+      "'write -q -z 200k 9k' " +
+      shell_quoted(original.string()) + " || true");
+  const auto path = directory_.path() / "image";
+  for (int round = 0; round < 30; ++round) {
+    std::filesystem::copy_file(original, path, std::filesystem::copy_options::overwrite_existing);
+    for (uint64_t changes = random.between(1, 40); changes > 0; --changes) {
+      const uint64_t most = random.chance(0.5) ? 128 : std::filesystem::file_size(path);
+      patch(path, random.below(most), std::string(1, static_cast<char>(random.next())));
+    }
+    if (!refusal(read_only(path)).empty()) continue;
+    ServedImage image(random.next(), "qcow2", read_only(path));
+    if (image.geometry().size_bytes <= uint64_t{16} << 20) {
+      const Result<std::string> content = image.content();
+      EXPECT_TRUE(content || content.error()) << "an Error is a reason";
+    }
+    EXPECT_FALSE(image.close());
+  }
+}
+
+TEST_P(Qcow2Mutated, IsCheckedOrRefused) {
+  sim::Random random(GetParam() + 200);
+  const bool extended = GetParam() % 2 == 1;
+  const auto original = create("original", extended ? "-o cluster_size=16k,extended_l2=on"
+                                                    : "-o cluster_size=512,refcount_bits=2");
+  run_command("qemu-io -t unsafe -f qcow2 -c 'write -q -c -P 7 0 512' -c 'write -q -P 9 64k 1M' " +
+              shell_quoted(original.string()) + " || true");
+  run_command("qemu-img snapshot -c old " + shell_quoted(original.string()));
+  const auto path = directory_.path() / "image";
+  int checked = 0;
+  for (int round = 0; round < 10; ++round) {
+    std::filesystem::copy_file(original, path, std::filesystem::copy_options::overwrite_existing);
+    for (uint64_t changes = random.between(1, 60); changes > 0; --changes) {
+      const uint64_t at = random.below(std::filesystem::file_size(path));
+      patch(path, random.chance(0.02) ? at % 128 : at,
+            std::string(1, static_cast<char>(random.next())));
+    }
+    checked += refusal_of_tools(path).empty() ? 1 : 0;
+  }
+  EXPECT_GT(checked, 0);
+}
+
+/// As above, but the image is written; whatever that does to it, nothing breaks but the image.
+TEST_P(Qcow2Mutated, IsWrittenOrRefused) {
+  sim::Random random(GetParam() + 100);
+  const bool extended = GetParam() % 2 == 1;
+  const auto original = create("original", extended ? "-o cluster_size=16k,extended_l2=on"
+                                                    : "-o cluster_size=512,refcount_bits=64");
+  run_command("qemu-io -t unsafe -f qcow2 -c 'write -q -c -P 7 0 512' -c 'write -q -P 9 64k 1M' " +
+              shell_quoted(original.string()) + " || true");
+  run_command("qemu-img snapshot -c old " + shell_quoted(original.string()));
+  const auto path = directory_.path() / "image";
+  int written = 0;
+  for (int round = 0; round < 40; ++round) {
+    std::filesystem::copy_file(original, path, std::filesystem::copy_options::overwrite_existing);
+    for (uint64_t changes = random.between(1, 60); changes > 0; --changes) {
+      const uint64_t at = random.below(std::filesystem::file_size(path));
+      patch(path, random.chance(0.02) ? at % 128 : at,
+            std::string(1, static_cast<char>(random.next())));
+    }
+    ImageOptions options;
+    options.path = path;
+    if (!refusal(options).empty()) continue;
+    ServedImage image(random.next(), "qcow2", options);
+    for (int i = 0; i < 20; ++i) {
+      const uint64_t sectors = std::min<uint64_t>(image.geometry().size_bytes / 512, 8192);
+      const uint64_t sector = random.below(sectors);
+      const uint64_t bytes = random.between(1, std::min<uint64_t>(sectors - sector, 300)) * 512;
+      const uint64_t choice = random.below(6);
+      Error error;
+      if (choice == 0) error = image.discard(sector * 512, bytes);
+      if (choice == 1) error = image.flush();
+      if (choice > 1) error = image.write(sector * 512, std::string(bytes, 'w'));
+      written += error ? 0 : 1;
+    }
+    image.close();
+  }
+  EXPECT_GT(written, 0);
+}
+
+TEST_F(Qcow2Hostile, AWriteIntoATableMarksTheImageAsCorruptAndIsTheLast) {
+  const auto path = create("image", "");
+  run_command("qemu-io -t unsafe -f qcow2 -c 'write -q -P 9 0 128k' " +
+              shell_quoted(path.string()));
+  // The first entry of the L2 table, which is in the fifth cluster, leads to the L1 table.
+  patch(path, 0x40000, "\x80\0\0\0\0\x03\0\0"s);
+  ImageOptions options;
+  options.path = path;
+  {
+    ServedImage image(1, "qcow2", options);
+    EXPECT_TRUE(image.write(0, std::string(512, 'w')));
+    EXPECT_TRUE(image.write(65536, std::string(512, 'w'))) << "although that would be well";
+    EXPECT_FALSE(image.close());
+  }
+  EXPECT_THAT(refusal(options), HasSubstr("is marked as corrupt"));
+  EXPECT_EQ(refusal(read_only(path)), "");
+}
+
+}  // namespace
+}  // namespace tapring
