@@ -19,6 +19,7 @@
 
 #include "daemon/build_facts.h"
 #include "daemon/ctl_client.h"
+#include "daemon/ctl_image.h"
 #include "daemon/ctl_pages.h"
 #include "daemon/ctl_rates.h"
 #include "daemon/error_policy.h"
@@ -287,7 +288,7 @@ void declare(CLI::App& app, Request& request) {
   app.fallthrough();
   app.footer(
       "Exit code: 0; 1 if the daemon refuses, as for an unknown disk; 2 for wrong usage or\n"
-      "if no daemon answers.");
+      "if no daemon answers. Of image: 1 for whatever cannot be done.");
   for (const Command& command : kCommands) {
     CLI::App* sub = app.add_subcommand(command.name, command.help);
     sub->add_flag("--json", request.json, "print JSON, on one line");
@@ -343,6 +344,8 @@ int run_ctl(std::span<const char* const> arguments, const CtlWorld& world) {
   CLI::App app("Asks tapringd, which serves disks of Xen guests", "tapring");
   Request request;
   declare(app, request);
+  ImageRequest image;
+  declare_image(app, image);
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   try {
     app.parse(std::move(reversed));
@@ -352,8 +355,10 @@ int run_ctl(std::span<const char* const> arguments, const CtlWorld& world) {
   } catch (const CLI::ParseError& error) {
     fmt::print(world.err, "tapring: {}; tapring --help lists what there is\n",
                printable(error.what()));
-    return kUnusable;
+    // The others say what a check found.
+    return app.got_subcommand("image") ? kRefused : kUnusable;
   }
+  if (image.app->parsed()) return run_image(image, world);
   request.command = app.get_subcommands().front()->get_name();
   return run(request, world);
 }

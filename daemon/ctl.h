@@ -16,7 +16,8 @@ struct CtlWorld {
 };
 
 /// Runs `tapring ARGUMENTS...` (without the program's name). The exit code: 1 if the daemon
-/// refuses, such as for a disk that there is not; 2 for wrong usage or if no daemon answers.
+/// refuses, such as for a disk that there is not; 2 for wrong usage or if no daemon answers; for
+/// those of `tapring image` see ctl_image.h.
 int run_ctl(std::span<const char* const> arguments, const CtlWorld& world);
 
 }  // namespace tapring

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// What `tapring image info` says of an image and of those below it. Nothing is locked: an image
+// that is in use may be asked about.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/image_holders.h"
+#include "formats/qcow2/description.h"
+
+namespace tapring {
+
+struct ImageInfo {
+  std::string path;
+  std::string format;
+  uint64_t size_bytes = 0;   ///< of the disk
+  uint64_t taken_bytes = 0;  ///< of the storage, by the image's own file
+  ImageHolders holders;
+  std::optional<qcow2::Description> qcow2;
+};
+
+/// "qcow2", "qcow" or "raw", as the first bytes of the file say. A guest can write any bytes into a
+/// raw image: this is for people to look at. Throws std::system_error.
+std::string format_by_content(const std::string& path);
+
+/// `format`: empty for what the content says. Throws std::system_error.
+ImageInfo image_info(const std::string& path, const std::string& format);
+
+/// The image and its backing files, from the top. They stop where one states no format; `trouble`
+/// says so then, or why the next cannot be read.
+struct ImageChain {
+  std::vector<ImageInfo> images;
+  std::string trouble;
+};
+ImageChain image_chain(const std::string& path, const std::string& format);
+
+boost::json::object to_json(const ImageInfo& info);
+
+void print(const ImageInfo& info, std::ostream& out);
+
+}  // namespace tapring

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// What `tapring image map` says: where the bytes of a disk are.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace tapring {
+
+/// A part of a disk that is of one kind.
+struct MappedExtent {
+  uint64_t start = 0;
+  uint64_t bytes = 0;
+  std::size_t depth = 0;  ///< of the image that has it: 0 is the top
+  /// data, compressed, zero, unallocated (in all images that were looked at), or invalid
+  const char* kind = "unallocated";
+  std::optional<uint64_t> offset;  ///< of its data in that image's file, or data file
+};
+
+/// `act` for each extent of the disk, in order. The image is not locked. With `chain` its backing
+/// files are looked at too; raw and qcow2 they may be. `format`: empty for what the content says.
+/// Throws std::system_error.
+void map_image(const std::string& path, const std::string& format, bool chain,
+               const std::function<void(const MappedExtent&)>& act);
+
+}  // namespace tapring
