@@ -59,7 +59,6 @@ class LastingXenstore final : public Xenstore {
   void attempt();
   void watch_again(const std::set<Watch>& watches);
   void lose(const std::string& reason);
-  void tell(const std::string& reason);
 
   const Opener open_;
   Executor& control_;

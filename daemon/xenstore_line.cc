@@ -39,6 +39,13 @@ std::set<int> connections() {
   return found;
 }
 
+bool same_file(int one, int other) {
+  struct stat first{};
+  struct stat second{};
+  return ::fstat(one, &first) == 0 && ::fstat(other, &second) == 0 &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
 }  // namespace
 
 void XenstoreLine::require_listener() {
@@ -55,9 +62,14 @@ void XenstoreLine::require_listener() {
 
 XenstoreLine::XenstoreLine() : before_(connections()) {}
 
+XenstoreLine::~XenstoreLine() {
+  if (socket_ && same_file(library_socket_, socket_.get())) ::close(library_socket_);
+}
+
 void XenstoreLine::find() {
   for (const int fd : connections()) {
     if (before_.contains(fd)) continue;
+    library_socket_ = fd;
     socket_ = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   }
   if (!socket_) return;

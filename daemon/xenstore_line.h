@@ -18,6 +18,10 @@ class XenstoreLine {
   /// Before xs_open(). Remembers which descriptors are there.
   XenstoreLine();
 
+  /// After xs_close(), which may leave the library's descriptor open: it cancels the thread that
+  /// reads, and that one's close() of a socket at its end is where a cancelled thread ends.
+  ~XenstoreLine();
+
   /// After it. Without effect where the connection goes through the kernel's device, which has no
   /// end.
   void find();
@@ -33,6 +37,7 @@ class XenstoreLine {
 
  private:
   std::set<int> before_;
+  int library_socket_ = -1;
   UniqueFd socket_;
   UniqueFd hangup_;  ///< an epoll of that alone: other events are the library's
 };

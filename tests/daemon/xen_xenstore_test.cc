@@ -3,6 +3,7 @@
 // and hide those of the library.
 #include "daemon/xen_xenstore.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
@@ -50,6 +51,7 @@ struct FakeStore {
   std::string socket_path = "/nonexistent/socket";
   UniqueFd listener;
   UniqueFd client;  ///< the library's end
+  bool leaves_client = false;  ///< open when the library is done with it
   UniqueFd server;
   xs_handle handle;
 
@@ -229,6 +231,26 @@ TEST_F(XenXenstoreTest, TheEndOfTheSocketIsToldWhileNobodyAsks) {
   EXPECT_THAT(reason, testing::HasSubstr("the connection is lost"));
 }
 
+/// libxenstore 4.17 does that if its thread is about to close it when it is cancelled.
+TEST_F(XenXenstoreTest, ASocketThatTheLibraryLeavesOpenIsClosed) {
+  store_.listen_at(directory_.path() / "socket");
+  store_.leaves_client = true;
+  { const XenXenstore xenstore(control_); }
+  const int left = store_.client.release();
+  EXPECT_EQ(::fcntl(left, F_GETFD), -1) << left;
+}
+
+TEST_F(XenXenstoreTest, WhatHasTheNumberOfTheLibrarysSocketAfterwardsIsNotClosed) {
+  store_.listen_at(directory_.path() / "socket");
+  UniqueFd other;
+  {
+    const XenXenstore xenstore(control_);
+    store_.leaves_client = true;
+    other = UniqueFd(::dup2(store_.fd.get(), store_.client.release()));
+  }
+  EXPECT_NE(::fcntl(other.get(), F_GETFD), -1);
+}
+
 TEST_F(XenXenstoreTest, WhatIsQueuedForAConnectionThatIsGoneDoesNothing) {
   store_.listen_at(directory_.path() / "socket");
   auto xenstore = std::make_unique<XenXenstore>(control_);
@@ -310,7 +332,9 @@ xs_handle* xs_open(unsigned long) {
   store->connect();
   return &store->handle;
 }
-void xs_close(xs_handle*) {}
+void xs_close(xs_handle*) {
+  if (!store->leaves_client) store->client = tapring::UniqueFd();
+}
 int xs_fileno(xs_handle*) {
   return store->fd.get();
 }
