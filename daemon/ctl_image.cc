@@ -61,10 +61,12 @@ int check(const ImageRequest& request, const CtlWorld& world) {
   return exit_code_of(checkup);
 }
 
-/// There may be more extents than there is memory: each is printed when it is found.
-int map(const ImageRequest& request, const CtlWorld& world) {
-  const char* before = R"({"ok":true,"extents":[)";
-  const auto print_json = [&](const MappedExtent& extent) {
+/// There may be more extents than there is memory: each is printed when it is found, and after them
+/// whether those are all.
+int map_to_json(const ImageRequest& request, const CtlWorld& world) {
+  const char* before = "";
+  std::string trouble;
+  const auto print_extent = [&](const MappedExtent& extent) {
     json::object object{{"start", extent.start},
                         {"bytes", extent.bytes},
                         {"depth", extent.depth},
@@ -73,19 +75,30 @@ int map(const ImageRequest& request, const CtlWorld& world) {
     world.out << before << object;
     before = ",";
   };
+  world.out << R"({"extents":[)";
+  try {
+    map_image(request.path, request.format, request.chain, print_extent);
+  } catch (const std::exception& error) {
+    trouble = printable(error.what());
+  }
+  fmt::print(world.out, R"(],"ok":{},"error":{}}})", trouble.empty(),
+             json::serialize(json::value(trouble)));
+  world.out << "\n";
+  if (trouble.empty()) return kDone;
+  fmt::print(world.err, "tapring: {}\n", trouble);
+  return kFailed;
+}
+
+int map(const ImageRequest& request, const CtlWorld& world) {
+  if (request.json) return map_to_json(request, world);
   const auto print_line = [&](const MappedExtent& extent) {
     fmt::print(world.out, "{:>15} {:>15} {:>5}  {:<11} {}\n", extent.start, extent.bytes,
                extent.depth, extent.kind,
                extent.offset ? fmt::format("{}", *extent.offset) : std::string("-"));
   };
-  if (request.json) {
-    map_image(request.path, request.format, request.chain, print_json);
-    world.out << "]}\n";
-  } else {
-    fmt::print(world.out, "{:>15} {:>15} {:>5}  {:<11} {}\n", "START", "BYTES", "DEPTH", "KIND",
-               "OFFSET");
-    map_image(request.path, request.format, request.chain, print_line);
-  }
+  fmt::print(world.out, "{:>15} {:>15} {:>5}  {:<11} {}\n", "START", "BYTES", "DEPTH", "KIND",
+             "OFFSET");
+  map_image(request.path, request.format, request.chain, print_line);
   return kDone;
 }
 

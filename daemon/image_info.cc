@@ -118,6 +118,12 @@ void add(const qcow2::Description& description, json::object& object) {
   object["troubles"] = json::value_from(description.troubles);
 }
 
+void add(const qcow::Description& description, json::object& object) {
+  object["version"] = description.header.layout.version;
+  object["cluster_bytes"] = description.header.layout.cluster_bytes();
+  object["backing_file"] = text_or_null(description.backing_name);
+}
+
 void print_line(std::ostream& out, std::string_view name, const std::string& value) {
   fmt::print(out, "{:<16} {}\n", name, printable(value));
 }
@@ -184,6 +190,26 @@ void print(const qcow2::Description& description, std::ostream& out) {
   print_snapshots(description, out);
 }
 
+void print(const qcow::Description& description, std::ostream& out) {
+  print_line(out, "version", fmt::format("{}", description.header.layout.version));
+  print_line(out, "cluster size", human_bytes(description.header.layout.cluster_bytes()));
+  if (description.backing_name) print_line(out, "backing file", *description.backing_name);
+}
+
+struct Backing {
+  std::string name;
+  std::optional<std::string> format;
+};
+
+/// A qcow image has no place for the format.
+std::optional<Backing> backing_of(const ImageInfo& info) {
+  if (info.qcow2 && info.qcow2->header.backing_name) {
+    return Backing{*info.qcow2->header.backing_name, info.qcow2->header.backing_format};
+  }
+  if (info.qcow && info.qcow->backing_name) return Backing{*info.qcow->backing_name, std::nullopt};
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string format_by_content(const std::string& path) {
@@ -203,6 +229,9 @@ ImageInfo image_info(const std::string& path, const std::string& format) {
   if (info.format == "qcow2") {
     info.qcow2 = qcow2::describe(file);
     info.size_bytes = info.qcow2->header.layout.size_bytes;
+  } else if (info.format == "qcow") {
+    info.qcow = qcow::describe(file);
+    info.size_bytes = info.qcow->header.layout.size_bytes;
   } else if (info.format == "raw" || info.format == "aio") {
     info.size_bytes = file.size_bytes;
   } else {
@@ -215,19 +244,18 @@ ImageInfo image_info(const std::string& path, const std::string& format) {
 ImageChain image_chain(const std::string& path, const std::string& format) {
   ImageChain chain{{image_info(path, format)}, {}};
   std::vector<std::string> seen{std::filesystem::weakly_canonical(path).string()};
-  while (chain.images.back().qcow2 && chain.images.back().qcow2->header.backing_name) {
-    const qcow2::Header& header = chain.images.back().qcow2->header;
+  while (const auto backing = backing_of(chain.images.back())) {
     ImageOptions above;
     above.path = chain.images.back().path;
     try {
-      const std::string below = path_named_by(above, *header.backing_name);
+      const std::string below = path_named_by(above, backing->name);
       seen.push_back(std::filesystem::weakly_canonical(below).string());
       if (std::ranges::count(seen, seen.back()) > 1 || seen.size() > kMaxChain) {
         chain.trouble = "the backing files lead back to " + below + ", or are too many";
-      } else if (!header.backing_format) {
+      } else if (!backing->format) {
         chain.trouble = "the format of the backing file " + below + " is not stated";
       } else {
-        chain.images.push_back(image_info(below, *header.backing_format));
+        chain.images.push_back(image_info(below, *backing->format));
         continue;
       }
     } catch (const std::system_error& error) {
@@ -247,6 +275,7 @@ json::object to_json(const ImageInfo& info) {
                       {"taken_bytes", info.taken_bytes},
                       {"lock", std::move(holders)}};
   if (info.qcow2) add(*info.qcow2, object);
+  if (info.qcow) add(*info.qcow, object);
   return object;
 }
 
@@ -258,6 +287,7 @@ void print(const ImageInfo& info, std::ostream& out) {
   print_line(out, "taken", human_bytes(info.taken_bytes));
   print_line(out, "in use by", words_of(info.holders));
   if (info.qcow2) print(*info.qcow2, out);
+  if (info.qcow) print(*info.qcow, out);
 }
 
 }  // namespace tapring

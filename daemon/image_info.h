@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "daemon/image_holders.h"
+#include "formats/qcow/description.h"
 #include "formats/qcow2/description.h"
 
 namespace tapring {
@@ -22,6 +23,7 @@ struct ImageInfo {
   uint64_t taken_bytes = 0;  ///< of the storage, by the image's own file
   ImageHolders holders;
   std::optional<qcow2::Description> qcow2;
+  std::optional<qcow::Description> qcow;
 };
 
 /// "qcow2", "qcow" or "raw", as the first bytes of the file say. A guest can write any bytes into a

@@ -13,6 +13,7 @@
 #include "daemon/image_info.h"
 #include "daemon/printable.h"
 #include "formats/backing_file.h"
+#include "formats/qcow/extents.h"
 #include "formats/qcow2/extents.h"
 
 namespace tapring {
@@ -28,10 +29,10 @@ struct Layer {
   virtual Extent at(uint64_t offset, uint64_t bytes) = 0;
 };
 
-class Qcow2Layer final : public Layer {
+class MappedLayer final : public Layer {
  public:
-  explicit Qcow2Layer(OpenFile file) : extents_(std::move(file)) {}
-  uint64_t size_bytes() const override { return extents_.header().layout.size_bytes; }
+  explicit MappedLayer(qcow2::Extents extents) : extents_(std::move(extents)) {}
+  uint64_t size_bytes() const override { return extents_.layout().size_bytes; }
   Extent at(uint64_t offset, uint64_t bytes) override { return extents_.at(offset, bytes); }
 
  private:
@@ -63,7 +64,8 @@ std::unique_ptr<Layer> layer_of(const ImageInfo& info) {
   options.path = info.path;
   options.read_only = true;
   options.lock.sharing = Sharing::unlocked;
-  if (info.qcow2) return std::make_unique<Qcow2Layer>(open_file(options));
+  if (info.qcow2) return std::make_unique<MappedLayer>(qcow2::read_extents(open_file(options)));
+  if (info.qcow) return std::make_unique<MappedLayer>(qcow::read_extents(open_file(options)));
   if (info.format == "raw" || info.format == "aio") {
     return std::make_unique<RawLayer>(open_file(options));
   }

@@ -20,8 +20,8 @@ struct MappedExtent {
 };
 
 /// `act` for each extent of the disk, in order. The image is not locked. With `chain` its backing
-/// files are looked at too; raw and qcow2 they may be. `format`: empty for what the content says.
-/// Throws std::system_error.
+/// files are looked at too, whose formats must be stated. `format`: empty for what the content
+/// says. Throws std::system_error.
 void map_image(const std::string& path, const std::string& format, bool chain,
                const std::function<void(const MappedExtent&)>& act);
 

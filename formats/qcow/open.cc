@@ -2,15 +2,13 @@
 #include "formats/qcow/open.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <optional>
 #include <utility>
 
 #include "formats/allowed_path.h"
 #include "formats/backing_file.h"
 #include "formats/image_name.h"
-#include "formats/qcow/header.h"
+#include "formats/qcow/read_tables.h"
 #include "formats/qcow2/open_file.h"
 #include "formats/qcow2/opened_image.h"
 #include "formats/qcow2/read_tables.h"
@@ -19,41 +17,8 @@ namespace tapring {
 namespace qcow {
 namespace {
 
-using qcow2::AlignedBytes;
 using qcow2::kSector;
 using qcow2::refuse;
-
-Header read_header(const OpenFile& file) {
-  const AlignedBytes beginning = qcow2::read_bytes(file, 0, Header::kExtendedBytes);
-  if (file.size_bytes < Header::kBytes) refuse(file.path, "is too short for a qcow image");
-  const auto header = parse_header(beginning.span());
-  if (!header) refuse(file.path, header.error());
-  return *header;
-}
-
-qcow2::Map::L1Table read_l1(const OpenFile& file, const Header& header) {
-  const qcow2::Layout& layout = header.layout;
-  const uint64_t entries = header.l1_entries();
-  const uint64_t end = header.l1_offset + entries * 8;
-  qcow2::check_inside(file, layout, "the L1 table", header.l1_offset, entries * 8);
-  qcow2::Map::L1Table l1;
-  l1.offset = header.l1_offset;
-  l1.little_endian = header.little_endian_l1;
-  l1.entries = qcow2::read_table(file, header.l1_offset, entries);
-  for (uint64_t& entry : l1.entries) {
-    if (l1.little_endian) entry = std::byteswap(entry);
-    if ((entry & ~qcow2::EntryBits::kOffset) != 0 || layout.in_cluster(entry) != 0) {
-      refuse(file.path, "an L1 entry is invalid");
-    }
-    if (entry != 0) entry |= qcow2::EntryBits::kCopied;
-  }
-  const auto sector_of = [&](uint64_t at) {
-    return qcow2::read_bytes(file, at / kSector * kSector, kSector);
-  };
-  if (header.l1_offset % kSector != 0) l1.first_sector = sector_of(header.l1_offset);
-  if (end % kSector != 0) l1.last_sector = sector_of(end);
-  return l1;
-}
 
 /// All before the end of the L1 table is the header's.
 qcow2::MetadataMap check_tables(const OpenFile& file, const Header& header,
@@ -95,18 +60,15 @@ Stated split_options(const ImageOptions& options) {
 
 std::unique_ptr<OpenImage> open_backing(const OpenFile& file, const Header& header,
                                         const Stated& stated) {
-  if (header.backing_name_bytes == 0) return nullptr;
-  const AlignedBytes bytes =
-      qcow2::read_bytes(file, header.backing_name_offset, header.backing_name_bytes);
-  std::string name(bytes.size(), '\0');
-  std::memcpy(name.data(), bytes.data(), name.size());
+  const std::optional<std::string> name = read_backing_name(file, header);
+  if (!name) return nullptr;
   if (!stated.backing_format) {
-    refuse(file.path, "the format of its backing file " + printable_name(name) +
+    refuse(file.path, "the format of its backing file " + printable_name(*name) +
                           " is not stated, and guessing it would not be safe (a qcow image has no "
                           "place for it: state it in the disk line, as in qcow:" +
                           file.path + "@raw)");
   }
-  return open_backing_file(stated.image, name, stated.backing_format);
+  return open_backing_file(stated.image, *name, stated.backing_format);
 }
 
 class OpenQcow final : public qcow2::OpenMappedImage {

@@ -4,26 +4,25 @@
 #include <algorithm>
 #include <utility>
 
+#include "formats/qcow2/header.h"
 #include "formats/qcow2/open_file.h"
 #include "formats/qcow2/read_tables.h"
 #include "formats/qcow2/reference_walk.h"
 
 namespace tapring::qcow2 {
 
-Extents::Extents(OpenFile file) : file_(std::move(file)), header_(read_header(file_)) {
-  check_inside(file_, header_.layout, "the L1 table", header_.l1_offset,
-               uint64_t{header_.l1_entries} * 8);
-  l1_ = read_table(file_, header_.l1_offset, header_.l1_entries);
-}
+Extents::Extents(OpenFile file, const Layout& layout, std::vector<uint64_t> l1)
+    : file_(std::move(file)), layout_(layout), l1_(std::move(l1)) {}
 
 Extent Extents::at(uint64_t offset, uint64_t bytes) {
-  const Layout& layout = header_.layout;
+  const Layout& layout = layout_;
   const uint64_t covers = layout.l2_covers();
   const uint64_t entry = l1_.at(offset / covers);
   const uint64_t table = entry & EntryBits::kOffset;
   const uint64_t rest = std::min(bytes, covers - offset % covers);
   if (table == 0) return {Kind::unallocated, rest, 0};
-  if (layout.in_cluster(table) != 0 || !lies_inside(file_, layout, table, layout.cluster_bytes())) {
+  if (layout.in_cluster(table) != 0 ||
+      !lies_inside(file_, layout, table, layout.l2_table_bytes())) {
     return {Kind::invalid, rest, 0};
   }
   const uint64_t index = offset % covers >> layout.cluster_bits;
@@ -38,6 +37,14 @@ Extent Extents::at(uint64_t offset, uint64_t bytes) {
     extent.host = compressed_place(layout, {extent.host, 0}).offset;
   }
   return extent;
+}
+
+Extents read_extents(OpenFile file) {
+  const Header header = read_header(file);
+  const uint64_t bytes = uint64_t{header.l1_entries} * 8;
+  check_inside(file, header.layout, "the L1 table", header.l1_offset, bytes);
+  std::vector<uint64_t> l1 = read_table(file, header.l1_offset, header.l1_entries);
+  return {std::move(file), header.layout, std::move(l1)};
 }
 
 }  // namespace tapring::qcow2

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <vector>
@@ -78,6 +79,21 @@ TEST_F(CtlImage, InfoSaysWhatQemuSays) {
   EXPECT_EQ(info.at("bitmaps").at(0).at("name"), data.at("bitmaps").at(0).at("name"));
   EXPECT_EQ(info.at("bitmaps").at(0).at("granularity_bytes"),
             data.at("bitmaps").at(0).at("granularity"));
+}
+
+TEST_F(CtlImage, InfoOfAQcowImageNamesTheBackingFileWhoseFormatItCannotState) {
+  create("base");
+  const std::string image = path("image");
+  run_command("qemu-img create -q -f qcow -b base -F qcow2 " + shell_quoted(image));
+  EXPECT_EQ(tapring({"info", "--json", image}), 0) << err();
+  const json::value info = json::parse(out()).at("images").at(0);
+  EXPECT_EQ(info.at("format"), "qcow");
+  EXPECT_EQ(info.at("backing_file"), "base");
+  EXPECT_EQ(info.at("size_bytes"), 8 << 20);
+  EXPECT_EQ(tapring({"info", image}), 0);
+  EXPECT_THAT(out(), HasSubstr("backing file     base"));
+  EXPECT_EQ(tapring({"info", "--chain", image}), 1);
+  EXPECT_THAT(err(), HasSubstr("the format of the backing file"));
 }
 
 TEST_F(CtlImage, InfoFollowsTheChainAsFarAsFormatsAreStated) {
@@ -198,6 +214,21 @@ TEST_P(CtlImageCreate, IsWhatQemuMakesOfThem) {
   const bool backed = GetParam().what == std::string("backing_file");
   create("by_qemu", "-o " + options + (backed ? " -b base -F qcow2" : ""));
   EXPECT_EQ(made, format_data(path("by_qemu")));
+}
+
+TEST_F(CtlImage, AMapThatEndsInATroubleIsJsonAllTheSame) {
+  const std::string base = create("base");
+  const std::string image = create("image", "-b base -F qcow2");
+  EXPECT_EQ(tapring({"map", "--json", "--chain", image}), 0) << err();
+  EXPECT_EQ(json::parse(out()).at("ok"), true);
+  EXPECT_EQ(json::parse(out()).at("extents").as_array().size(), 1U);
+  std::filesystem::resize_file(base, 100);
+  EXPECT_EQ(tapring({"map", "--json", "--chain", image}), 1);
+  const json::value answer = json::parse(out());
+  EXPECT_EQ(answer.at("ok"), false);
+  EXPECT_TRUE(answer.at("extents").as_array().empty());
+  EXPECT_THAT(std::string(answer.at("error").as_string()), HasSubstr(base));
+  EXPECT_THAT(err(), HasSubstr(base));
 }
 
 TEST_F(CtlImage, CreateOverwritesOnlyWhenItIsTold) {

@@ -41,10 +41,10 @@ std::string data_at(uint64_t depth, const std::string& offset) {
   return "data of " + std::to_string(depth) + " at " + offset;
 }
 
-std::string map_by_qemu(const std::filesystem::path& image) {
+std::string map_by_qemu(const std::filesystem::path& image, const std::string& format) {
   Words words;
   const json::value extents = json::parse(
-      run_command("qemu-img map -U -f qcow2 --output=json " + shell_quoted(image.string())));
+      run_command("qemu-img map -U --output=json -f " + format + " " + shell_quoted(image)));
   for (const json::value& extent : extents.as_array()) {
     const json::value* offset = extent.as_object().if_contains("offset");
     const std::string place =
@@ -57,9 +57,9 @@ std::string map_by_qemu(const std::filesystem::path& image) {
 }
 
 /// qemu-img puts compressed clusters of one image that follow each other together.
-std::string map_by_us(const std::filesystem::path& image) {
+std::string map_by_us(const std::filesystem::path& image, const std::string& format) {
   std::vector<MappedExtent> extents;
-  map_image(image, "qcow2", true, [&extents](const MappedExtent& extent) {
+  map_image(image, format, true, [&extents](const MappedExtent& extent) {
     const bool compressed = std::string_view(extent.kind) == "compressed";
     const bool more = !extents.empty() && compressed && extents.back().kind == extent.kind &&
                       extents.back().depth == extent.depth;
@@ -101,7 +101,18 @@ TEST_P(ImageMap, IsThatOfQemu) {
   for (const auto& entry : std::filesystem::directory_iterator(directory_.path())) {
     if (entry.path().extension() == ".qcow2") fill_last_cluster(entry.path());
   }
-  EXPECT_EQ(map_by_us(image.path), map_by_qemu(image.path));
+  EXPECT_EQ(map_by_us(image.path, "qcow2"), map_by_qemu(image.path, "qcow2"));
+}
+
+TEST(ImageMapOf, AQcowImageIsThatOfQemu) {
+  const TemporaryDirectory directory(memory_directory());
+  const auto image = directory.path() / "image";
+  run_command("qemu-img create -q -f qcow " + shell_quoted(image.string()) + " 8M");
+  run_command("qemu-io -f qcow -c 'write 64k 100k' -c 'write 4M 1M' -c 'write 3M 4k' " +
+              shell_quoted(image.string()) + " >/dev/null");
+  const std::string by_us = map_by_us(image, "qcow");
+  EXPECT_EQ(by_us, map_by_qemu(image, "qcow"));
+  EXPECT_EQ(by_us, map_by_us(image, ""));
 }
 
 TEST(ImageMapOf, ATopAloneLeavesTheRestUnallocated) {

@@ -159,6 +159,16 @@ class Hotplug(unittest.TestCase):
         self.set("tapring-status", "ready")
         self.assertEqual(self.run_script(), 0)
 
+    def test_a_qcow_image_with_formats_of_its_backing_files_goes_on(self):
+        self.set("params", f"qcow:{self.image}@qcow@raw")
+        self.set("tapring-status", "ready")
+        self.assertEqual(self.run_script(), 0)
+
+    def test_a_missing_image_is_refused_by_its_whole_name(self):
+        self.image.unlink()
+        self.set("params", f"qcow2:{self.image}@before")
+        self.assert_refused(f"{self.image} does not exist")
+
     def test_other_formats_have_no_snapshots(self):
         self.set("params", f"raw:{self.image}@before")
         self.assert_refused("@before does not exist")

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "formats/qcow/header.h"
+#include "ring/open_file.h"
+
+namespace tapring::qcow {
+
+/// What an image says of itself.
+struct Description {
+  Header header;
+  std::optional<std::string> backing_name;
+};
+
+/// Reads no map. Throws std::system_error where the file is no image that is known here.
+Description describe(const OpenFile& file);
+
+}  // namespace tapring::qcow

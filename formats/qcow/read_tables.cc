@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include "formats/qcow/read_tables.h"
+
+#include <bit>
+#include <cstring>
+
+#include "formats/qcow2/open_file.h"
+#include "formats/qcow2/read_tables.h"
+
+namespace tapring::qcow {
+
+using qcow2::AlignedBytes;
+using qcow2::kSector;
+using qcow2::refuse;
+
+Header read_header(const OpenFile& file) {
+  const AlignedBytes beginning = qcow2::read_bytes(file, 0, Header::kExtendedBytes);
+  if (file.size_bytes < Header::kBytes) refuse(file.path, "is too short for a qcow image");
+  const auto header = parse_header(beginning.span());
+  if (!header) refuse(file.path, header.error());
+  return *header;
+}
+
+qcow2::Map::L1Table read_l1(const OpenFile& file, const Header& header) {
+  const qcow2::Layout& layout = header.layout;
+  const uint64_t entries = header.l1_entries();
+  const uint64_t end = header.l1_offset + entries * 8;
+  qcow2::check_inside(file, layout, "the L1 table", header.l1_offset, entries * 8);
+  qcow2::Map::L1Table l1;
+  l1.offset = header.l1_offset;
+  l1.little_endian = header.little_endian_l1;
+  l1.entries = qcow2::read_table(file, header.l1_offset, entries);
+  for (uint64_t& entry : l1.entries) {
+    if (l1.little_endian) entry = std::byteswap(entry);
+    if ((entry & ~qcow2::EntryBits::kOffset) != 0 || layout.in_cluster(entry) != 0) {
+      refuse(file.path, "an L1 entry is invalid");
+    }
+    if (entry != 0) entry |= qcow2::EntryBits::kCopied;
+  }
+  const auto sector_of = [&](uint64_t at) {
+    return qcow2::read_bytes(file, at / kSector * kSector, kSector);
+  };
+  if (header.l1_offset % kSector != 0) l1.first_sector = sector_of(header.l1_offset);
+  if (end % kSector != 0) l1.last_sector = sector_of(end);
+  return l1;
+}
+
+std::optional<std::string> read_backing_name(const OpenFile& file, const Header& header) {
+  if (header.backing_name_bytes == 0) return std::nullopt;
+  const AlignedBytes bytes =
+      qcow2::read_bytes(file, header.backing_name_offset, header.backing_name_bytes);
+  std::string name(bytes.size(), '\0');
+  std::memcpy(name.data(), bytes.data(), name.size());
+  return name;
+}
+
+}  // namespace tapring::qcow

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// What a qcow image's header leads to, read while the image is not in use: this blocks, and throws
+// std::system_error with the file's name and what is wrong with it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "formats/qcow/header.h"
+#include "formats/qcow2/map.h"
+#include "ring/open_file.h"
+
+namespace tapring::qcow {
+
+Header read_header(const OpenFile& file);
+
+/// In the byte order of this machine, each entry with the flag of a table that is the image's own.
+qcow2::Map::L1Table read_l1(const OpenFile& file, const Header& header);
+
+/// As the image has it, which may be relative to the image; none if there is no backing file.
+std::optional<std::string> read_backing_name(const OpenFile& file, const Header& header);
+
+}  // namespace tapring::qcow
