@@ -24,6 +24,7 @@
 #include "daemon/control.h"
 #include "daemon/core_dumps.h"
 #include "daemon/disk_limit.h"
+#include "daemon/helper_threads.h"
 #include "daemon/journal_files.h"
 #include "daemon/lasting_xenstore.h"
 #include "daemon/log.h"
@@ -109,7 +110,8 @@ ServerSettings settings_of(const Options& options) {
   return settings;
 }
 
-std::vector<std::unique_ptr<WorkerThread>> start_workers(const Options& options) {
+std::vector<std::unique_ptr<WorkerThread>> start_workers(const Options& options,
+                                                         Executor& helper) {
   std::vector<std::unique_ptr<WorkerThread>> threads;
   for (uint32_t i = 0; i < options.worker_count(); ++i) {
     WorkerSettings settings{.number = i,
@@ -119,7 +121,7 @@ std::vector<std::unique_ptr<WorkerThread>> start_workers(const Options& options)
                                 std::chrono::microseconds(options.poll_microseconds)};
     const auto& cpus = options.worker_cpus;
     if (!cpus.empty()) settings.cpus = cpus[i % cpus.size()];
-    threads.push_back(std::make_unique<WorkerThread>(settings));
+    threads.push_back(std::make_unique<WorkerThread>(settings, helper));
   }
   return threads;
 }
@@ -160,7 +162,8 @@ int serve(const Options& options) {
   AnswerLimit answers(kAnswerPatience);
   LastingXenstore store([&] { return std::make_unique<XenXenstore>(context, &answers); }, control,
                         control);
-  const auto threads = start_workers(options);
+  HelperThreads helpers;
+  const auto threads = start_workers(options, helpers);
   std::vector<Worker*> workers;
   for (const auto& thread : threads) workers.push_back(&thread->worker());
   Server server({store, control, background, control, blkback, journals, workers},

@@ -16,11 +16,11 @@
 
 namespace tapring {
 
-WorkerThread::WorkerThread(const WorkerSettings& settings) {
+WorkerThread::WorkerThread(const WorkerSettings& settings, Executor& helper) {
   std::promise<Worker*> ready;
   std::future<Worker*> worker = ready.get_future();
-  thread_ = std::thread([this, settings, ready = std::move(ready)]() mutable {
-    run(settings, std::move(ready));
+  thread_ = std::thread([this, settings, &helper, ready = std::move(ready)]() mutable {
+    run(settings, helper, std::move(ready));
   });
   try {
     worker_ = worker.get();
@@ -35,13 +35,15 @@ WorkerThread::~WorkerThread() {
   thread_.join();
 }
 
-void WorkerThread::run(const WorkerSettings& settings, std::promise<Worker*> ready) {
+void WorkerThread::run(const WorkerSettings& settings, Executor& helper,
+                       std::promise<Worker*> ready) {
   ::pthread_setname_np(::pthread_self(), fmt::format("worker-{}", settings.number).c_str());
   bool told = false;
   try {
     if (settings.cpus) run_on(*settings.cpus);
     UringLoop loop;
     loop.look_before_sleeping(settings.look_before_sleeping);
+    loop.use_helper(helper);
     XenGrants grants;
     XenEventChannel events(loop);
     Worker worker(loop, grants, events, settings.arena_bytes);

@@ -23,7 +23,8 @@ struct WorkerSettings {
 class WorkerThread {
  public:
   /// Returns when the thread is ready. Throws what setting it up threw.
-  explicit WorkerThread(const WorkerSettings& settings);
+  /// `helper` outlives it.
+  WorkerThread(const WorkerSettings& settings, Executor& helper);
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;
 
@@ -33,7 +34,7 @@ class WorkerThread {
   Worker& worker() noexcept { return *worker_; }
 
  private:
-  void run(const WorkerSettings& settings, std::promise<Worker*> ready);
+  void run(const WorkerSettings& settings, Executor& helper, std::promise<Worker*> ready);
 
   Worker* worker_ = nullptr;
   std::thread thread_;

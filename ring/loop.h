@@ -65,6 +65,11 @@ class Loop : public Executor {
   /// One turn: waits for something to do if `may_block`, does it, flushes the batches.
   void turn(bool may_block);
 
+  /// Who does heavy work for this loop's coroutines: itself, unless it is given somebody who
+  /// outlives it.
+  Executor& helper() noexcept { return helper_ != nullptr ? *helper_ : *this; }
+  void use_helper(Executor& helper) noexcept { helper_ = &helper; }
+
   /// Resumes a coroutine in this turn, after what runs now.
   void resume_soon(std::coroutine_handle<> coroutine) { resumable_.push_back(coroutine); }
 
@@ -123,6 +128,7 @@ class Loop : public Executor {
   std::vector<Work> posted_;
   std::atomic<bool> has_posted_ = false;
   std::atomic<bool> stopping_ = false;
+  Executor* helper_ = nullptr;
   std::vector<std::coroutine_handle<>> resumable_;
   std::vector<Batch*> batches_;
   std::vector<Pollable*> polled_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "formats/qcow2/fault.h"
+#include "ring/aside.h"
 
 namespace tapring::qcow2 {
 
@@ -45,8 +46,23 @@ Task<Error> CompressedClusters::load(Cluster& cluster) {
   if (error) co_return error;
   cluster.content = std::make_shared<AlignedBytes>(layout_.cluster_bytes());
   const auto data = packed.span().subspan(place.offset - begin, end - place.offset);
-  if (!decompressor_.decompress(data, cluster.content->span())) co_return Fault::compressed_damaged;
-  co_return Error{};
+  const bool unpacked = co_await unpack(data, cluster.content->span());
+  co_return unpacked ? Error{} : Error{Fault::compressed_damaged};
+}
+
+Task<bool> CompressedClusters::unpack(std::span<const std::byte> from, std::span<std::byte> to) {
+  if (idle_.empty()) idle_.push_back(std::make_unique<Decompressor>(compression_));
+  std::unique_ptr<Decompressor> decompressor = std::move(idle_.back());
+  idle_.pop_back();
+  bool unpacked = false;
+  const auto work = [&] { unpacked = decompressor->decompress(from, to); };
+  if (to.size() < kAsideBytes) {
+    work();
+  } else {
+    co_await Aside(loop_, work);
+  }
+  idle_.push_back(std::move(decompressor));
+  co_return unpacked;
 }
 
 void CompressedClusters::make_room() {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "formats/qcow2/aligned_bytes.h"
 #include "formats/qcow2/decompressor.h"
@@ -21,11 +23,13 @@ class CompressedClusters {
 
   /// Kept unpacked, or one cluster where that is larger.
   static constexpr uint64_t kKeptBytes = uint64_t{1} << 20;
+  /// Unpacking less than this takes no longer than handing it to another thread.
+  static constexpr uint64_t kAsideBytes = 16384;
   /// Read and unpacked at once; each takes twice a cluster of memory. Others wait.
   static constexpr int kMaxLoads = 8;
 
   CompressedClusters(Loop& loop, HostFile& file, const Layout& layout, Compression compression)
-      : loop_(loop), file_(file), layout_(layout), decompressor_(compression), slot_freed_(loop) {}
+      : loop_(loop), file_(file), layout_(layout), compression_(compression), slot_freed_(loop) {}
 
   /// A whole cluster, by the first word of its L2 entry.
   Task<Result<Content>> read(uint64_t word);
@@ -41,12 +45,14 @@ class CompressedClusters {
   };
 
   Task<Error> load(Cluster& cluster);
+  Task<bool> unpack(std::span<const std::byte> from, std::span<std::byte> to);
   void make_room();
 
   Loop& loop_;
   HostFile& file_;
   Layout layout_;
-  Decompressor decompressor_;
+  Compression compression_;
+  std::vector<std::unique_ptr<Decompressor>> idle_;  ///< as many as were needed at once
   std::list<std::shared_ptr<Cluster>> clusters_;  ///< the last used first
   int loads_ = 0;
   Waiters slot_freed_;
