@@ -3,6 +3,8 @@
 
 #include <fstream>
 
+#include "daemon/printable.h"
+#include "daemon/progress_log.h"
 #include "formats/allowed_path.h"
 #include "formats/format.h"
 #include "ring/file_lock.h"
@@ -39,7 +41,11 @@ ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy)
 
 std::unique_ptr<OpenImage> open_disk(const OpenRequest& request, const OpenPolicy& policy) {
   check_allowed_path(request.spec.path, policy.image_directories);
-  return find_format(request.spec.format)->open(image_options(request, policy));
+  ImageOptions options = image_options(request, policy);
+  ProgressLog log(request.disk + ": " + printable(options.path) +
+                  ": its refcounts are being mended");
+  options.mending = [&log](uint64_t done, uint64_t all) { log.show(done, all); };
+  return find_format(request.spec.format)->open(options);
 }
 
 }  // namespace tapring

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -102,7 +103,9 @@ struct ImageOptions {
   std::vector<std::string> overlays;     ///< the real paths of the images whose chain it is in
   /// Of its backing file, and of the backing files of that, for those that cannot state them.
   std::vector<std::string> backing_formats;
-  uint64_t map_cache_bytes = 0;          ///< for its map, where it has one; 0: as its size suggests
+  uint64_t map_cache_bytes = 0;  ///< for its map, where it has one; 0: as its size suggests
+  /// Told how many of how many steps are done where an image is mended before it is served.
+  std::function<void(uint64_t done, uint64_t all)> mending{};
 };
 
 }  // namespace tapring

@@ -74,10 +74,11 @@ std::string mend_command(const OpenFile& file) {
 
 /// Makes the refcounts of an image right that QEMU did not close: nobody else has it. What was
 /// done, in words.
-std::string mend_dirty(OpenFile& file) {
+std::string mend_dirty(OpenFile& file, const ImageOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   CheckOptions limits;
   limits.max_bytes = kMaxMendBytes;
+  limits.progress = options.mending;
   FileWriter writer(file);
   const ImageCheck left = repair_image(file, Repair::all, writer, limits);
   if (left.findings.corruptions() > 0) {
@@ -139,7 +140,7 @@ class OpenQcow2 final : public OpenMappedImage {
       refuse(file.path, "was not closed, or is in use, which is not known without its lock" +
                             mend_command(file));
     }
-    notices_.push_back(mend_dirty(file));
+    notices_.push_back(mend_dirty(file, options));
     image_.header = read_header(file);
   }
 

@@ -366,10 +366,14 @@ ImageOptions to_write(const fs::path& path) {
 TEST_F(Qcow2Dirty, IsMendedWhenItIsOpenedForWriting) {
   const fs::path path = make_dirty();
   const std::string content = content_by_qemu(path);
+  std::vector<uint64_t> steps;
   {
-    const auto open = find_format("qcow2")->open(to_write(path));
+    ImageOptions options = to_write(path);
+    options.mending = [&steps](uint64_t done, uint64_t) { steps.push_back(done); };
+    const auto open = find_format("qcow2")->open(options);
     EXPECT_THAT(open->notices(), testing::Contains(testing::HasSubstr("was not closed")));
   }
+  EXPECT_FALSE(steps.empty());
   EXPECT_FALSE(check(path).dirty);
   EXPECT_EQ(complaints_of_qemu(path), "");
   EXPECT_EQ(content_by_qemu(path) == content, true);
