@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# qcow2: disks of dom0 by both lines, and two guests that are installed on overlays over one base,
-# at once. qemu-img judges all images.
+# qcow2 and qcow: disks of dom0 by both lines, and two guests that are installed on overlays over
+# one base, at once. qemu-img judges all images.
 #
 # control: no
 # seconds: 420
@@ -20,10 +20,11 @@ is_sound() { # IMAGE
     qemu-img check -q -f qcow2 "$1" || die "qemu-img check finds faults in $1"
 }
 
-works() { # LINE
+works() { # LINE FORMAT
+    local sum
     step "$1"
     rm -f "$disk"
-    qemu-img create -q -f qcow2 "$disk" 64M
+    qemu-img create -q -f "$2" "$disk" 64M
     attach_dom0 "$1" xvda
     expect "the disk is served" is_listed 0/xvda connected "$disk"
     mkfs.ext4 -q /dev/xvda
@@ -34,16 +35,21 @@ works() { # LINE
     expect_same /tmp/reference /mnt/reference
     umount /mnt
     fio_verify /dev/xvda 16k 16
+    sum=$(sha256sum </dev/xvda)
     detach xvda
     expect_released "$disk"
-    is_sound "$disk"
+    [[ $2 != qcow2 ]] || is_sound "$disk"
+    qemu-img convert -q -f "$2" -O raw "$disk" /tmp/by-qemu
+    [[ $(sha256sum </tmp/by-qemu) == "$sum" ]] || die "qemu-img reads another disk"
+    rm /tmp/by-qemu
 }
 
 daemon_start --kinds vbd,vbd3,qdisk
-works "$(line_of "$disk")"
+works "$(line_of "$disk")" qcow2
 # libxl asks whether dom0 has a device model by this key's existence alone.
 xenstore-write /local/domain/0/image/device-model-pid 1
-works "tap:qcow2:$disk,xvda,w"
+works "tap:qcow2:$disk,xvda,w" qcow2
+works "tap:qcow:$disk,xvda,w" qcow
 xenstore-rm /local/domain/0/image
 
 step "a snapshot"
