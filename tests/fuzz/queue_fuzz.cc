@@ -121,7 +121,10 @@ class World {
     }
     read_only_ = input_.ConsumeBool();
     if (input_.ConsumeBool()) storage_.behaviour(file_.path()).block_bytes = 4096;
-    auto image = tapring::find_format("raw")->open({.path = file_.path(), .read_only = read_only_});
+    tapring::ImageOptions image_options;
+    image_options.path = file_.path();
+    image_options.read_only = read_only_;
+    auto image = tapring::find_format("raw")->open(image_options);
     options.geometry = image->geometry();
     if (read_only_) options.geometry.discard_granularity = 0;
     loop_.post([this, &image, &options] {
