@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "formats/qcow2/decompressor.h"
 
+#include <libdeflate.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -26,6 +27,26 @@ bool inflate_all(std::span<const std::byte> from, std::span<std::byte> to) noexc
 }
 
 }  // namespace
+
+struct Decompressor::Deflate {
+  Deflate() : context(libdeflate_alloc_decompressor()) {
+    if (context == nullptr) throw std::bad_alloc();
+  }
+  ~Deflate() { libdeflate_free_decompressor(context); }
+  Deflate(const Deflate&) = delete;
+  Deflate& operator=(const Deflate&) = delete;
+
+  /// libdeflate takes half as long as zlib, but nothing that goes on where `to` ends.
+  bool decompress(std::span<const std::byte> from, std::span<std::byte> to) const noexcept {
+    std::size_t filled = 0;
+    const libdeflate_result result = libdeflate_deflate_decompress(
+        context, from.data(), from.size(), to.data(), to.size(), &filled);
+    if (result == LIBDEFLATE_SUCCESS && filled == to.size()) return true;
+    return inflate_all(from, to);
+  }
+
+  libdeflate_decompressor* context;
+};
 
 struct Decompressor::Zstd {
   Zstd() : context(ZSTD_createDCtx()) {
@@ -53,13 +74,17 @@ struct Decompressor::Zstd {
 };
 
 Decompressor::Decompressor(Compression compression) {
-  if (compression == Compression::zstd) zstd_ = std::make_unique<Zstd>();
+  if (compression == Compression::zstd) {
+    zstd_ = std::make_unique<Zstd>();
+  } else {
+    deflate_ = std::make_unique<Deflate>();
+  }
 }
 
 Decompressor::~Decompressor() = default;
 
 bool Decompressor::decompress(std::span<const std::byte> from, std::span<std::byte> to) noexcept {
-  return zstd_ ? zstd_->decompress(from, to) : inflate_all(from, to);
+  return zstd_ ? zstd_->decompress(from, to) : deflate_->decompress(from, to);
 }
 
 }  // namespace tapring::qcow2

@@ -20,9 +20,12 @@ class Decompressor {
   bool decompress(std::span<const std::byte> from, std::span<std::byte> to) noexcept;
 
  private:
+  struct Deflate;
   struct Zstd;
 
-  std::unique_ptr<Zstd> zstd_;  ///< nullptr for zlib
+  // One of the two.
+  std::unique_ptr<Deflate> deflate_;
+  std::unique_ptr<Zstd> zstd_;
 };
 
 }  // namespace tapring::qcow2
