@@ -9,10 +9,11 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
-#include <map>
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "daemon/options.h"
 #include "formats/format.h"
@@ -20,6 +21,7 @@
 #include "tests/bench/guest_thread.h"
 #include "tests/bench/image_files.h"
 #include "tests/bench/measurement.h"
+#include "tests/bench/workload_options.h"
 
 namespace tapring::bench {
 namespace {
@@ -29,6 +31,7 @@ using Clock = std::chrono::steady_clock;
 struct Settings {
   Workload workload;
   std::filesystem::path directory = ".";
+  std::string image;  ///< if it is not empty, of the only disk
   std::string format = "aio";
   uint32_t mebibytes = 512;
   double seconds = 2;
@@ -36,8 +39,6 @@ struct Settings {
   uint32_t workers = 1;
   bool streamer = false;
 };
-
-constexpr std::chrono::milliseconds kWarmUp{300};
 
 /// Seconds of all threads of this process, the kernel's workers for it included.
 double processor_seconds() {
@@ -62,12 +63,32 @@ std::size_t pages_for(const std::vector<Workload>& disks) {
                          });
 }
 
+std::string path_of(const Settings& settings, uint32_t disk) {
+  if (!settings.image.empty()) return settings.image;
+  return image_file(settings.directory, disk, settings.mebibytes);
+}
+
+using OpenImages = std::vector<std::unique_ptr<OpenImage>>;
+
+OpenImages open_images(const Settings& settings) {
+  OpenImages images;
+  for (uint32_t disk = 0; disk < disks_of(settings).size(); ++disk) {
+    ImageOptions options;
+    options.path = path_of(settings, disk);
+    images.push_back(find_format(settings.format)->open(options));
+  }
+  return images;
+}
+
 /// Those of one disk side by side.
-std::vector<std::unique_ptr<Guest>> make_guests(GuestMemory& memory, const Settings& settings) {
+std::vector<std::unique_ptr<Guest>> make_guests(GuestMemory& memory, const Settings& settings,
+                                                const OpenImages& images) {
   std::vector<std::unique_ptr<Guest>> guests;
   GrantRef page = 0;
+  auto image = images.begin();
   for (const Workload& disk : disks_of(settings)) {
-    const uint64_t blocks = (uint64_t{settings.mebibytes} << 20) / disk.block_bytes / disk.queues;
+    const uint64_t size_bytes = (*image++)->geometry().size_bytes;
+    const uint64_t blocks = size_bytes / disk.block_bytes / disk.queues;
     for (uint32_t queue = 0; queue < disk.queues; ++queue) {
       const Region region = disk.access == Workload::Access::random
                                 ? Region{0, blocks * disk.queues}
@@ -80,15 +101,12 @@ std::vector<std::unique_ptr<Guest>> make_guests(GuestMemory& memory, const Setti
   return guests;
 }
 
-std::vector<BackendDisk> open_disks(const Settings& settings,
+std::vector<BackendDisk> make_disks(const Settings& settings, OpenImages images,
                                     const std::vector<std::unique_ptr<Guest>>& guests) {
   std::vector<BackendDisk> disks;
   Port port = 0;
   for (const Workload& workload : disks_of(settings)) {
-    ImageOptions options;
-    options.path =
-        image_file(settings.directory, static_cast<uint32_t>(disks.size()), settings.mebibytes);
-    BackendDisk disk{find_format(settings.format)->open(options), {Abi::x86_64, "x86_64-abi", {}}};
+    BackendDisk disk{std::move(images[disks.size()]), {Abi::x86_64, "x86_64-abi", {}}};
     for (uint32_t queue = 0; queue < workload.queues; ++queue, ++port) {
       disk.rings.queues.push_back(guests[port]->setup(port));
     }
@@ -121,11 +139,12 @@ Measurement measure(const Settings& settings, Backend& backend, GuestThread& gue
 
 Measurement run(const Settings& settings) {
   GuestMemory memory(pages_for(disks_of(settings)));
-  auto guests = make_guests(memory, settings);
+  OpenImages images = open_images(settings);
+  auto guests = make_guests(memory, settings, images);
   if (guests.size() > Doorbell::kMaxPorts) throw std::runtime_error("too many queues");
   const std::size_t measured = std::size_t{settings.workload.disks} * settings.workload.queues;
   Doorbell bell;
-  Backend backend(memory, bell, open_disks(settings, guests),
+  Backend backend(memory, bell, make_disks(settings, std::move(images), guests),
                   std::chrono::microseconds(settings.poll_microseconds), settings.workers);
   GuestThread guest(guests, measured, bell, [&backend](Port port) { backend.send(port); });
   Measurement measurement = measure(settings, backend, guest);
@@ -138,26 +157,26 @@ Measurement run(const Settings& settings) {
   return measurement;
 }
 
+std::vector<std::string> format_names() {
+  std::vector<std::string> names;
+  for (const Format& format : all_formats()) names.emplace_back(format.name);
+  return names;
+}
+
 void add_options(CLI::App& app, Settings& settings) {
-  using Operation = Workload::Operation;
-  using Access = Workload::Access;
-  const std::map<std::string, Operation> operations{
-      {"read", Operation::read}, {"write", Operation::write}, {"mixed", Operation::mixed}};
-  const std::map<std::string, Access> accesses{{"random", Access::random},
-                                               {"sequential", Access::sequential}};
   Workload& workload = settings.workload;
-  app.add_option("--operation", workload.operation)->transform(CLI::Transformer(operations));
-  app.add_option("--access", workload.access)->transform(CLI::Transformer(accesses));
-  app.add_option("--block-bytes", workload.block_bytes)->check(CLI::Range(512, 1 << 20));
-  app.add_option("--depth", workload.depth, "Requests at a time, of each queue")
-      ->check(CLI::Range(1, 512));
+  add_workload_options(app, workload);
   app.add_option("--queues", workload.queues, "Of each disk")->check(CLI::Range(1, 16));
-  app.add_option("--disks", workload.disks)->check(CLI::Range(1, 512));
-  app.add_option("--format", settings.format)->check(CLI::IsMember({"aio", "raw"}));
-  app.add_option("--directory", settings.directory, "Where the images are, or are made");
-  app.add_option("--mebibytes", settings.mebibytes, "Of each image");
-  app.add_flag("--streamer", settings.streamer,
-               "Beside a disk that reads 1 MiB at a time, 32 at once, and is not measured");
+  auto* disks = app.add_option("--disks", workload.disks)->check(CLI::Range(1, 512));
+  app.add_option("--format", settings.format)->check(CLI::IsMember(format_names()));
+  auto* directory =
+      app.add_option("--directory", settings.directory, "Where the images are, or are made");
+  app.add_option("--mebibytes", settings.mebibytes, "Of each image that is made");
+  auto* streamer =
+      app.add_flag("--streamer", settings.streamer,
+                   "Beside a disk that reads 1 MiB at a time, 32 at once, and is not measured");
+  app.add_option("--image", settings.image, "Path of the only disk's image, which is there")
+      ->excludes(disks, directory, streamer);
   app.add_option("--workers", settings.workers, "Threads that serve the disks")
       ->check(CLI::Range(1, 64));
   app.add_option("--poll-microseconds", settings.poll_microseconds, "As of tapringd");

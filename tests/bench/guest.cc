@@ -20,13 +20,11 @@ Guest::Guest(GuestMemory& memory, GrantRef first_page, const Workload& workload,
     : memory_(memory),
       first_page_(first_page),
       workload_(workload),
-      region_(region),
-      ring_(memory.pages(first_page, workload.ring_pages()), Abi::x86_64),
-      issued_at_(workload.depth),
-      random_(seed) {
+      demand_(workload, region, seed),
+      ring_(memory.pages(first_page, workload.ring_pages()), Abi::x86_64) {
   for (uint64_t slot = 0; slot < workload_.depth; ++slot) {
-    free_slots_.push_back(slot);
     write_list(slot);
+    std::ranges::fill(memory_.pages(data_ref(slot), workload_.segments()), kContent);
   }
 }
 
@@ -51,38 +49,29 @@ QueueSetup Guest::setup(Port port) const {
 }
 
 bool Guest::collect() {
-  const uint64_t before = answered_;
-  const Clock::time_point now = Clock::now();
+  const uint64_t before = answered();
+  const Demand::Clock::time_point now = Demand::Clock::now();
   do {
     while (const auto response = ring_.take()) {
-      free_slots_.push_back(response->id);
-      if (response->status != sim::kGuestOkay) ++failures_;
-      if (measuring_) {
-        const std::chrono::nanoseconds took = now - issued_at_[response->id];
-        latencies_.push_back(static_cast<uint32_t>(took.count()));
-      }
-      ++answered_;
+      demand_.answer(response->id, response->status == sim::kGuestOkay, now);
     }
   } while (ring_.arm());
-  return answered_ != before;
+  return answered() != before;
 }
 
 bool Guest::issue() {
-  if (stopped_) return false;
-  const Clock::time_point now = Clock::now();
-  while (!free_slots_.empty() && !ring_.full()) {
-    issued_at_[free_slots_.back()] = now;
-    put(free_slots_.back());
-    free_slots_.pop_back();
-  }
+  if (!demand_.wants_more()) return false;
+  const Demand::Clock::time_point now = Demand::Clock::now();
+  while (demand_.wants_more() && !ring_.full()) put(demand_.next(now));
   return ring_.push();
 }
 
-void Guest::put(uint64_t slot) {
+void Guest::put(const Demand::Request& wanted) {
+  const uint64_t slot = wanted.slot;
   sim::FrontRequest request;
   request.id = slot;
-  request.operation = next_is_write() ? sim::kGuestWrite : sim::kGuestRead;
-  request.sector = next_block() * (workload_.block_bytes / kSectorBytes);
+  request.operation = wanted.write ? sim::kGuestWrite : sim::kGuestRead;
+  request.sector = wanted.block * (workload_.block_bytes / kSectorBytes);
   request.segment_count = static_cast<uint16_t>(workload_.segments());
   if (workload_.segments() > sim::kGuestSegments) {
     request.inner_operation = request.operation;
@@ -93,27 +82,6 @@ void Guest::put(uint64_t slot) {
                 workload_.segments() * sizeof(sim::GuestSegment));
   }
   ring_.put(request);
-}
-
-bool Guest::next_is_write() {
-  switch (workload_.operation) {
-    case Workload::Operation::read:
-      return false;
-    case Workload::Operation::write:
-      return true;
-    case Workload::Operation::mixed:
-      break;
-  }
-  return random_() % 2 == 0;
-}
-
-uint64_t Guest::next_block() {
-  if (workload_.access == Workload::Access::random) {
-    return region_.first_block + random_() % region_.blocks;
-  }
-  const uint64_t block = region_.first_block + next_;
-  next_ = (next_ + 1) % region_.blocks;
-  return block;
 }
 
 GrantRef Guest::list_ref(uint64_t slot) const noexcept {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ring/unique_fd.h"
+#include "tests/bench/workload.h"
 
 namespace tapring::bench {
 namespace {
@@ -20,7 +21,7 @@ namespace {
 }
 
 void write_through(const std::filesystem::path& path, uint32_t mebibytes) {
-  const std::vector<std::byte> content(std::size_t{1} << 20, std::byte{0x5a});
+  const std::vector<std::byte> content(std::size_t{1} << 20, kContent);
   const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file) fail(path);
   for (uint32_t i = 0; i < mebibytes; ++i) {

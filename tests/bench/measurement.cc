@@ -27,6 +27,11 @@ boost::json::object latency(std::vector<uint32_t>& nanoseconds) {
           {"p99.9", percentile(nanoseconds, 0.999) / 1e3}};
 }
 
+boost::json::value per_request(const std::optional<uint64_t>& count, double requests) {
+  if (!count) return nullptr;
+  return static_cast<double>(*count) / requests;
+}
+
 }  // namespace
 
 boost::json::object to_json(Measurement& measurement) {
@@ -36,7 +41,7 @@ boost::json::object to_json(Measurement& measurement) {
           {"mebibytes_per_second", rate * measurement.block_bytes / (1 << 20)},
           {"latency_us", latency(measurement.latencies)},
           {"cpu_us_per_request", measurement.processor_seconds * 1e6 / requests},
-          {"system_calls_per_request", static_cast<double>(measurement.system_calls) / requests},
+          {"system_calls_per_request", per_request(measurement.system_calls, requests)},
           {"memory_kib", nullptr},
           {"neighbour_mebibytes_per_second",
            static_cast<double>(measurement.neighbour_bytes >> 20) / measurement.seconds}};

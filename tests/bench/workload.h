@@ -10,6 +10,9 @@
 
 namespace tapring::bench {
 
+/// What is written, every byte of it: zeros could be treated apart.
+inline constexpr std::byte kContent{0x5a};
+
 struct Workload {
   enum class Operation : uint8_t { read, write, mixed };  ///< mixed: half of each
   enum class Access : uint8_t { random, sequential };
