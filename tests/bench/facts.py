@@ -21,6 +21,10 @@ def output_of(*command):
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def first_line(text):
+    return text.splitlines()[0] if text else None
+
+
 def first_in(path, pattern):
     match = re.search(pattern, pathlib.Path(path).read_text(encoding="utf-8"), re.MULTILINE)
     return match.group(1) if match else None
@@ -39,4 +43,5 @@ def machine(command_line):
         "system": first_in("/etc/os-release", r'^PRETTY_NAME="(.*)"$'),
         "virtual": output_of("systemd-detect-virt", "--vm"),
         "fio": output_of("fio", "--version"),
+        "qemu": first_line(output_of("qemu-nbd", "--version")),
     }

@@ -5,7 +5,7 @@ import textwrap
 
 import backends
 from point import size_name
-from report import COLUMNS_OF_TEXT, markdown_table, number
+from report import COLUMNS_OF_TEXT, command_of, markdown_table, number
 
 
 def work_of(entry):
@@ -69,9 +69,7 @@ def origin(report):
     words = (f"Xen {lab['xen']} in QEMU without KVM, Linux {lab['kernel']} in dom0, {lab['qemu']}, "
              f"{machine['fio']}; commit `{machine['commit']}`, {machine['date'][:10]}; rounds: "
              f"{report['rounds']}, each measurement {report['seconds']} s long.")
-    command = textwrap.wrap(machine["command"], COLUMNS_OF_TEXT - 8, break_long_words=False,
-                            break_on_hyphens=False)
-    return "    " + " \\\n      ".join(command) + "\n\n" + textwrap.fill(words, COLUMNS_OF_TEXT)
+    return command_of(report) + "\n\n" + textwrap.fill(words, COLUMNS_OF_TEXT)
 
 
 def markdown(report, figures=()):

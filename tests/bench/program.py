@@ -69,8 +69,10 @@ class Program:
                 f"cmake --build --preset release --target {self.target}")
 
     def measure(self, point, directory, seconds):
-        output = run([self.path, *point.options(), "--seconds", seconds, "--directory", directory],
-                     seconds)
+        return self.figures([*point.options(), "--directory", directory], seconds)
+
+    def figures(self, options, seconds):
+        output = run([self.path, *options, "--seconds", seconds], seconds)
         try:
             return json.loads(output)
         except json.JSONDecodeError as error:

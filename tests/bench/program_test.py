@@ -67,7 +67,7 @@ class Programs(unittest.TestCase):
     def test_are_told_the_point_and_print_figures(self):
         found = self.measure("""echo "{\\"told\\": \\"$*\\"}" """)
         self.assertEqual(found["told"], " ".join(Point().options())
-                         + " --seconds 2 --directory /images")
+                         + " --directory /images --seconds 2")
 
     def test_print_json_or_have_failed(self):
         with self.assertRaisesRegex(program.MeasurementError, "no JSON"):

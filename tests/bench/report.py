@@ -121,13 +121,18 @@ def latency_cell(entry, route):
 def origin(report):
     """Where figures come from."""
     machine = report["machine"]
-    command = textwrap.wrap(machine["command"], COLUMNS_OF_TEXT - 8, break_long_words=False,
-                            break_on_hyphens=False)
     text = (f"{machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}, "
             f"{machine['system']}, {machine['fio']}; commit `{machine['commit']}`, "
             f"{machine['date'][:10]}; medians of rounds: {report['rounds']}, each measurement "
             f"{report['seconds']} s long.")
-    return "    " + " \\\n      ".join(command) + "\n\n" + textwrap.fill(text, COLUMNS_OF_TEXT)
+    return command_of(report) + "\n\n" + textwrap.fill(text, COLUMNS_OF_TEXT)
+
+
+def command_of(report):
+    """The command that measured, as a block."""
+    words = textwrap.wrap(report["machine"]["command"], COLUMNS_OF_TEXT - 8,
+                          break_long_words=False, break_on_hyphens=False)
+    return "    " + " \\\n      ".join(words)
 
 
 def markdown(reports, figures=()):

@@ -23,11 +23,11 @@ def median(figures):
     return statistics.median(known)
 
 
-def compared(rounds, route, comparison):
-    """The median of what `comparison` makes of this route and native in each round. None if they
+def compared(rounds, route, comparison, base=BASE):
+    """The median of what `comparison` makes of this route and `base` in each round. None if they
     were never measured together."""
-    pairs = [(figures[route], figures[BASE]) for figures in rounds
-             if route in figures and BASE in figures]
+    pairs = [(figures[route], figures[base]) for figures in rounds
+             if route in figures and base in figures]
     return statistics.median(comparison(*pair) for pair in pairs) if pairs else None
 
 

@@ -16,6 +16,9 @@ INTERRUPTED = 130  # the exit code that a shell gives to what SIGINT ended
 
 
 class Session:
+    header = report.HEADER
+    images = Images
+
     def __init__(self, routes, round_count, seconds, file=None):
         self.routes = routes
         self.round_count = round_count
@@ -27,10 +30,10 @@ class Session:
 
     def run(self, places):
         """The exit code. What was found before an interruption is kept."""
-        measurements = self.round_count * len(self.routes)
-        self.progress = Progress(measurements * sum(len(place.points) for place in places))
+        self.progress = Progress(self.round_count * sum(
+            len(self.routes_of(point)) for place in places for point in place.points))
         self._write()  # if that cannot be, now rather than later
-        print(report.HEADER, flush=True)
+        print(self.header, flush=True)
         try:
             for place in places:
                 self._measure_place(place)
@@ -43,11 +46,23 @@ class Session:
         self.progress.clear()
         return 1 if self.failures else 0
 
+    def routes_of(self, _point):
+        """Those that a point is measured by."""
+        return self.routes
+
+    def summary(self, _point, measured):
+        """What an entry says of its rounds."""
+        return {"routes": rounds.summary(measured)}
+
+    def rows(self, entry):
+        """The lines of one point."""
+        return report.rows(entry)
+
     def _measure_place(self, place):
         for point in place.left_out:
             print(f"{place.name}: not {point.work()}, for which its blocks are too large",
                   file=sys.stderr)
-        with Images(place.directory) as files:
+        with self.images(place.directory) as files:
             for point, names in place.points.items():
                 self.progress.show(f"{place.name} {point.format}, {point.work()}: images")
                 files.provide(point)
@@ -57,16 +72,17 @@ class Session:
         measured = [self._measure_round(place, files, point, number)
                     for number in range(self.round_count)]
         entry = {"place": place.name, "sweeps": names, **dataclasses.asdict(point),
-                 "routes": rounds.summary(measured), "rounds": measured}
+                 **self.summary(point, measured), "rounds": measured}
         self.found["points"].append(entry)
         self.progress.clear()
-        print(report.rows(entry), flush=True)
+        print(self.rows(entry), flush=True)
         self._write()
 
     def _measure_round(self, place, files, point, number):
         """Figures by route, without those that failed."""
         figures = {}
-        for route in rounds.order(self.routes, number):
+        routes = self.routes_of(point)
+        for route in rounds.order(routes, number):
             self.progress.show(f"{place.name} {point.format}, {point.work()}: round {number + 1}"
                                f" of {self.round_count}, {route.name}")
             try:
@@ -79,7 +95,7 @@ class Session:
                 files.settle()
             self.progress.step()
         # In one order, whoever was first.
-        return {route.name: figures[route.name] for route in self.routes if route.name in figures}
+        return {route.name: figures[route.name] for route in routes if route.name in figures}
 
     def _write(self):
         """All that was found so far or, if something goes wrong, what was there before."""
