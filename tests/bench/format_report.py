@@ -7,7 +7,7 @@ import format_points
 from format_points import BESIDE_QEMU, BESIDE_RAW, RAW_BESIDE_QEMU
 from report import COLUMNS_OF_TEXT, command_of, markdown_table, number
 
-WIDTHS = [58, 15, 15, 9, 9, 6, 5]
+WIDTHS = [65, 15, 15, 9, 9, 6, 5]
 TITLES = {
     BESIDE_RAW: "qcow2 beside a raw image, both ours",
     BESIDE_QEMU: "qcow2 beside qemu-nbd's",
