@@ -45,6 +45,12 @@ fio_verify /dev/xvdb 16k 4
 expect "0/xvda is still paused" is_in_state 0/xvda paused
 expect "fio waits" test -e "/proc/$fio/exe"
 
+step "the next tapringd has what the guest waits for"
+daemon_stop
+daemon_start
+wait_for 30 "the disk to be paused again" says_paused
+expect "fio still waits" test -e "/proc/$fio/exe"
+
 step "room is made"
 rm "$small/ballast"
 code=0
