@@ -329,29 +329,32 @@ guest_fio() { # OPTIONS...: a fio command line for guest_run
 readonly load_fio="fio --name=verify --rw=randrw --bsrange=4k-64k --size=16M --verify=crc32c \
 --verify_fatal=1 --verify_backlog=64 --direct=1 --ioengine=libaio --iodepth=16 --minimal"
 
-load() { # DEVICE: goes on until end_of_load
-    echo "mkdir -p /tmp/load; (code=0; while [ ! -e /tmp/load/stop ]; do" \
-        "$load_fio --filename=$1 >>/tmp/load/log 2>&1 || { code=\$?; break; };" \
-        "done; echo \$code >/tmp/load/code) &"
+load() { # DEVICE [DIRECTORY]: goes on until end_of_load
+    local at=${2:-/tmp/load}
+    echo "mkdir -p $at; (code=0; while [ ! -e $at/stop ]; do" \
+        "$load_fio --filename=$1 >>$at/log 2>&1 || { code=\$?; break; };" \
+        "done; echo \$code >$at/code) &"
 }
 
 # Prints its figures; fails as fio did. Fields 39 and 80 of fio's terse output, version 3, are the
 # longest that a read and a write took, in microseconds.
-end_of_load() {
-    echo "touch /tmp/load/stop; until [ -e /tmp/load/code ]; do sleep 0.5; done;" \
+end_of_load() { # [DIRECTORY]
+    local at=${1:-/tmp/load}
+    echo "touch $at/stop; until [ -e $at/code ]; do sleep 0.5; done;" \
         "awk -F';' '\$1 == 3 { n++; for (i = 39; i <= 80; i += 41) if (\$i > m) m = \$i }" \
         "END { print \"fio ran \" n \" times, the longest request took \" m / 1000 \" ms\" }'" \
-        "/tmp/load/log; [ \$(cat /tmp/load/code) = 0 ] || { cat /tmp/load/log; false; }"
+        "$at/log; [ \$(cat $at/code) = 0 ] || { cat $at/log; false; }"
 }
 
-has_progressed() { # in dom0, since the file /tmp/load/since was made
-    [[ /tmp/load/log -nt /tmp/load/since ]]
+has_progressed() { # DIRECTORY: in dom0, since the file `since` was made there
+    [[ $1/log -nt $1/since ]]
 }
 
-expect_progress() {
-    : >/tmp/load/since
-    wait_for 60 "fio to finish a round" has_progressed
-    [[ ! -e /tmp/load/code ]] || die "fio failed: $(</tmp/load/log)"
+expect_progress() { # [DIRECTORY]
+    local at=${1:-/tmp/load}
+    : >"$at/since"
+    wait_for 60 "fio to finish a round" has_progressed "$at"
+    [[ ! -e $at/code ]] || die "fio failed: $(<"$at/log")"
 }
 
 guest_expect_progress() { # NAME TAG
