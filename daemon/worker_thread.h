@@ -23,7 +23,7 @@ struct WorkerSettings {
 class WorkerThread {
  public:
   /// Returns when the thread is ready. Throws what setting it up threw.
-  /// `helper` outlives it.
+  /// `helper`: as Loop::use_helper() takes it.
   WorkerThread(const WorkerSettings& settings, Executor& helper);
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;

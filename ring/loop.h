@@ -65,8 +65,8 @@ class Loop : public Executor {
   /// One turn: waits for something to do if `may_block`, does it, flushes the batches.
   void turn(bool may_block);
 
-  /// Who does heavy work for this loop's coroutines: itself, unless it is given somebody who
-  /// outlives it.
+  /// Who does heavy work for this loop's coroutines: itself, unless it is given somebody, who is to
+  /// be done with it all, down to the last post(), when the loop is destroyed.
   Executor& helper() noexcept { return helper_ != nullptr ? *helper_ : *this; }
   void use_helper(Executor& helper) noexcept { helper_ = &helper; }
 

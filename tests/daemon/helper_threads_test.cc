@@ -46,8 +46,8 @@ class Unpacked : public testing::TestWithParam<std::string> {
   TemporaryDirectory directory_{memory_directory()};
   std::string content_ = std::string(kPiece * kPieces, '\0');
   std::size_t read_ = 0;
-  HelperThreads helpers_;
   UringLoop loop_;
+  HelperThreads helpers_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Options, Unpacked,

@@ -41,8 +41,8 @@ Detached work_aside(Loop& loop, Work work, Seen& seen) {
 }
 
 TEST(Aside, OthersOfTheLoopDoNotWaitForTheWork) {
-  OtherThreads helper;
   UringLoop loop;
+  OtherThreads helper;
   loop.use_helper(helper);
   std::promise<void> other;
   Seen seen;
