@@ -142,19 +142,27 @@ lists_nothing() {
     is_kernel || list_json | jq --exit-status '.disks == []' >/dev/null
 }
 
-daemon_count() { # fd | rss | threads: figures of the process, read without a fork
-    local key value rest
+# Figures of the process, read without a fork. Of its threads not those that the kernel keeps for
+# io_uring, which come and go as it likes.
+daemon_count() { # fd | rss | threads
+    local key value rest file count=0
     case $1 in
     fd)
         local open=("/proc/$daemon/fd"/*)
         echo "${#open[@]}"
         ;;
-    rss | threads)
+    threads)
+        for file in "/proc/$daemon/task"/*/comm; do
+            if read -r value 2>/dev/null <"$file" && [[ $value != iou-* ]]; then
+                count=$((count + 1))
+            fi
+        done
+        echo "$count"
+        ;;
+    rss)
         while read -r key value rest; do
-            [[ $1 == rss && $key == VmRSS: ]] && echo "$value"
-            [[ $1 == threads && $key == Threads: ]] && echo "$value"
+            if [[ $key == VmRSS: ]]; then echo "$value"; fi
         done <"/proc/$daemon/status"
-        true
         ;;
     esac
 }
