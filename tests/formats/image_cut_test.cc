@@ -8,6 +8,7 @@
 #include "tests/formats/cut_workload.h"
 #include "tests/formats/qcow_image.h"
 #include "tests/formats/qemu.h"
+#include "tests/formats/served_image.h"
 
 namespace tapring {
 namespace {
@@ -45,6 +46,30 @@ TEST_P(ImageCut, OfTheProcessLosesNothingThatWasDone) { cut_and_judge("qcow2", C
 TEST_P(ImageCut, OfThePowerLeavesAQcowInOrder) { cut_and_judge("qcow", Cut::power, 4); }
 
 TEST_P(ImageCut, OfTheProcessLeavesAQcowInOrder) { cut_and_judge("qcow", Cut::process, 2); }
+
+/// With nothing else in between, which might write the map as well.
+TEST_P(ImageCut, OfThePowerRightAfterAFlushLosesNothing) {
+  const CutImage made(directory_.path(), "qcow2", GetParam(), random_);
+  SCOPED_TRACE(made.text());
+  const std::string data(4096, 'f');
+  ImageOptions options;
+  options.path = made.path();
+  for (int i = 0; i < 8; ++i) {
+    made.restore();
+    const uint64_t offset = random_.below((made.content().size() - data.size()) / 512) * 512;
+    {
+      ServedImage image(random_.next(), "qcow2", options);
+      image.storage().make_losable(options.path);
+      image.storage().make_losable(options.path + ".data");
+      EXPECT_FALSE(image.write(offset, data));
+      EXPECT_FALSE(image.flush());
+      image.storage().power_off();
+      EXPECT_TRUE(image.close());
+      image.storage().power_on();
+    }
+    EXPECT_TRUE(content_by_qemu(made.path()).substr(offset, data.size()) == data) << offset;
+  }
+}
 
 }  // namespace
 }  // namespace tapring
