@@ -33,15 +33,15 @@ bool means_lost(int error) noexcept {
   return error == EBADF || error == EPIPE || error == ECONNRESET || error == ENOTCONN;
 }
 
-xs_handle* open_handle(XenstoreLine& line) {
+}  // namespace
+
+XenXenstore::Handle XenXenstore::open_handle(XenstoreLine& line) {
   XenstoreLine::require_listener();
-  xs_handle* handle = xs_open(0);
-  if (handle == nullptr) fail("cannot reach xenstored (is it running? systemctl status xen)");
+  Handle handle(xs_open(0));
+  if (!handle) fail("cannot reach xenstored (is it running? systemctl status xen)");
   line.find();
   return handle;
 }
-
-}  // namespace
 
 /// Does what asks xenstored and waits for its answer. A call that fails because there is no
 /// connection any more may say anything (libxenstore 4.17: EINVAL), so that is asked first.

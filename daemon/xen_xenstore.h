@@ -44,6 +44,9 @@ class XenXenstore final : public XenstoreConnection {
     void operator()(xs_handle* handle) const noexcept { xs_close(handle); }
   };
 
+  using Handle = std::unique_ptr<xs_handle, Close>;
+
+  static Handle open_handle(XenstoreLine& line);
   template <typename Call>
   auto ask(const std::string& what, Call call);
   std::optional<std::string> read_in(xs_transaction_t transaction, const std::string& path);
@@ -55,7 +58,7 @@ class XenXenstore final : public XenstoreConnection {
   boost::asio::io_context& control_;
   AnswerLimit* limit_;
   XenstoreLine line_;
-  std::unique_ptr<xs_handle, Close> handle_;
+  Handle handle_;
   boost::asio::posix::stream_descriptor events_;
   boost::asio::posix::stream_descriptor end_;
   std::function<void(const WatchEvent&)> sink_;

@@ -229,7 +229,19 @@ TEST_F(Qcow2Hostile, AnUnknownSnapshotIsRefused) {
 }
 
 /// Bytes of the image are changed at random; whatever it says then is read or refused.
-class Qcow2Mutated : public Qcow2Hostile, public testing::WithParamInterface<uint64_t> {};
+class Qcow2Mutated : public Qcow2Hostile, public testing::WithParamInterface<uint64_t> {
+ protected:
+  /// A copy of which some bytes are others, now and then of the header.
+  void mutate(const std::filesystem::path& original, const std::filesystem::path& path,
+              sim::Random& random) {
+    std::filesystem::copy_file(original, path, std::filesystem::copy_options::overwrite_existing);
+    for (uint64_t changes = random.between(1, 60); changes > 0; --changes) {
+      const uint64_t at = random.below(std::filesystem::file_size(path));
+      patch(path, random.chance(0.02) ? at % 128 : at,
+            std::string(1, static_cast<char>(random.next())));
+    }
+  }
+};
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Qcow2Mutated, testing::Range(uint64_t{0}, uint64_t{8}));
 
@@ -270,12 +282,7 @@ TEST_P(Qcow2Mutated, IsCheckedOrRefused) {
   const auto path = directory_.path() / "image";
   int checked = 0;
   for (int round = 0; round < 10; ++round) {
-    std::filesystem::copy_file(original, path, std::filesystem::copy_options::overwrite_existing);
-    for (uint64_t changes = random.between(1, 60); changes > 0; --changes) {
-      const uint64_t at = random.below(std::filesystem::file_size(path));
-      patch(path, random.chance(0.02) ? at % 128 : at,
-            std::string(1, static_cast<char>(random.next())));
-    }
+    mutate(original, path, random);
     checked += refusal_of_tools(path).empty() ? 1 : 0;
   }
   EXPECT_GT(checked, 0);
@@ -293,12 +300,7 @@ TEST_P(Qcow2Mutated, IsWrittenOrRefused) {
   const auto path = directory_.path() / "image";
   int written = 0;
   for (int round = 0; round < 40; ++round) {
-    std::filesystem::copy_file(original, path, std::filesystem::copy_options::overwrite_existing);
-    for (uint64_t changes = random.between(1, 60); changes > 0; --changes) {
-      const uint64_t at = random.below(std::filesystem::file_size(path));
-      patch(path, random.chance(0.02) ? at % 128 : at,
-            std::string(1, static_cast<char>(random.next())));
-    }
+    mutate(original, path, random);
     ImageOptions options;
     options.path = path;
     if (!refusal(options).empty()) continue;
