@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <cerrno>
@@ -21,6 +22,9 @@ extern "C" {  // the header does not say so itself
 
 namespace tapring {
 namespace {
+
+// A busy xenstored may have as many callers waiting as it lets wait: Debian's, a single one.
+constexpr timeval kAcceptPatience{.tv_sec = 2, .tv_usec = 0};
 
 /// Descriptors of sockets that are connected to something of the name that xenstored's socket has.
 /// The directory may be written in another way.
@@ -52,7 +56,8 @@ void XenstoreLine::require_listener() {
   const std::string path = xs_daemon_socket();
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
-  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ::setsockopt(probe.get(), SOL_SOCKET, SO_SNDTIMEO, &kAcceptPatience, sizeof kAcceptPatience);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);

@@ -12,7 +12,8 @@ namespace tapring {
 class XenstoreLine {
  public:
   /// Throws XenstoreLost where there is a socket at which nobody listens, or nobody takes
-  /// connections: the library would try the kernel's device then, and wait there without end.
+  /// connections for 2 s: the library would try the kernel's device then, and wait there without
+  /// end.
   static void require_listener();
 
   /// Before xs_open(). Remembers which descriptors are there.

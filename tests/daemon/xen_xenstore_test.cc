@@ -24,6 +24,7 @@
 #include <set>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -272,6 +273,27 @@ TEST_F(XenXenstoreTest, WhereNobodyListensTheLibraryIsNotAsked) {
     EXPECT_EQ(loss.code(), std::errc::connection_refused);
     EXPECT_THAT(loss.what(), testing::HasSubstr(store_.socket_path));
   }
+}
+
+TEST_F(XenXenstoreTest, ABusyXenstoredIsWaitedFor) {
+  store_.listen_at(directory_.path() / "socket");
+  const sockaddr_un address = FakeStore::address_of(store_.socket_path);
+  std::vector<UniqueFd> others;
+  int connected = 0;
+  do {
+    others.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    connected = ::connect(others.back().get(), reinterpret_cast<const sockaddr*>(&address),
+                          sizeof address);
+  } while (connected == 0);
+  ASSERT_EQ(errno, EAGAIN);
+  std::thread xenstored([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    for (std::size_t i = 1; i < others.size(); ++i) {
+      UniqueFd taken(::accept4(store_.listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    }
+  });
+  EXPECT_NO_THROW(XenXenstore{control_});
+  xenstored.join();
 }
 
 TEST_F(XenXenstoreTest, AnAnswerThatDoesNotComeIsALostConnection) {
