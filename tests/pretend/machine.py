@@ -18,7 +18,7 @@ import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = SOURCE / "build"
-# The builds whose tapringd is tested. The first has the pretend Xen and the guests too.
+# The builds whose tapringd is tested. The first has all else: the pretend Xen, guests, `tapring`.
 PRESETS = os.environ.get("TAPRING_PRESETS", "debug tsan").split()
 XENSTORED = "/usr/lib/xen-4.17/bin/xenstored"
 # Ends with its parent, even if that is killed.
@@ -146,16 +146,16 @@ class Daemon:
                 [*layout, BUILD / self.preset / "bin/tapringd", "--config", "/dev/null",
                  "--run-dir", self.machine.scratch / "run", *self.options],
                 environment={"LD_LIBRARY_PATH": str(self.machine.libraries),
-                             **self._environment(), **self.environment},
+                             **self._environment(self.preset), **self.environment},
                 stdout=log, stderr=subprocess.STDOUT)
         wait_until("tapringd to serve", lambda: self._serves(before))
 
     def ask(self, *command):
         """What `tapring` prints."""
-        done = subprocess.run([BUILD / self.preset / "bin/tapring", "--run-dir",
+        done = subprocess.run([BUILD / PRESETS[0] / "bin/tapring", "--run-dir",
                                self.machine.scratch / "run", *command], timeout=LIMIT, text=True,
-                              capture_output=True, env={**os.environ, **self._environment()},
-                              check=False)
+                              capture_output=True,
+                              env={**os.environ, **self._environment(PRESETS[0])}, check=False)
         if done.returncode != 0:
             raise AssertionError(f"tapring {command}: {done.stdout}{done.stderr}")
         return done.stdout
@@ -163,9 +163,9 @@ class Daemon:
     def ask_json(self, *command):
         return json.loads(self.ask(*command, "--json"))
 
-    def _environment(self):
+    def _environment(self, preset):
         return {name: value.format(log=self.machine.scratch / "report")
-                for name, value in ENVIRONMENTS.get(self.preset, {}).items()}
+                for name, value in ENVIRONMENTS.get(preset, {}).items()}
 
     def _serves(self, before):
         if self.process.poll() is not None:
