@@ -2,11 +2,15 @@
 """What is under test, as put into dom0 at boot: nothing of it is part of the cached images."""
 
 import pathlib
+import re
 import shutil
+import subprocess
+import tempfile
 
 from image.tree import libraries
 
 _PROGRAMS = ("tapringd", "tapring")
+_OTHER_VERSION = "999.0"
 
 _INSTALL_FILES = """\
 # Into a running root's place before its init starts. The image's own libraries win: they are the
@@ -50,15 +54,27 @@ class Product:
         shutil.copy2(self.source / "systemd/block-tapring", target)
         (target / "block-tapring").chmod(0o755)
 
+    def _put_other_package(self, target):
+        """What a service is upgraded to: the other build, or the same one as another version."""
+        if self.other_package:
+            shutil.copy2(self.other_package, target)
+            return
+        with tempfile.TemporaryDirectory() as tree:
+            subprocess.run(["dpkg-deb", "--raw-extract", self.package(), tree], check=True)
+            control = pathlib.Path(tree, "DEBIAN/control")
+            control.write_text(re.sub(r"^Version: .*", f"Version: {_OTHER_VERSION}",
+                                      control.read_text(), flags=re.MULTILINE))
+            subprocess.run(["dpkg-deb", "--build", "-Znone", tree, target / "other.deb"],
+                           check=True, stdout=subprocess.DEVNULL)
+
     def put(self, variant, share):
         """Fills the share and returns the commands that install it before dom0's init."""
         target = share / "tapring"
         target.mkdir()
         if variant == "systemd":
             shutil.copy2(self.package(), target)
-            if self.other_package:
-                (share / "other").mkdir()
-                shutil.copy2(self.other_package, share / "other")
+            (share / "other").mkdir()
+            self._put_other_package(share / "other")
             return _INSTALL_PACKAGE
         self._put_files(target)
         return _INSTALL_FILES

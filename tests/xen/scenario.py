@@ -6,7 +6,7 @@ import pathlib
 import re
 
 DIRECTORY = pathlib.Path(__file__).resolve().parent / "scenarios"
-_SETTING = re.compile(r"^# (variant|seconds|control): (\S+)$", re.M)
+_SETTING = re.compile(r"^# (variant|seconds|control|boot): (\S+)$", re.M)
 
 
 @dataclasses.dataclass
@@ -15,12 +15,13 @@ class Scenario:
     variant: str  # the dom0 it runs in: small or systemd
     seconds: int  # its limit, on a machine that is busy with other things too
     control: bool  # whether it means anything against xen-blkback alone
+    own_boot: bool  # whether nothing may have run in its dom0 before
 
 
 def load(path):
     said = dict(_SETTING.findall(path.read_text()))
     return Scenario(path.stem, said.get("variant", "small"), int(said.get("seconds", 180)),
-                    said.get("control", "yes") == "yes")
+                    said.get("control", "yes") == "yes", said.get("boot") == "own")
 
 
 def all_scenarios():

@@ -5,6 +5,7 @@
 #
 # variant: systemd
 # control: no
+# boot: own
 # seconds: 300
 
 # shellcheck source=tests/xen/dom0.sh
