@@ -6,8 +6,10 @@ A rule is a function from a Tree to findings. tests/tidy_test.py shows each rule
 tree of its own, and holds this tree to all of them."""
 
 import ast
+import concurrent.futures
 import dataclasses
 import functools
+import os
 import pathlib
 import re
 import subprocess
@@ -312,27 +314,33 @@ def mutants(tree):
                       "`tests/mutants/run --table`")
 
 
-def compiler_findings(command, tree):
-    done = subprocess.run(command, cwd=tree.root, capture_output=True, text=True, check=False)
+def compiler_findings(commands, tree):
+    """What these programs, which run beside each other, say of files."""
+    def says(command):
+        done = subprocess.run(command, cwd=tree.root, capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        output = "".join(pool.map(says, commands))
     for match in re.finditer(r"^([^:\n]+):(\d+):\d+: (?:fatal )?(?:error|warning): (.*)$",
-                             done.stdout + done.stderr, re.MULTILINE):
+                             output, re.MULTILINE):
         yield Finding(match.group(1), int(match.group(2)), match.group(3))
 
 
 def headers_compile_alone(tree):
     """Those without a source of their own; for the others see own_header_first."""
     alone = [path for path in tree.headers() if path.removesuffix(".h") + ".cc" not in tree.paths]
-    if alone:
-        yield from compiler_findings(
-            ["clang++-19", "-std=c++23", "-fsyntax-only", "-Wno-pragma-once-outside-header", "-I.",
-             "-x", "c++", *alone], tree)
+    shares = [alone[i::os.cpu_count()] for i in range(os.cpu_count())]
+    yield from compiler_findings(
+        [["clang++-19", "-std=c++23", "-fsyntax-only", "-Wno-pragma-once-outside-header", "-I.",
+          "-x", "c++", *share] for share in shares if share], tree)
 
 
 def shell_scripts(tree):
     scripts = tree.of_kind("sh")
-    if scripts:
+    if scripts:  # in one call, as they share what they source
         yield from compiler_findings(
-            ["shellcheck", "--format=gcc", "--severity=warning", "--exclude=SC2187", *scripts],
+            [["shellcheck", "--format=gcc", "--severity=warning", "--exclude=SC2187", *scripts]],
             tree)
 
 
