@@ -70,6 +70,30 @@ TEST_P(Interruption, ByARefusalOfTheMoveToState4IsTriedAgain) {
   EXPECT_EQ(sim::Host::descriptors(host_.image_path("a.img")), 1U);
 }
 
+/// A daemon that died then would leave requests in a journal that its successor does not know of.
+TEST_P(Interruption, ByARefusalOfTheJournalsNameNoRequestIsTaken) {
+  sim::SimFrontend& frontend = attach_and_connect(disk_);
+  sim::SimLoad load(host_.world(), frontend, {.requests = 200, .depth = 16});
+  ASSERT_TRUE(host_.run_until([&] { return load.answered() > 10; }));
+  host_.kill();
+  const uint64_t answered = load.answered();
+  int refused = 0;
+  host_.store().interrupt([&](const sim::StoreKeys& keys) {
+    const auto name = keys.find(sim::backend_directory(disk_) + "/tapring-connection");
+    if (name == keys.end() || name->second.empty()) return;
+    ++refused;
+    throw std::system_error(std::make_error_code(std::errc::no_space_on_device), "xenstored");
+  });
+  host_.start();
+  host_.world().run_for(1s);
+  EXPECT_GT(refused, 0);
+  EXPECT_EQ(load.answered(), answered);
+  host_.store().interrupt({});
+  host_.store().write({{sim::backend_directory(disk_) + "/hotplug-status", "connected"}});
+  EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
+  EXPECT_EQ(load.failed(), 0U);
+}
+
 /// The toolstack's event may come as one with that of our own write, and before our next look.
 TEST_P(Interruption, ByADetachRightAfterAMoveIsSeen) {
   for (const char* state : {"2", "4"}) {
