@@ -205,8 +205,9 @@ int serve(const Options& options) {
   socket.reset();
   watchdog.reset();
   spdlog::info("stopped");
-  spdlog::shutdown();
-  // Not by way of destructors: a thread that hangs in its storage may still use anything here.
+  // Not by way of destructors: a thread that hangs in its storage may still use anything here, the
+  // log too.
+  spdlog::default_logger()->flush();
   std::_Exit(EXIT_SUCCESS);
 }
 

@@ -14,11 +14,16 @@ void ThreadBackground::run(Work work) {
     throw std::system_error(EAGAIN, std::system_category(),
                             "too many images are being opened at once: their storage hangs");
   }
-  std::thread([work = std::move(work), running = running_]() mutable {
-    work();
-    work = nullptr;
-    running->fetch_sub(1);
-  }).detach();
+  try {
+    std::thread([work = std::move(work), running = running_]() mutable {
+      work();
+      work = nullptr;
+      running->fetch_sub(1);
+    }).detach();
+  } catch (...) {
+    running_->fetch_sub(1);
+    throw;
+  }
 }
 
 }  // namespace tapring

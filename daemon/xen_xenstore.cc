@@ -35,7 +35,9 @@ bool means_lost(int error) noexcept {
 
 }  // namespace
 
-XenXenstore::Handle XenXenstore::open_handle(XenstoreLine& line) {
+XenXenstore::Handle XenXenstore::open_handle(XenstoreLine& line, AnswerLimit* limit) {
+  // It may hang, and cannot be ended; those who watch this thread know that it waits.
+  const AnswerLimit::Wait wait(limit, -1);
   XenstoreLine::require_listener();
   Handle handle(xs_open(0));
   if (!handle) fail("cannot reach xenstored (is it running? systemctl status xen)");
@@ -109,7 +111,7 @@ class XenXenstore::Transaction final : public XenstoreTransaction {
 XenXenstore::XenXenstore(boost::asio::io_context& control, AnswerLimit* limit)
     : control_(control),
       limit_(limit),
-      handle_(open_handle(line_)),
+      handle_(open_handle(line_, limit)),
       events_(control),
       end_(control) {
   events_.assign(xs_fileno(handle_.get()));

@@ -46,7 +46,7 @@ class XenXenstore final : public XenstoreConnection {
 
   using Handle = std::unique_ptr<xs_handle, Close>;
 
-  static Handle open_handle(XenstoreLine& line);
+  static Handle open_handle(XenstoreLine& line, AnswerLimit* limit);
   template <typename Call>
   auto ask(const std::string& what, Call call);
   std::optional<std::string> read_in(xs_transaction_t transaction, const std::string& path);

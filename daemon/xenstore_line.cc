@@ -76,9 +76,11 @@ void XenstoreLine::find() {
     if (before_.contains(fd)) continue;
     library_socket_ = fd;
     socket_ = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!socket_) throw XenstoreLost(errno, "watching the connection to xenstored");
   }
   if (!socket_) return;
   hangup_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!hangup_) throw XenstoreLost(errno, "watching the connection to xenstored");
   epoll_event event{};
   event.events = EPOLLRDHUP;
   ::epoll_ctl(hangup_.get(), EPOLL_CTL_ADD, socket_.get(), &event);

@@ -51,11 +51,14 @@ UniqueFd open_descriptor(const FileOptions& options) {
   return fd;
 }
 
-/// To punch a hole past the end changes nothing, and tells whether the filesystem can do it.
+/// To punch a hole past the end changes nothing, and tells whether the filesystem can do it. Far
+/// past it: somebody else may be about to make the file longer.
 bool punches_holes(const OpenFile& file) {
   constexpr off_t kHole = 4096;
+  constexpr off_t kFar = off_t{1} << 30;
   const auto end = static_cast<off_t>((file.size_bytes + kHole - 1) / kHole * kHole);
-  return ::fallocate(file.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, end, kHole) == 0;
+  return ::fallocate(file.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, end + kFar,
+                     kHole) == 0;
 }
 
 void describe_regular(const struct stat& status, bool read_only, OpenFile& file) {

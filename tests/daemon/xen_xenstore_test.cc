@@ -44,6 +44,7 @@ struct FakeStore {
   std::optional<std::map<std::string, std::string>> transaction;
   unsigned conflicts = 0;  ///< so many commits fail with EAGAIN
   std::string unwritable;  ///< this key
+  std::function<void()> in_open;
   std::function<void()> in_call;  ///< that reads
   std::set<std::string> watches;
   std::deque<std::pair<std::string, std::string>> events;
@@ -314,6 +315,15 @@ TEST_F(XenXenstoreTest, AnAnswerThatDoesNotComeIsALostConnection) {
   }
 }
 
+/// The library waits without end while xenstored takes no connection.
+TEST_F(XenXenstoreTest, WhoWatchesTheThreadKnowsThatItWaitsForTheConnection) {
+  AnswerLimit limit(std::chrono::seconds(20));
+  bool known = false;
+  store_.in_open = [&] { known = limit.was_used(); };
+  const XenXenstore xenstore(control_, &limit);
+  EXPECT_TRUE(known);
+}
+
 TEST_F(XenXenstoreTest, OnlyIntroducedDomainsAreAlive) {
   XenXenstore xenstore(control_);
   store_.domains = {0, 3};
@@ -351,6 +361,7 @@ const char* xs_daemon_socket() {
 }
 xs_handle* xs_open(unsigned long) {
   if (!tapring::works()) return nullptr;
+  if (store->in_open) store->in_open();
   store->connect();
   return &store->handle;
 }
