@@ -20,7 +20,8 @@ SharedMemory open_journal(const DiskOptions& options, const QueueSetup& queue) {
 Disk::Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& options,
            std::shared_ptr<DiskStats> stats)
     : stats_(std::move(stats)), gate_(worker.loop()), buffers_(worker.buffers()),
-      volume_(image->serve_on(worker.loop()), options.geometry, options.flush_failed),
+      volume_(worker.loop(), image->serve_on(worker.loop()), options.geometry,
+              options.flush_failed),
       held_(worker.loop(), options.pause),
       context_{worker,
                volume_,

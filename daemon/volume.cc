@@ -14,9 +14,20 @@ Error lost() noexcept {
 }  // namespace
 
 Task<Error> Volume::flush() {
-  if (*flush_failed_) co_return lost();
-  const Error error = co_await image_->flush();
-  if (error) *flush_failed_ = true;
+  const uint64_t wanted = flushes_begun_ + 1;  // what is under way may have begun too early
+  while (flushes_ended_ < wanted && !*flush_failed_) {
+    if (flushing_) {
+      co_await flush_ended_.wait();
+      continue;
+    }
+    flushing_ = true;
+    ++flushes_begun_;
+    const Error error = co_await image_->flush();
+    if (error) *flush_failed_ = true;
+    flushing_ = false;
+    flushes_ended_ = flushes_begun_;
+    flush_ended_.wake_all();
+  }
   // Of two flushes at the same time the kernel fails one, for what either was to make durable.
   co_return *flush_failed_ ? lost() : Error();
 }

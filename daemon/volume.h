@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "formats/image.h"
+#include "ring/loop.h"
 #include "ring/request.h"
+#include "ring/waiters.h"
 
 namespace tapring {
 
@@ -17,9 +19,9 @@ class Volume {
  public:
   /// `geometry`: what the guest is offered of the image. `flush_failed`: of all volumes on the same
   /// image, whichever thread they are on.
-  Volume(std::unique_ptr<Image> image, const Geometry& geometry,
+  Volume(Loop& loop, std::unique_ptr<Image> image, const Geometry& geometry,
          std::shared_ptr<std::atomic<bool>> flush_failed) noexcept
-      : image_(std::move(image)), flush_failed_(std::move(flush_failed)),
+      : flush_ended_(loop), image_(std::move(image)), flush_failed_(std::move(flush_failed)),
         limits_{geometry.size_bytes / kSectorBytes, geometry.read_only,
                 geometry.discard_granularity > 0, geometry.secure_erase} {}
 
@@ -32,6 +34,8 @@ class Volume {
     if (*flush_failed_) return refused();
     return image_->write(sector * kSectorBytes, from);
   }
+  /// Those that come while one is under way share the next: a guest has no more than that one at
+  /// the storage, where the disks of others want theirs.
   Task<Error> flush();
   Task<Error> discard(uint64_t sector, uint64_t sectors) {
     if (*flush_failed_) return refused();
@@ -55,6 +59,10 @@ class Volume {
  private:
   static Task<Error> refused();
 
+  Waiters flush_ended_;
+  bool flushing_ = false;
+  uint64_t flushes_begun_ = 0;
+  uint64_t flushes_ended_ = 0;
   std::unique_ptr<Image> image_;
   /// The kernel reports a lost write once and forgets it: after that nothing may be acknowledged
   /// as durable until the image is opened anew.

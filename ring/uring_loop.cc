@@ -41,6 +41,9 @@ UringLoop::Ring::Ring(unsigned entries) {
     error = io_uring_queue_init_params(entries, &uring, &parameters);
   }
   if (error < 0) throw std::system_error(-error, std::system_category(), remedy_for(-error));
+  // Each may hang with the storage of one disk; without effect before Linux 5.15.
+  std::array<unsigned, 2> threads{kMaxStorageThreads, 0};
+  io_uring_register_iowq_max_workers(&uring, threads.data());
 }
 
 UringLoop::UringLoop(unsigned entries) : ring_(entries), waker_(*this) { waker_.arm(); }

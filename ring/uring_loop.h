@@ -22,6 +22,9 @@ namespace tapring {
 /// Built and used on one thread, as the kernel is told that there is a single issuer.
 class UringLoop : public Loop {
  public:
+  /// Of the kernel's, for what cannot be done without waiting: syncs, discards, allocation.
+  static constexpr unsigned kMaxStorageThreads = 64;
+
   /// `entries`: what one turn submits in a single call; more takes more calls. Throws
   /// std::system_error with what to do about it.
   explicit UringLoop(unsigned entries = 512);

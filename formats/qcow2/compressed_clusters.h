@@ -11,7 +11,7 @@
 #include "formats/qcow2/decompressor.h"
 #include "formats/qcow2/entry.h"
 #include "formats/qcow2/host_file.h"
-#include "formats/qcow2/waiters.h"
+#include "ring/waiters.h"
 #include "ring/loop.h"
 
 namespace tapring::qcow2 {

@@ -4,7 +4,7 @@
 #include <array>
 #include <cstddef>
 
-#include "formats/qcow2/waiters.h"
+#include "ring/waiters.h"
 #include "ring/error.h"
 #include "ring/task.h"
 

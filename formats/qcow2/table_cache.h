@@ -13,7 +13,7 @@
 #include "formats/qcow2/epochs.h"
 #include "formats/qcow2/host_file.h"
 #include "formats/qcow2/layout.h"
-#include "formats/qcow2/waiters.h"
+#include "ring/waiters.h"
 #include "ring/loop.h"
 
 namespace tapring::qcow2 {

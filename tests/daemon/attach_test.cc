@@ -102,6 +102,24 @@ TEST_P(Attach, AFlushMakesWhatWasAnsweredDurable) {
   EXPECT_EQ(host_.storage().unsynced_writes(disk.params), 0U);
 }
 
+/// The kernel's threads for syncs are few, and other disks want them too.
+TEST_P(Attach, FlushesAtOnceAreOneOrTwoSyncs) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk);
+  int syncs = 0;
+  host_.storage().behaviour(disk.params).fault = [&syncs](const sim::FileOperation& operation) {
+    if (operation.kind == sim::FileOperation::Kind::sync) ++syncs;
+    return Error{};
+  };
+  int flushed = 0;
+  for (int i = 0; i < 20; ++i) {
+    frontend.flush([&](int16_t status) { flushed += status == sim::kGuestOkay ? 1 : 0; });
+  }
+  EXPECT_TRUE(host_.run_until([&] { return flushed == 20; }));
+  EXPECT_LE(syncs, 3);
+  host_.storage().behaviour(disk.params).fault = nullptr;
+}
+
 TEST_P(Attach, AWriteIsNotAnsweredOkayAfterAFailedFlush) {
   const DiskLine disk = line(1, "a.img");
   SimFrontend& frontend = attach_and_connect(disk);

@@ -8,7 +8,7 @@
 
 #include "ring/loop.h"
 
-namespace tapring::qcow2 {
+namespace tapring {
 
 /// Coroutines that wait until something has happened; each looks again for itself. One loop only.
 class Waiters {
@@ -42,4 +42,4 @@ class Waiters {
   std::vector<std::coroutine_handle<>> waiting_;
 };
 
-}  // namespace tapring::qcow2
+}  // namespace tapring
