@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/disk.h"
 
-#include <spdlog/spdlog.h>
-
+#include <system_error>
 #include <utility>
 
 namespace tapring {
@@ -69,9 +68,15 @@ Detached Disk::end_all(std::shared_ptr<Disk> disk, Ending ending, Work done) {
     queue->publish_now();
     if (queue->in_flight() > 0) disk->stats_->left_unanswered = true;
   }
-  disk->queues_.clear();
   const Error error = co_await disk->volume_.close();
-  if (error) spdlog::warn("{}: closing the image: {}", disk->context_.disk, error.message());
+  if (error == std::errc::state_not_recoverable) {
+    for (const auto& queue : disk->queues_) queue->note_lost_write();
+  }
+  disk->queues_.clear();
+  if (error && disk->context_.log_limit != nullptr) {
+    disk->context_.log_limit->log(spdlog::level::warn, disk->context_.disk,
+                                  "closing the image: {}", error.message());
+  }
   disk.reset();
   done();
 }

@@ -48,7 +48,7 @@ std::optional<StorageFault> storage_fault(Error error) noexcept {
   }
   for (const std::errc lasting :
        {std::errc::bad_address, std::errc::invalid_argument, std::errc::operation_not_supported,
-        std::errc::operation_canceled, std::errc::state_not_recoverable}) {
+        std::errc::operation_canceled, std::errc::state_not_recoverable, std::errc::bad_message}) {
     if (error == lasting) return std::nullopt;
   }
   return error ? std::optional(StorageFault::io_error) : std::nullopt;

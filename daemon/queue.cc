@@ -232,6 +232,7 @@ Task<Queue::Outcome> Queue::execute(const Request& request, std::span<const Segm
       count_bytes(request, bytes_in(segments));
       co_return BlkifStatus::okay;
     }
+    if (error == std::errc::state_not_recoverable) note_lost_write();
     if (!context_.held.holds(error)) co_return failure(request, error);
     const StorageFault fault = *storage_fault(error);
     if (!held) held.emplace(context_.held, fault);
@@ -280,18 +281,17 @@ Task<Error> Queue::write(uint64_t sector, std::span<const Segment> segments) {
 /// With data it is a write between two flushes: what was written before it is durable before it,
 /// and it is durable itself.
 Task<Error> Queue::flush(uint64_t sector, std::span<const Segment> segments) {
-  Error error = co_await flush_volume();
+  Error error = co_await context_.volume.flush();
   if (error || segments.empty()) co_return error;
   error = co_await write(sector, segments);
   if (error) co_return error;
-  co_return co_await flush_volume();
+  co_return co_await context_.volume.flush();
 }
 
 /// A successor would hear nothing of the loss: the kernel tells it once.
-Task<Error> Queue::flush_volume() {
-  const Error error = co_await context_.volume.flush();
-  if (error && attached_) ring_.note_lost_write();
-  co_return error;
+void Queue::note_lost_write() noexcept {
+  context_.volume.distrust();
+  if (attached_) ring_.note_lost_write();
 }
 
 Task<Error> Queue::discard(const Request& request) {

@@ -75,6 +75,9 @@ class Queue final : private EventSink, private Pollable, private Answering {
   /// Shows the guest the responses of this turn before its end.
   void publish_now();
 
+  /// What was acknowledged may be lost: nothing more is written, by whoever comes after us either.
+  void note_lost_write() noexcept;
+
   /// Lets go of the ring and the event channel at once: what is in flight goes unanswered.
   void detach();
 
@@ -98,7 +101,6 @@ class Queue final : private EventSink, private Pollable, private Answering {
   Task<Error> read(uint64_t sector, std::span<const Segment> segments);
   Task<Error> write(uint64_t sector, std::span<const Segment> segments);
   Task<Error> flush(uint64_t sector, std::span<const Segment> segments);
-  Task<Error> flush_volume();
   Task<Error> discard(const Request& request);
   void move(GrantBatch::Transfer& transfer, const GrantCopy& copy);
   GrantCopy copy_of(const Segment& segment, std::byte* local) const noexcept;

@@ -3,20 +3,17 @@
 
 #include <utility>
 
-#include "formats/qcow2/fault.h"
-
 namespace tapring::qcow2 {
 
 Task<Error> Commit::run() {
   const uint64_t wanted = begun_ + 1;  // what is under way may have begun too early
-  while (durable_ < wanted) {
-    next_durable_ = true;
+  while (synced_ < wanted) {
     if (running_) {
       co_await progress_.wait();
       continue;
     }
     const Error error = co_await begin();
-    if (error) co_return error;
+    if (error && synced_ < wanted) co_return error;
   }
   co_return Error{};
 }
@@ -35,23 +32,26 @@ Task<Error> Commit::until_written(uint64_t change) {
 
 /// Who waits for it meanwhile begins another if it fails.
 Task<Error> Commit::begin() {
-  if (lost_) co_return Fault::not_writable;
   running_ = true;
   ++begun_;
-  const Error error = co_await run_once(std::exchange(next_durable_, false));
+  const Error error = co_await run_once();
   running_ = false;
   progress_.wake_all();
   co_return error;
 }
 
-Task<Error> Commit::run_once(bool durable) {
+Task<Error> Commit::run_once() {
   SectorWrites writes;
   map_.take_dirty(writes);
   std::vector<HostRange> releases = std::exchange(releases_, {});
   Error error = co_await allocator_.write_dirty();
   if (!error) error = co_await sync();
-  if (!error) release(std::exchange(unsynced_releases_, {}));
-  if (!error) error = co_await writes.write(file_);
+  if (!error) {
+    synced_ = begun_;
+    progress_.wake_all();
+    release(std::exchange(unsynced_releases_, {}));
+    error = co_await writes.write(file_);
+  }
   if (error) {
     map_.give_back(writes);
     releases_.insert(releases_.end(), releases.begin(), releases.end());
@@ -59,24 +59,14 @@ Task<Error> Commit::run_once(bool durable) {
   }
   unsynced_releases_.insert(unsynced_releases_.end(), releases.begin(), releases.end());
   written_ = begun_;
-  progress_.wake_all();
-  if (!durable) co_return Error{};
-  if (!writes.empty()) {
-    lost_ = co_await file_.sync();
-    if (lost_) co_return lost_;
-    release(std::exchange(unsynced_releases_, {}));
-  }
-  durable_ = begun_;
   co_return Error{};
 }
 
 Task<Error> Commit::sync() {
-  if (data_file_) {
-    lost_ = co_await data_file_->sync();
-    if (lost_) co_return lost_;
-  }
-  lost_ = co_await file_.sync();
-  co_return lost_;
+  Error error;
+  if (data_file_) error = co_await data_file_->sync();
+  if (!error) error = co_await file_.sync();
+  co_return error;
 }
 
 void Commit::release_later(HostRange range) {
@@ -112,7 +102,9 @@ Task<Error> Commit::release_range(HostRange range) {
 }
 
 Task<Error> Commit::finish() {
-  Error error = co_await run();
+  Error error = co_await until_written(begun_ + 1);
+  // The sync of another one tells that those entries are durable.
+  if (!error) error = co_await run();
   co_await releasing_.emptied();
   if (error) co_return error;
   error = co_await allocator_.write_dirty();

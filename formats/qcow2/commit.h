@@ -3,13 +3,13 @@
 //
 //   1. what is dirty of the map is copied; the data that it refers to are in the file already
 //   2. refcounts are written
-//   3. sync: data, new tables and refcounts are durable, and the entries of the commit before
+//   3. sync: data, new tables and refcounts are durable, and the entries of the commits before
 //   4. the copies are written: L2 entries and L1 entries; guests' writes are done
-//   5. sync, for a guest's flush
 //
 // So an entry in the file never refers to what is not there, and what a power cut leaves behind is
 // leaked clusters at most. What nothing in the file refers to any more, for certain since a sync,
-// is released. A flush that finds no change of the map is one sync.
+// is released. A guest's flush is the sync of a commit that began after it: the entries of what was
+// done by then are in the file already.
 #pragma once
 
 #include <cstdint>
@@ -65,12 +65,13 @@ class Commit {
            releases_.size() + unsynced_releases_.size() >= kMaxReleases || allocator_.is_due();
   }
 
-  /// As run(), and every cluster is released that was to be. Before this is destroyed.
+  /// All is in the file and durable, and every cluster is released that was to be. Before this is
+  /// destroyed.
   Task<Error> finish();
 
  private:
   Task<Error> begin();
-  Task<Error> run_once(bool durable);
+  Task<Error> run_once();
   Task<Error> sync();
   Detached release(std::vector<HostRange> ranges);
   Task<Error> release_range(HostRange range);
@@ -83,11 +84,9 @@ class Commit {
   std::vector<HostRange> releases_;           ///< whose entries are in memory
   std::vector<HostRange> unsynced_releases_;  ///< whose entries are written
   uint64_t begun_ = 0;
+  uint64_t synced_ = 0;   ///< the last commit that had its sync
   uint64_t written_ = 0;  ///< the last commit whose entries are written
-  uint64_t durable_ = 0;
-  bool next_durable_ = false;
   bool running_ = false;
-  Error lost_;  ///< a sync failed: nothing is certain any more
   Waiters progress_;
   Gate releasing_;
   Claims releases_in_turn_;

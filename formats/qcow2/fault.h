@@ -15,7 +15,7 @@ enum class Fault {
   metadata_overlap,
   refcount,
   image_full,
-  not_writable,
+  lost_write,
 };
 
 std::error_code make_error_code(Fault fault) noexcept;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "formats/qcow2/cut.h"
+#include "formats/qcow2/fault.h"
 
 namespace tapring::qcow2 {
 
@@ -31,6 +32,15 @@ Task<Error> HostFile::write_past_end(uint64_t offset, Buffers from) {
   const Error error = co_await file_->write(offset, from);
   if (!error) end_ = std::max(end_, offset + bytes_of(from));
   co_return error;
+}
+
+Task<Error> HostFile::sync() {
+  if (!lost_write_) {
+    const Error error = co_await file_->sync();
+    if (error) lost_write_ = true;
+  }
+  // Of two at the same time the kernel fails one, for what either was to make durable.
+  co_return lost_write_ ? Error(Fault::lost_write) : Error();
 }
 
 }  // namespace tapring::qcow2

@@ -16,7 +16,9 @@ class HostFile {
 
   Task<Error> read(uint64_t offset, Buffers into);
   Task<Error> write(uint64_t offset, Buffers from);
-  Task<Error> sync() { return file_->sync(); }
+  /// Fault::lost_write once a sync has failed, as the kernel tells it once: nothing is certain any
+  /// more.
+  Task<Error> sync();
   Task<Error> discard(uint64_t offset, uint64_t bytes) { return file_->discard(offset, bytes); }
   Task<Error> close() { return file_->close(); }
 
@@ -29,6 +31,7 @@ class HostFile {
 
   std::unique_ptr<File> file_;
   uint64_t end_;
+  bool lost_write_ = false;
 };
 
 }  // namespace tapring::qcow2

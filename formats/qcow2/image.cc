@@ -71,7 +71,7 @@ Task<Error> Qcow2Image::read_extent(Extent extent, uint64_t offset, Buffers into
   const Cut part(into, skip, extent.bytes);
   switch (extent.kind) {
     case Kind::data:
-      co_return co_await data().read(extent.host, part.buffers());
+      co_return co_await read_data(extent.host, part.buffers());
     case Kind::compressed:
       co_return co_await read_compressed(extent.host, offset, part.buffers());
     case Kind::unallocated:

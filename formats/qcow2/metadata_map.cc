@@ -25,8 +25,6 @@ std::string name_of(MetadataMap::Table table, uint64_t offset) {
       return "the snapshot table" + at;
     case MetadataMap::Table::snapshot_l1:
       return "a snapshot's L1 table" + at;
-    case MetadataMap::Table::bitmap_directory:
-      return "the bitmap directory" + at;
   }
   return "a table" + at;
 }
@@ -80,10 +78,11 @@ bool MetadataMap::hits(uint64_t offset, uint64_t bytes) const noexcept {
 
 bool MetadataMap::hits_cluster(uint64_t offset) const noexcept {
   if (inserted_.contains(offset)) return true;
+  if (removed_.contains(offset)) return false;
   const auto range = std::ranges::upper_bound(ranges_, offset, {}, &Range::begin);
   if (range != ranges_.begin() && std::prev(range)->end > offset) return true;
   const auto found = std::ranges::lower_bound(singles_, offset);
-  return found != singles_.end() && (*found & ~kTableBits) == offset && !removed_.contains(offset);
+  return found != singles_.end() && (*found & ~kTableBits) == offset;
 }
 
 void MetadataMap::insert(uint64_t offset) {

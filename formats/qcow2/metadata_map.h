@@ -23,7 +23,6 @@ class MetadataMap {
     refcount_block,
     snapshot_table,
     snapshot_l1,
-    bitmap_directory,
   };
 
   explicit MetadataMap(const Layout& layout) noexcept : layout_(layout) {}
@@ -38,7 +37,7 @@ class MetadataMap {
   /// Whether any of these bytes of the file belong to a table.
   bool hits(uint64_t offset, uint64_t bytes) const noexcept;
 
-  /// A table of one cluster that was made, or is no more, after settle().
+  /// A cluster of tables that was made, or is one no more, after settle().
   void insert(uint64_t offset);
   void remove(uint64_t offset);
 

@@ -57,6 +57,7 @@ Task<Error> Refcounts::grow_table() {
   std::vector<uint64_t> table = place_.table;
   table.resize(bytes / 8);
   const uint64_t index = place_.table.size();
+  if (index + blocks > table.size()) co_return Fault::image_full;
   for (uint64_t i = 0; i < blocks; ++i) table[index + i] = (first + i) * cluster_bytes;
   const HostRange old{place_.offset, old_bytes};
   const Error error = co_await write_grown(first, blocks, std::move(table));

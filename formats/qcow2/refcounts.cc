@@ -121,6 +121,7 @@ Task<Result<SliceRef>> Refcounts::counted_slice(uint64_t cluster) {
 }
 
 Task<Result<std::vector<HostRange>>> Refcounts::last_references(HostRange range) {
+  if (metadata_.hits(range.offset, range.bytes)) co_return std::unexpected(Fault::metadata_overlap);
   std::vector<HostRange> last;
   const uint64_t end = layout_.round_up(range.offset + range.bytes);
   for (uint64_t at = layout_.cluster_begin(range.offset); at < end; at += layout_.cluster_bytes()) {

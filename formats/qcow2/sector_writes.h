@@ -22,8 +22,6 @@ class SectorWrites {
   /// A copy of `bytes`, whole sectors.
   void add(uint64_t host, std::span<const std::byte> bytes);
 
-  bool empty() const noexcept { return writes_.empty(); }
-
   /// Writes all, many at once. Keeps the slices in memory until this is destroyed.
   Task<Error> write(HostFile& file);
 

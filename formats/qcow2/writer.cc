@@ -55,7 +55,7 @@ Task<Error> Writer::begin_change() {
     }
     changed_ = true;
   }
-  if (commit_.is_due()) co_return co_await commit_.run();
+  if (commit_.is_due()) co_return co_await commit_.until_written(map_.change());
   co_return Error{};
 }
 
@@ -182,14 +182,28 @@ Task<Result<uint64_t>> Writer::write_some(uint64_t offset, Buffers from, uint64_
   co_return std::unexpected(error);
 }
 
+/// Why nothing may be done to the cluster that the entry leads to.
+Error Writer::fault_of(const Entry& entry) const noexcept {
+  for (uint32_t unit = 0; unit < layout_.cluster_bytes() / layout_.unit_bytes(); ++unit) {
+    if (kind_of(layout_, entry, unit) == Kind::invalid) return Fault::invalid_entry;
+  }
+  if (external()) return {};
+  // Version 1 packs what is compressed between its tables, and gives nothing back.
+  if (entry.compressed() && layout_.version == 1) return {};
+  HostRange range{entry.host(), entry.host() == 0 ? 0 : layout_.cluster_bytes()};
+  if (entry.compressed()) {
+    const CompressedPlace place = compressed_place(layout_, entry);
+    range = {place.offset, place.bytes};
+  }
+  return metadata_.hits(range.offset, range.bytes) ? Fault::metadata_overlap : Error();
+}
+
 /// Where the data of as many clusters as can be are to go: into the cluster that the first has, or
 /// into new ones.
 Task<Result<Writer::Run>> Writer::place(const Slice& slice, uint64_t offset, uint64_t bytes) {
   const Entry first = map_.entry(slice, offset);
-  for (uint32_t unit = 0; unit < layout_.cluster_bytes() / layout_.unit_bytes(); ++unit) {
-    if (kind_of(layout_, first, unit) == Kind::invalid)
-      co_return std::unexpected(Fault::invalid_entry);
-  }
+  const Error fault = fault_of(first);
+  if (fault) co_return std::unexpected(fault);
   const uint64_t begin = layout_.cluster_begin(offset);
   Run run{offset, offset + bytes, first.host(), 1, false, false};
   if (external()) {
@@ -197,9 +211,9 @@ Task<Result<Writer::Run>> Writer::place(const Slice& slice, uint64_t offset, uin
   } else if (!has_own_cluster(first)) {
     const uint64_t clusters = (layout_.round_up(run.end) - begin) >> layout_.cluster_bits;
     uint64_t wanted = 1;
-    while (wanted < clusters &&
-           !has_own_cluster(map_.entry(slice, begin + (wanted << layout_.cluster_bits)))) {
-      ++wanted;
+    for (; wanted < clusters; ++wanted) {
+      const Entry next = map_.entry(slice, begin + (wanted << layout_.cluster_bits));
+      if (has_own_cluster(next) || fault_of(next)) break;
     }
     const Result<Allocator::Allocation> allocated = co_await allocator_->allocate(wanted);
     if (!allocated) co_return std::unexpected(allocated.error());
@@ -207,8 +221,6 @@ Task<Result<Writer::Run>> Writer::place(const Slice& slice, uint64_t offset, uin
     run.clusters = allocated->range.bytes >> layout_.cluster_bits;
     run.moves = true;
     run.fresh = allocated->fresh;
-  } else if (metadata_.hits(run.host, layout_.cluster_bytes())) {
-    co_return std::unexpected(Fault::metadata_overlap);
   }
   run.end = std::min(run.end, begin + (run.clusters << layout_.cluster_bits));
   co_return run;
@@ -264,11 +276,13 @@ Task<Error> Writer::fill_and_write(const Slice& slice, const Run& run, Buffers f
   const bool head_zero = reads_as_zeros(slice, run.fill_begin, run.offset);
   const bool tail_zero = reads_as_zeros(slice, run.end, run.fill_end);
   // A file's new clusters are zeros already.
-  AlignedBytes head(run.fresh && head_zero ? 0 : run.offset - run.fill_begin);
-  AlignedBytes tail(run.fresh && tail_zero ? 0 : run.fill_end - run.end);
-  const bool copies = head.size() + tail.size() > 0;
+  const uint64_t head_bytes = run.fresh && head_zero ? 0 : run.offset - run.fill_begin;
+  const uint64_t tail_bytes = run.fresh && tail_zero ? 0 : run.fill_end - run.end;
+  const bool copies = head_bytes + tail_bytes > 0;
   while (copies && copies_ >= kMaxCopies) co_await copy_ended_.wait();
   if (copies) ++copies_;
+  AlignedBytes head(head_bytes);
+  AlignedBytes tail(tail_bytes);
   Parts parts;
   if (head.size() > 0 && !head_zero) parts.add(read_old(run.fill_begin, head));
   if (tail.size() > 0 && !tail_zero) parts.add(read_old(run.end, tail));

@@ -83,7 +83,7 @@ Task<Error> Writer::discard(uint64_t offset, uint64_t bytes) {
 /// Clusters that one slice maps.
 Task<Error> Writer::discard_clusters(uint64_t offset, uint64_t end, uint64_t& change) {
   if (commit_.is_due()) {
-    const Error error = co_await commit_.run();
+    const Error error = co_await commit_.until_written(map_.change());
     if (error) co_return error;
   }
   Claim claim(clusters_, offset, end);
@@ -95,7 +95,10 @@ Task<Error> Writer::discard_clusters(uint64_t offset, uint64_t end, uint64_t& ch
   for (uint64_t at = offset; at < end; at += layout_.cluster_bytes()) {
     const Entry old = map_.entry(**slice, at);
     const Entry entry = discarded(at);
-    if (old == entry || kind_of(layout_, old, 0) == Kind::invalid) continue;
+    if (old == entry) continue;
+    const Error fault = fault_of(old);
+    if (fault == Fault::metadata_overlap) co_return fault;
+    if (fault) continue;
     if (external() && old.has_host(layout_)) {
       // Where the storage cannot do it, the room stays taken.
       co_await data().discard(at, layout_.cluster_bytes());

@@ -23,7 +23,7 @@ TEST(StorageFault, WhatNoWaitingMendsIsNone) {
   EXPECT_EQ(storage_fault({}), std::nullopt);
   for (const std::errc lasting :
        {std::errc::bad_address, std::errc::invalid_argument, std::errc::operation_not_supported,
-        std::errc::operation_canceled, std::errc::state_not_recoverable}) {
+        std::errc::operation_canceled, std::errc::state_not_recoverable, std::errc::bad_message}) {
     EXPECT_EQ(storage_fault(std::make_error_code(lasting)), std::nullopt);
     EXPECT_EQ(storage_fault(system_error_code(static_cast<int>(lasting))), std::nullopt);
   }

@@ -321,6 +321,59 @@ TEST_P(Qcow2Mutated, IsWrittenOrRefused) {
   EXPECT_GT(written, 0);
 }
 
+/// Of an image whose L2 table begins with such an entry. In the fourth cluster is the L1 table, in
+/// the fifth the L2 table, then come two of data.
+class Qcow2BadEntry : public Qcow2Hostile, public testing::WithParamInterface<std::string> {
+ protected:
+  static constexpr uint64_t kCluster = 65536;
+  static constexpr uint64_t kL1 = 3 * kCluster;
+  static constexpr uint64_t kL2 = 4 * kCluster;
+
+  std::filesystem::path image_with(uint64_t entry_at, const std::string& entry) {
+    const auto path = create("image", "");
+    run_command("qemu-io -t unsafe -f qcow2 -c 'write -q -P 9 0 128k' " +
+                shell_quoted(path.string()));
+    patch(path, entry_at, entry);
+    return path;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    ThatLeadsToTheL1Table, Qcow2BadEntry,
+    testing::Values("\x80\0\0\0\0\x03\0\0"s, "\0\0\0\0\0\x03\0\0"s,
+                    "\0\0\0\0\0\x03\0\x01"s, "\x40\0\0\0\0\x03\0\0"s));
+
+/// The cluster would be given back, and its table with it.
+TEST_P(Qcow2BadEntry, CostsNoTable) {
+  for (const bool discards : {false, true}) {
+    const auto path = image_with(kL2, GetParam());
+    const std::string before = bytes_of_file(path).substr(kL1, kCluster);
+    ImageOptions options;
+    options.path = path;
+    {
+      ServedImage image(1, "qcow2", options);
+      EXPECT_TRUE(discards ? image.discard(0, kCluster)
+                           : image.write(0, std::string(kCluster, 'w')));
+      EXPECT_TRUE(image.write(kCluster, std::string(512, 'w'))) << "although that would be well";
+      EXPECT_FALSE(image.close());
+    }
+    EXPECT_EQ(bytes_of_file(path).substr(kL1, kCluster), before);
+    EXPECT_THAT(refusal(options), HasSubstr("is marked as corrupt"));
+    std::filesystem::remove(path);
+  }
+}
+
+TEST_F(Qcow2BadEntry, ThatIsInvalidIsNotOverwrittenWithOthers) {
+  const auto path = image_with(kL2, "\0\0\0\0\0\0\0\0\0\0\0\0\0\x06\x02\0"s);
+  const std::string before = bytes_of_file(path).substr(kL2 + 8, 8);
+  ImageOptions options;
+  options.path = path;
+  ServedImage image(1, "qcow2", options);
+  EXPECT_TRUE(image.write(0, std::string(2 * kCluster, 'w')));
+  EXPECT_FALSE(image.close());
+  EXPECT_EQ(bytes_of_file(path).substr(kL2 + 8, 8), before);
+}
+
 TEST_F(Qcow2Hostile, AWriteIntoATableMarksTheImageAsCorruptAndIsTheLast) {
   const auto path = create("image", "");
   run_command("qemu-io -t unsafe -f qcow2 -c 'write -q -P 9 0 128k' " +

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tests/daemon/host_test.h"
+#include "tests/formats/qemu.h"
 
 namespace tapring {
 namespace {
@@ -29,6 +30,25 @@ class Kill : public HostTest {
     host_.kill();
     host_.journals().clear();
     host_.start();
+  }
+
+  /// Its clusters are small: every few writes need a sync.
+  DiskLine qcow2_line() {
+    DiskLine disk = line(1, "a.qcow2");
+    run_command("qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=64 " +
+                shell_quoted(disk.params) + " 8M");
+    disk.params = "qcow2:" + disk.params;
+    disk.script = "/etc/xen/scripts/block-tapring";
+    return disk;
+  }
+
+  void fail_next_sync(const std::string& image) {
+    auto& behaviour = host_.storage().behaviour(host_.image_path(image));
+    behaviour.fault = [failed = false](const sim::FileOperation& operation) mutable {
+      if (failed || operation.kind != sim::FileOperation::Kind::sync) return Error{};
+      failed = true;
+      return system_error_code(ENOSPC);
+    };
   }
 
   int flush(SimFrontend& frontend) {
@@ -139,6 +159,32 @@ TEST_P(Kill, AFlushThatFailedIsNotBelievedByTheNext) {
   EXPECT_EQ(flush(frontend), sim::kGuestError);
   expect_detached(disk_);
   attach_and_connect(disk_);
+  EXPECT_EQ(flush(frontend), sim::kGuestOkay);
+}
+
+/// Such an image syncs for itself, too: before its map leads to new clusters, and at its end.
+TEST_P(Kill, NorIsASyncThatAnImageOfQcow2NeededItself) {
+  const DiskLine disk = qcow2_line();
+  SimFrontend& frontend = attach_and_connect(disk);
+  fail_next_sync("a.qcow2");
+  SimLoad load(host_.world(), frontend, {.requests = 100});
+  EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
+  EXPECT_GT(load.failed(), 0U);
+  EXPECT_EQ(flush(frontend), sim::kGuestError);
+  kill_and_start();
+  EXPECT_EQ(flush(frontend), sim::kGuestError);
+  expect_detached(disk);
+}
+
+TEST_P(Kill, NorIsTheLastSyncOfADaemonThatStops) {
+  const DiskLine disk = qcow2_line();
+  SimFrontend& frontend = attach_and_connect(disk);
+  expect_served(frontend, {.requests = 20});
+  fail_next_sync("a.qcow2");
+  host_.restart();
+  EXPECT_EQ(flush(frontend), sim::kGuestError);
+  expect_detached(disk);
+  attach_and_connect(disk);
   EXPECT_EQ(flush(frontend), sim::kGuestOkay);
 }
 
