@@ -80,7 +80,7 @@ void Device::measured(const Result<uint64_t>& sectors) {
 }
 
 void Device::end_disk(Disk::Ending ending) {
-  tell_end_of_pause();
+  if (pause_->held() == 0) tell_end_of_pause();
   link_ = Link::ending;
   disk_->end(ending, [self = shared_from_this()] { self->disk_ended(); });
 }

@@ -78,10 +78,10 @@ void Device::look_at_held(const std::shared_ptr<DiskPause>& pause) {
   });
 }
 
-/// Once for each pause that was told.
+/// Once for each pause that was told. Whether anything is held is not asked again: what a worker
+/// holds from then on is another pause, and its paused() is on the way and must not find this one.
 void Device::tell_end_of_pause() {
-  if (!watching_held_ || pause_->held() > 0) return;
-  watching_held_ = false;
+  if (!std::exchange(watching_held_, false)) return;
   log(spdlog::level::info, "goes on; {} request(s) waited as long as they may, and failed",
       pause_->given_up() - given_up_before_);
 }
