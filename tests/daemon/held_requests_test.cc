@@ -267,6 +267,18 @@ TEST_F(HeldRequestsTest, WhatIsHeldWhenTheDiskEndsIsLeftUnanswered) {
   EXPECT_EQ(pause_->held(), 0U);
 }
 
+// After a power cut it would lead to what the next daemon has not written yet.
+TEST_F(HeldRequestsTest, ABarrierBehindWhatIsLeftUnansweredIsLeftAsWell) {
+  hold_writes(1);
+  send(request(kGuestBarrier, 8, whole(page())));
+  world_.run_for(100ms);
+  fail(FileOperation::Kind::write, 0);
+  end();
+  EXPECT_THAT(answers(), IsEmpty());
+  EXPECT_TRUE(stats_->left_unanswered);
+  EXPECT_EQ(tries_, 0U) << "it was written";
+}
+
 TEST_F(HeldRequestsTest, WhatFailsWhileTheDiskEndsIsLeftUnanswered) {
   fail(FileOperation::Kind::write, ENOSPC);
   storage_.hang(image_);
