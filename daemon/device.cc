@@ -69,6 +69,7 @@ void Device::proceed() {
     reason_.clear();
   }
   if (last_.backend == XenbusState::missing || is_another_life(last_)) return vanish();
+  if (policy_moved_) read_policy();
   tell_verdict();
   if (link_ == Link::connecting || link_ == Link::ending) return;
   if (image_stage_ == ImageStage::unwanted || image_stage_ == ImageStage::releasing) return;

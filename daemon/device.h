@@ -77,11 +77,11 @@ class Device : public std::enable_shared_from_this<Device> {
   /// Tells the guest if others have made the image larger.
   void check_size();
 
-  /// Whether the path is that of a key of our policy: then read_policy().
+  /// Whether the path is that of a key of our policy: then policy_wrote().
   bool is_policy(std::string_view path) const { return node_.is_policy(path); }
 
-  /// What xenstore says by now of what becomes of requests that the storage fails.
-  void read_policy();
+  /// A key of our policy was written, or may have been. Then advance().
+  void policy_wrote() noexcept { policy_moved_ = true; }
 
   // Both say why not, or nothing.
 
@@ -222,6 +222,7 @@ class Device : public std::enable_shared_from_this<Device> {
   bool tell_connected();
   void measured(const Result<uint64_t>& sectors);
   std::shared_ptr<DiskPause> make_pause();
+  void read_policy();
   void paused();
   void look_at_held(const std::shared_ptr<DiskPause>& pause);
   void tell_end_of_pause();
@@ -287,6 +288,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::shared_ptr<SpreadDisk> disk_;  ///< the last one that was connected, if any was
 
   ErrorPolicy policy_;
+  bool policy_moved_ = false;         ///< in xenstore, since it was read
   std::shared_ptr<DiskPause> pause_;  ///< of disk_
   bool watching_held_ = false;        ///< look_at_held() will come
   uint64_t given_up_before_ = 0;      ///< this pause

@@ -15,9 +15,11 @@ constexpr std::chrono::seconds kHeldLookedAt{1};
 
 }  // namespace
 
+/// What xenstore says by now of what becomes of requests that the storage fails.
 void Device::read_policy() {
   if (gone_) return;
   const PolicyWords words = node_.read_policy();
+  policy_moved_ = false;  // not before: where xenstore is lost over it, the next look reads it
   policy_ = context_.errors;
   for (const auto& [field, word] : words) {
     if (assign(policy_, field, word)) continue;

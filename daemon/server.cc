@@ -63,6 +63,8 @@ void Server::greet() {
   }
   context_.backend_domain = static_cast<DomainId>(*own);
   if (!devices_.empty() && !store_.read(kMark)) keep_disks();
+  // What was written meanwhile had no event, and the watches that fire now name none of its keys.
+  for (const auto& [name, device] : devices_) device->policy_wrote();
   if (serving_) drop_stale_journals();
   leave_mark();
   watch_kinds();
@@ -123,7 +125,8 @@ void Server::on_event(const WatchEvent& event) {
   if (const auto name = parse_vbd_path(event.path, context_.backend_domain)) {
     const auto known = devices_.find(*name);
     if (known != devices_.end() && known->second->is_policy(event.path)) {
-      return control_.post([device = known->second] { device->read_policy(); });
+      known->second->policy_wrote();
+      return touch(*name);
     }
     const bool matters = known == devices_.end() || known->second->concerns(event.path);
     return matters ? touch(*name) : void();

@@ -18,6 +18,15 @@ class XenstoreLoss : public HostTest {
     return host_.run_until([this] { return host_.troubles().empty(); });
   }
 
+  void write_policy(const DiskLine& disk, const std::string& word) {
+    host_.store().write({{sim::backend_directory(disk) + "/tapring-on-no-space", word}});
+  }
+
+  bool comes_to_policy(const DiskLine& disk, const std::string& word) {
+    return host_.run_until([&] { return host_.report(disk.name).on_no_space == word; },
+                           kToolstackPatience);
+  }
+
   /// As a C xenstored that died: nothing of what the toolstack wrote is there, only the domain's
   /// own number, by what starts it.
   void lose_everything() {
@@ -69,6 +78,40 @@ TEST_P(XenstoreLoss, WhatCameMeanwhileIsSeenAfterwards) {
   expect_detached(held);
   expect_detached(coming);
   EXPECT_EQ(host_.held(), "");
+}
+
+TEST_P(XenstoreLoss, APolicyThatWasWrittenMeanwhileIsSeenAfterwards) {
+  const DiskLine disk = line(1, "a.img");
+  attach_and_connect(disk);
+  host_.xenstored().go_away(1s);
+  host_.world().run_for(10ms);
+  write_policy(disk, "report");
+  ASSERT_TRUE(is_back());
+  EXPECT_TRUE(comes_to_policy(disk, "report"));
+}
+
+TEST_P(XenstoreLoss, InTheReadingOfAPolicyOnlyDelays) {
+  const DiskLine disk = line(1, "a.img");
+  attach_and_connect(disk);
+  for (uint64_t call = 1; call < 10; ++call) {
+    SCOPED_TRACE(call);
+    const std::string word = call % 2 == 0 ? "pause" : "report";
+    host_.xenstored().go_away_at(call, 1ms);
+    write_policy(disk, word);
+    EXPECT_TRUE(comes_to_policy(disk, word));
+    host_.world().run_for(1s);
+  }
+}
+
+TEST_P(XenstoreLoss, OfAllThatWasInItLeavesDisksTheirPolicy) {
+  const DiskLine disk = line(1, "a.img");
+  attach_and_connect(disk);
+  write_policy(disk, "report");
+  ASSERT_TRUE(comes_to_policy(disk, "report"));
+  lose_everything();
+  ASSERT_TRUE(is_back());
+  host_.world().run_for(5s);
+  EXPECT_EQ(host_.report(disk.name).on_no_space, "report");
 }
 
 TEST_P(XenstoreLoss, ANodeThatWasRemovedMeanwhileEndsItsDisk) {
