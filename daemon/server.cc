@@ -154,7 +154,20 @@ void Server::check_domains() {
     const bool own = name.domain == context_.backend_domain;
     if (!own && !store_.domain_alive(name.domain)) bereaved.push_back(device);
   }
-  for (const auto& device : bereaved) device->frontend_died();
+  for (const auto& device : bereaved) {
+    guarded(device->name(), [&device] { device->frontend_died(); });
+  }
+}
+
+/// Where xenstore refuses what one disk needs, the others have their turn.
+void Server::guarded(const VbdName& name, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const XenstoreLost& loss) {
+    spdlog::debug("{}: {}", name.sysfs_name(), loss.what());
+  } catch (const std::exception& error) {
+    log_limit_.log(spdlog::level::err, name.sysfs_name(), "{}", error.what());
+  }
 }
 
 void Server::touch(const VbdName& name) {
@@ -165,15 +178,7 @@ void Server::touch(const VbdName& name) {
 void Server::advance_touched() {
   advance_posted_ = false;
   const std::set<VbdName> touched = std::exchange(touched_, {});
-  for (const VbdName& name : touched) {
-    try {
-      advance(name);
-    } catch (const XenstoreLost& loss) {
-      spdlog::debug("{}: {}", name.sysfs_name(), loss.what());
-    } catch (const std::exception& error) {
-      log_limit_.log(spdlog::level::err, name.sysfs_name(), "{}", error.what());
-    }
-  }
+  for (const VbdName& name : touched) guarded(name, [&] { advance(name); });
 }
 
 void Server::advance(const VbdName& name) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -76,6 +77,7 @@ class Server final : public Administration {
   void on_event(const WatchEvent& event);
   void scan(const std::string& kind);
   void check_domains();
+  void guarded(const VbdName& name, const std::function<void()>& work);
   void touch(const VbdName& name);
   void advance_touched();
   void advance(const VbdName& name);

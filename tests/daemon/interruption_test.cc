@@ -135,5 +135,29 @@ TEST_P(Interruption, ByWritesWithoutEndHoldsUpNobodyElse) {
   expect_served(attach_and_connect(disk_));
 }
 
+/// xenstored refuses what the death of one guest calls for.
+TEST_P(Interruption, OfTheEndOfOneGuestHoldsUpNoOtherGuestsEnd) {
+  const DiskLine other = line(2, "b.img");
+  host_.toolstack().script_takes(1h);
+  SimFrontend& first = attach(disk_);
+  EXPECT_TRUE(host_.run_until([this] { return host_.backend_state(disk_) == 2; }));
+  host_.world().run_for(1s);
+  host_.toolstack().script_takes(100ms);
+  SimFrontend& second = attach_and_connect(other);
+  int refused = 0;
+  host_.store().interrupt([&](const sim::StoreKeys& keys) {
+    if (!keys.contains(state_key_)) return;
+    ++refused;
+    throw std::system_error(std::make_error_code(std::errc::no_space_on_device), "xenstored");
+  });
+  first.die();
+  second.die();
+  host_.machine().destroy_domain(1);
+  host_.machine().destroy_domain(2);
+  host_.store().announce("@releaseDomain");
+  EXPECT_TRUE(closes(other));
+  EXPECT_EQ(refused, 1);
+}
+
 }  // namespace
 }  // namespace tapring
