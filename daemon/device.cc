@@ -264,6 +264,8 @@ bool Device::must_close(const VbdState& now) const {
 }
 
 void Device::close(const VbdState& now) {
+  // What the guest will have next are rings of its own with us.
+  if (handover_ == Handover::to_us) fail_handover("not taken: its guest closed it");
   if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
   if (image_stage_ != ImageStage::none) return release_image();
   if (now.backend == XenbusState::closed) return;

@@ -190,6 +190,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void give_to_kernel(const std::string& error);
   void keep_from_kernel(const std::string& error);
   void given_to_kernel(Error failure, const std::string& error);
+  void fail_handover(std::string reason);
 
   void step(const VbdState& now);
   bool must_close(const VbdState& now) const;

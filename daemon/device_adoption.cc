@@ -66,9 +66,7 @@ void Device::taken_from_kernel(Error error) {
 void Device::stay_with_kernel(const std::string& error) {
   if (claim_ == Claim::ours) return give_to_kernel(error);
   claim_ = Claim::kernels;
-  handover_ = Handover::none;
-  reason_ = "not taken from xen-blkback: " + error;
-  log(spdlog::level::err, "{}", reason_);
+  fail_handover("not taken from xen-blkback: " + error);
   if (image_stage_ == ImageStage::opening) image_stage_ = ImageStage::none;
   release_image();
 }
@@ -128,9 +126,7 @@ void Device::drained_for_kernel() {
     node_.mark_drained();
     return give_to_kernel({});
   }
-  handover_ = Handover::none;
-  reason_ = "not released: requests could not be answered, or data was lost";
-  log(spdlog::level::err, "{}", reason_);
+  fail_handover("not released: requests could not be answered, or data was lost");
   advance();
 }
 
@@ -151,10 +147,8 @@ void Device::give_to_kernel(const std::string& error) {
 
 /// For `error` the disk stays ours.
 void Device::keep_from_kernel(const std::string& error) {
-  handover_ = Handover::none;
   claim_ = Claim::ours;
-  reason_ = "not given to xen-blkback: " + error;
-  log(spdlog::level::err, "{}: served on", reason_);
+  fail_handover("not given to xen-blkback: " + error);
   advance();
 }
 
@@ -163,11 +157,21 @@ void Device::given_to_kernel(Error failure, const std::string& error) {
   handover_ = Handover::none;
   claim_ = Claim::kernels;
   if (gone_) return vanish();
+  log(spdlog::level::info, "given to xen-blkback");
+  if (error.empty()) {
+    reason_ = "released by tapring";
+  } else {
+    fail_handover("not taken from xen-blkback: " + error);
+  }
   node_.end_service();
   context_.journals.remove(name_.sysfs_name());
-  reason_ = error.empty() ? "released by tapring" : "not taken from xen-blkback: " + error;
-  log(error.empty() ? spdlog::level::info : spdlog::level::err, "given to xen-blkback: {}",
-      reason_);
+}
+
+/// Whoever serves the disk goes on.
+void Device::fail_handover(std::string reason) {
+  handover_ = Handover::none;
+  reason_ = std::move(reason);
+  log(spdlog::level::err, "{}", reason_);
 }
 
 }  // namespace tapring

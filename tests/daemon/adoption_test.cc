@@ -41,6 +41,15 @@ class Adoption : public HostTest {
     EXPECT_TRUE(reports("connected")) << host_.report(disk_.name).reason;
   }
 
+  /// xen-blkback has let go of the disk, and we wait for its event channels.
+  void begin_to_take() {
+    host_.kernel().finishes_in(5s);
+    EXPECT_THAT(host_.adopt(disk_.name), IsEmpty());
+    EXPECT_TRUE(host_.run_until([&] { return !host_.kernel().serves("vbd-1-51712"); }));
+    host_.world().run_for(100ms);
+    EXPECT_EQ(host_.report(disk_.name).state, "adopting");
+  }
+
   DiskLine loop_disk() {
     DiskLine disk = line(1, "a.img");
     disk.has_loop_device = true;
@@ -131,6 +140,29 @@ TEST_P(Adoption, WhatTheKernelDoesNotTakeIsServedOn) {
   EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
   EXPECT_EQ(load.failed(), 0U);
   EXPECT_TRUE(reports("connected"));
+}
+
+TEST_P(Adoption, AGuestWhoseNextKernelComesMeanwhileConnectsToUs) {
+  SimFrontend& frontend = attach_and_connect(disk_);
+  give();
+  begin_to_take();
+  frontend.kexec({});
+  EXPECT_TRUE(closes(disk_));
+  EXPECT_NE(host_.report(disk_.name).state, "adopting");
+  EXPECT_TRUE(host_.run_until([&] { return frontend.connected(); }, kToolstackPatience));
+  EXPECT_EQ(host_.report(disk_.name).reason, "");
+  expect_served(frontend, {.requests = 50});
+}
+
+TEST_P(Adoption, AGuestWhoseNextKernelComesMeanwhileIsRefusedAsAnyOther) {
+  SimFrontend& frontend = attach_and_connect(disk_);
+  give();
+  begin_to_take();
+  std::filesystem::rename(disk_.params, disk_.params + ".away");
+  frontend.kexec({});
+  EXPECT_TRUE(refused(disk_)) << host_.report(disk_.name).state;
+  EXPECT_THAT(host_.report(disk_.name).reason, HasSubstr("No such file"));
+  EXPECT_FALSE(host_.kernel().serves("vbd-1-51712"));
 }
 
 TEST_P(Adoption, AGuestThatTakesItsPagesBackIsNotGivenToAKernelThatKeepsThem) {
