@@ -301,6 +301,7 @@ void Device::stay_refused(const VbdState& now) {
 
 void Device::begin(const VbdState& now) {
   reason_.clear();
+  handover_failure_.clear();
   frontend_moved_ = false;
   image_checked_ = false;
   if (moved(node_.offer(now.backend, context_.offer))) check_image();

@@ -258,6 +258,7 @@ class Device : public std::enable_shared_from_this<Device> {
   ImageStage image_stage_ = ImageStage::none;
   Link link_ = Link::none;
   Handover handover_ = Handover::none;
+  std::string handover_failure_;  ///< of the last one, for who asks when the disk is served again
   unsigned bindings_left_ = 0;  ///< attempts, of a disk that is taken from xen-blkback
   bool gone_ = false;
   bool frontend_dead_ = false;

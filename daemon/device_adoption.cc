@@ -35,6 +35,7 @@ std::string Device::adopt() {
   if (!context_.blkback.serves(name_.sysfs_name())) return "xen-blkback does not serve it";
   disk_spec_ = *parsed;
   handover_ = Handover::to_us;
+  handover_failure_.clear();
   bindings_left_ = kMostBindings;
   reason_.clear();
   // What is wrong with the image is found while the kernel still serves the disk.
@@ -87,6 +88,7 @@ std::string Device::release() {
   std::string obstacle = why_not_the_kernels();
   if (!obstacle.empty()) return obstacle;
   handover_ = Handover::to_kernel;
+  handover_failure_.clear();
   end_disk(Disk::Ending::drain);
   return {};
 }
@@ -170,8 +172,8 @@ void Device::given_to_kernel(Error failure, const std::string& error) {
 /// Whoever serves the disk goes on.
 void Device::fail_handover(std::string reason) {
   handover_ = Handover::none;
-  reason_ = std::move(reason);
-  log(spdlog::level::err, "{}", reason_);
+  handover_failure_ = std::move(reason);
+  log(spdlog::level::err, "{}", handover_failure_);
 }
 
 }  // namespace tapring

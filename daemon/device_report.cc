@@ -93,6 +93,7 @@ std::string Device::reason() const {
     return "the guest wrote impossible ring indices: stopped until it reconnects";
   }
   if (is_paused()) return paused_reason();
+  if (!handover_failure_.empty()) return handover_failure_;
   if (claim_ != Claim::ours || link_ != Link::none) return {};
   if (!locked_by_.empty()) return locked_by_;
   if (image_stage_ == ImageStage::opening) return "its storage has not answered yet";

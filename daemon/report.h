@@ -49,7 +49,8 @@ struct DiskReport {
   std::string state;
   std::string paused_for;    ///< what is paused waits for: "no space", "I/O error", or both
   int64_t paused_since = 0;  ///< seconds since 1970
-  std::string reason;  ///< why it is not connected, and the remedy; empty if there is none
+  std::string reason;  ///< why it is not connected, or not where it was last told to go, and the
+                       ///< remedy; empty if there is none
   uint32_t backend_state = 0;
   uint32_t frontend_state = 0;  ///< 0: there is no frontend
   uint64_t size_bytes = 0;

@@ -142,6 +142,20 @@ TEST_P(Adoption, WhatTheKernelDoesNotTakeIsServedOn) {
   EXPECT_TRUE(reports("connected"));
 }
 
+TEST_P(Adoption, WhyTheKernelDoesNotTakeItIsSaidUntilTheNextAttempt) {
+  attach_and_connect(disk_);
+  host_.kernel().fail_binds(system_error_code(EBUSY));
+  EXPECT_THAT(host_.release(disk_.name), IsEmpty());
+  EXPECT_TRUE(reports("connected"));
+  host_.world().run_for(1s);
+  EXPECT_THAT(host_.report(disk_.name).reason, HasSubstr("not given to xen-blkback: "));
+  host_.kernel().fail_binds({});
+  give();
+  EXPECT_EQ(host_.report(disk_.name).reason, "released by tapring");
+  take();
+  EXPECT_EQ(host_.report(disk_.name).reason, "");
+}
+
 TEST_P(Adoption, AGuestWhoseNextKernelComesMeanwhileConnectsToUs) {
   SimFrontend& frontend = attach_and_connect(disk_);
   give();
