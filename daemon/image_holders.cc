@@ -35,8 +35,7 @@ ImageHolders image_holders(const std::string& path, const std::vector<DiskReport
   holders.locked = !holders.who.processes.empty() || lock_is_held(fd.get(), {});
   for (const DiskReport& disk : disks) {
     std::error_code absent;
-    const bool holds = disk.state == "connected" || disk.state == "closing";
-    if (holds && std::filesystem::equivalent(disk.path, path, absent)) {
+    if (holds_image(disk) && std::filesystem::equivalent(disk.path, path, absent)) {
       holders.disks.push_back(disk.disk);
     }
   }

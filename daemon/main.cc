@@ -185,7 +185,7 @@ int serve(const Options& options) {
     if (error) return;
     spdlog::info("stopping: answering what is in flight");
     notify.stopping();
-    const auto left = std::ranges::count(server.report(), "connected", &DiskReport::state);
+    const auto left = std::ranges::count_if(server.report(), is_served);
     if (left > 0) spdlog::info("{} disk(s) and their guests wait for the next tapringd", left);
     server.shut_down();
     draining = std::make_unique<Repeat>(

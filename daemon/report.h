@@ -67,4 +67,15 @@ struct DiskReport {
   DiskCounters counters;
 };
 
+/// Requests of its guest are taken, though some may have to wait.
+inline bool is_served(const DiskReport& disk) {
+  return disk.state == "connected" || disk.state == "paused";
+}
+
+/// Its image is open and locked, or may be.
+inline bool holds_image(const DiskReport& disk) {
+  return is_served(disk) || disk.state == "closing" || disk.state == "connecting" ||
+         disk.state == "adopting" || disk.state == "releasing";
+}
+
 }  // namespace tapring

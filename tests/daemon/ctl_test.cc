@@ -186,6 +186,25 @@ TEST_F(Ctl, HolderNamesTheDisksOfTapringd) {
   EXPECT_EQ(answer.at("holders").at(0).at("disks").at(0).as_string(), "3/xvda");
 }
 
+TEST_F(Ctl, HolderNamesDisksWhoseGuestsWait) {
+  const std::string image = directory_.path() / "a.img";
+  std::ofstream(image) << "an image";
+  const OpenFile file = open_file({.path = image});
+  ASSERT_EQ(::prctl(PR_SET_NAME, "tapringd"), 0);
+  DiskReport disk = paused_disk(3);
+  disk.path = image;
+  for (const char* state : {"paused", "closing", "connecting"}) {
+    disk.state = state;
+    reporter_.set({disk, refused_disk(4)});
+    EXPECT_EQ(tapring({"holder", image.c_str()}), 0);
+    EXPECT_THAT(out(), testing::EndsWith(": disk 3/xvdc\n")) << state;
+  }
+  for (const char* state : {"adopting", "releasing"}) {
+    disk.state = state;
+    EXPECT_TRUE(holds_image(disk)) << state;
+  }
+}
+
 TEST_F(CtlAlone, HolderNeedsNoDaemon) {
   const std::string image = directory_.path() / "a.img";
   std::ofstream(image) << "an image";

@@ -62,6 +62,8 @@ TEST_P(Pause, AGuestWaitsForRoomAndGoesOn) {
   host_.world().run_for(60s);
   const DiskReport report = host_.report(disk_.name);
   EXPECT_EQ(report.state, "paused");
+  EXPECT_TRUE(is_served(report));
+  EXPECT_TRUE(holds_image(report));
   EXPECT_EQ(report.paused_for, "no space");
   EXPECT_GT(report.paused_since, 0);
   EXPECT_THAT(report.reason, HasSubstr("make room where the image is (df " + disk_.params + ")"));

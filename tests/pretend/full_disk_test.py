@@ -70,6 +70,7 @@ class FullDisk(machine.PretendTest):
         self.daemon.stop()
         guest.process.kill()
         self.assertNotIn("requests unanswered: their storage hangs", self.daemon.text())
+        self.assertIn("1 disk(s) and their guests wait for the next tapringd", self.daemon.text())
 
 
 if __name__ == "__main__":
