@@ -300,6 +300,7 @@ void Device::stay_refused(const VbdState& now) {
 }
 
 void Device::begin(const VbdState& now) {
+  if (opening_given_up_) return;  // its end will advance()
   reason_.clear();
   handover_failure_.clear();
   frontend_moved_ = false;

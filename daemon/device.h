@@ -213,6 +213,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void image_released();
   void await_opening();
   void give_up_opening(uint64_t attempt);
+  void given_up_ended(std::unique_ptr<OpenImage> image);
   void close_aside(std::unique_ptr<OpenImage> image, Work then);
   bool hotplug_done();
   void connect(const VbdState& now);
@@ -273,6 +274,7 @@ class Device : public std::enable_shared_from_this<Device> {
   VbdState last_;  ///< that was read; what came since is told by an event
 
   uint64_t open_attempt_ = 0;  ///< results of an earlier one are dropped
+  bool opening_given_up_ = false;  ///< one that hangs still, and has a thread
   bool image_checked_ = false;  ///< it can be opened, or will be when its lock is free
   std::string locked_by_;      ///< who the lock of the image is waited for, if it is
   std::chrono::milliseconds lock_pause_{0};   ///< between the last two attempts to open it

@@ -61,10 +61,7 @@ Device::Opened Device::open_aside(const DiskOpener& open, const OpenRequest& req
 }
 
 void Device::opening_ended(Opened opened) {
-  if (opened.attempt != open_attempt_) {
-    // Given up before. Closing may hang as well.
-    return opened.image ? close_aside(std::move(opened.image), [] {}) : void();
-  }
+  if (opened.attempt != open_attempt_) return given_up_ended(std::move(opened.image));
   if (image_stage_ == ImageStage::unwanted) {
     if (!opened.image) return image_released();
     image_stage_ = ImageStage::open;
@@ -140,9 +137,20 @@ void Device::await_opening() {
 void Device::give_up_opening(uint64_t attempt) {
   if (attempt != open_attempt_ || image_stage_ != ImageStage::unwanted) return;
   ++open_attempt_;
+  opening_given_up_ = true;
   log(spdlog::level::warn, "{}: its storage does not answer: the disk goes without it",
       disk_spec_.path);
   image_released();
+}
+
+/// Only when it is closed may the image be opened again, and closing may hang as well: a guest that
+/// comes and goes gets one thread for what hangs.
+void Device::given_up_ended(std::unique_ptr<OpenImage> image) {
+  auto over = [self = shared_from_this()] {
+    self->opening_given_up_ = false;
+    self->advance();
+  };
+  return image ? close_aside(std::move(image), std::move(over)) : over();
 }
 
 void Device::close_aside(std::unique_ptr<OpenImage> image, Work then) {

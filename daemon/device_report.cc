@@ -96,7 +96,9 @@ std::string Device::reason() const {
   if (!handover_failure_.empty()) return handover_failure_;
   if (claim_ != Claim::ours || link_ != Link::none) return {};
   if (!locked_by_.empty()) return locked_by_;
-  if (image_stage_ == ImageStage::opening) return "its storage has not answered yet";
+  if (image_stage_ == ImageStage::opening || opening_given_up_) {
+    return "its storage has not answered yet";
+  }
   if (!image_checked_ && image_stage_ != ImageStage::open) return {};
   if (last_.frontend < XenbusState::initialised) return "waiting for the guest's driver";
   return fmt::format("waiting for the hotplug script {}", spec_.script);
