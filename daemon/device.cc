@@ -13,6 +13,9 @@
 namespace tapring {
 namespace {
 
+// Of a disk that waits in state 4 for somebody who serves it.
+constexpr std::chrono::seconds kPauseBeforeTryingAgain(10);
+
 // As long as libxl waits for a backend's state (LIBXL_INIT_TIMEOUT).
 constexpr std::chrono::seconds kBlkbackPatience(10);
 
@@ -293,10 +296,26 @@ void Device::stay_refused(const VbdState& now) {
         node_.hotplug_status().empty()) {
       return;
     }
-    // A guest that was connected by somebody before us may still be helped by an administrator.
-    if (now.backend == XenbusState::connected) return;
+    // Somebody before us connected it, and its guest waits: what is the matter may pass.
+    if (now.backend == XenbusState::connected) return try_again_later();
   }
   moved(node_.write_state(now.backend, XenbusState::closed));
+}
+
+void Device::try_again_later() {
+  if (std::exchange(will_try_again_, true)) return;
+  context_.timer.after(kPauseBeforeTryingAgain, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self) self->context_.control.post([self] { self->try_again(); });
+  });
+}
+
+void Device::try_again() {
+  will_try_again_ = false;
+  if (claim_ != Claim::refused || last_.backend != XenbusState::connected || !idle()) return;
+  tried_again_ = true;
+  claim_ = Claim::unknown;
+  advance();
 }
 
 void Device::begin(const VbdState& now) {
@@ -381,9 +400,12 @@ void Device::refuse(const std::string& reason) {
   if (image_stage_ == ImageStage::opening) image_stage_ = ImageStage::none;
   locked_by_.clear();
   frontend_moved_ = false;
-  reason_ = reason;
-  log(spdlog::level::err, "refused: {} (params '{}')", reason, spec_.params);
-  verdict_ = "refused: " + reason;
+  const bool is_told = std::exchange(tried_again_, false) && reason == reason_;
+  if (!is_told) {
+    reason_ = reason;
+    log(spdlog::level::err, "refused: {} (params '{}')", reason, spec_.params);
+    verdict_ = "refused: " + reason;
+  }
   if (image_stage_ == ImageStage::open) release_image();
   advance();
 }

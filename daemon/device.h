@@ -196,6 +196,8 @@ class Device : public std::enable_shared_from_this<Device> {
   bool must_close(const VbdState& now) const;
   void close(const VbdState& now);
   void stay_refused(const VbdState& now);
+  void try_again_later();
+  void try_again();
   void begin(const VbdState& now);
 
   void check_image();
@@ -269,6 +271,8 @@ class Device : public std::enable_shared_from_this<Device> {
   /// A refused disk is tried again when its frontend has written its state and starts anew: it may
   /// have been elsewhere without our seeing it there.
   bool frontend_moved_ = false;
+  bool will_try_again_ = false;  ///< by a timer
+  bool tried_again_ = false;     ///< likewise: what comes of it is to be seen
   std::string reason_;
   std::string verdict_;  ///< not told yet
   VbdState last_;  ///< that was read; what came since is told by an event

@@ -24,6 +24,7 @@ void Device::attached(const std::string& error) {
     return handover_ == Handover::to_us ? connect_again(error) : refuse(error);
   }
   link_ = Link::connected;
+  tried_again_ = false;
   handover_ = Handover::none;
   serving_ = false;
   told_ = false;

@@ -2,6 +2,7 @@
 // The daemon is killed, and another one begins on what is in xenstore and in the rings.
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -186,6 +187,25 @@ TEST_P(Kill, NorIsTheLastSyncOfADaemonThatStops) {
   expect_detached(disk);
   attach_and_connect(disk);
   EXPECT_EQ(flush(frontend), sim::kGuestOkay);
+}
+
+/// Its guest waits, whatever the next daemon says.
+TEST_P(Kill, ADiskThatCouldNotBeTakenUpIsTriedAgain) {
+  SimFrontend& frontend = attach_and_connect(disk_);
+  SimLoad load(host_.world(), frontend, {.requests = 300});
+  EXPECT_TRUE(host_.run_until([&] { return load.answered() > 50; }));
+  host_.kill();
+  const std::string away = disk_.params + ".away";
+  std::filesystem::rename(disk_.params, away);
+  host_.start();
+  EXPECT_TRUE(refused(disk_));
+  host_.world().run_for(25s);
+  EXPECT_TRUE(refused(disk_));
+  std::filesystem::rename(away, disk_.params);
+  EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
+  EXPECT_EQ(load.failed(), 0U);
+  EXPECT_EQ(host_.report(disk_.name).reason, "");
+  expect_detached(disk_);
 }
 
 TEST_P(Kill, WithoutItsJournalABusyDiskIsRefused) {
