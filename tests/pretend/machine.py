@@ -25,14 +25,15 @@ XENSTORED = "/usr/lib/xen-4.17/bin/xenstored"
 BOUND = ["setpriv", "--pdeathsig", "KILL", "--"]
 LIMIT = 60  # seconds that anything may take, unless it says otherwise
 
-# By preset; others need nothing. A report ends up in a file of its own; suppressing none.
+# By preset; others need nothing. A report ends up in a file of its own.
 ENVIRONMENTS = {
     "debug": {
         "LD_PRELOAD": str(BUILD / "debug/pretend/libpretend_exit.so"),
         "ASAN_OPTIONS": "log_path={log}:verify_asan_link_order=0:quarantine_size_mb=4",
         "UBSAN_OPTIONS": "log_path={log}:print_stacktrace=1",
     },
-    "tsan": {"TSAN_OPTIONS": "log_path={log}:second_deadlock_stack=1"},
+    "tsan": {"TSAN_OPTIONS": "log_path={log}:second_deadlock_stack=1:suppressions="
+                             f"{SOURCE}/tests/pretend/libxenstore.supp"},
     # Counted in the file itself (%c): tapringd ends without the handlers that would write it.
     "coverage": {"LLVM_PROFILE_FILE": str(BUILD / "coverage/profiles/pretend-%p-%m%c.profraw")},
 }
