@@ -9,7 +9,7 @@
 #include <ctime>
 #include <exception>
 #include <filesystem>
-#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -122,10 +122,11 @@ double median(std::vector<double> figures) {
   return figures[figures.size() / 2];
 }
 
-void measure(const std::filesystem::path& directory, uint32_t rounds) {
+void measure(const std::filesystem::path& parent, uint32_t rounds) {
   constexpr uint64_t kRingRequests = 1'000'000;
   constexpr uint64_t kReads = 100'000;
-  const std::string image = image_file(directory, 0, 64);
+  const TemporaryDirectory directory(parent);
+  const std::string image = image_file(directory.path(), 0, 64);
   std::vector<double> without;
   std::vector<double> with;
   std::vector<double> reads;
@@ -149,7 +150,7 @@ int main(int argc, char** argv) {
   std::string directory = "/dev/shm";
   uint32_t rounds = 9;
   CLI::App app("Measures what the journal of requests in flight costs.");
-  app.add_option("--directory", directory, "Where the image is made, if it is not there")
+  app.add_option("--directory", directory, "Where the image is for that long")
       ->check(CLI::ExistingDirectory)
       ->capture_default_str();
   app.add_option("--rounds", rounds)->check(CLI::Range(1, 1000))->capture_default_str();
