@@ -195,19 +195,20 @@ class Daemon:
                 for path in self.machine.scratch.glob("report.*")]
 
     def holdings(self):
-        """What grows if something is not given back, and its memory in KiB. Not in it are areas
-        of mere memory, which the sanitizers' allocators make as they like, and the kernel's own
-        threads for io_uring."""
+        """What grows if something is not given back, and its memory in KiB. Of what is mapped,
+        what others see too: guests' pages, io_uring's rings, journals. A sanitizer maps memory
+        and, to name what it found and leaves out, programs as it likes. The kernel's own threads
+        for io_uring are not in it."""
         proc = pathlib.Path("/proc", str(self.process.pid))
         status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
         xen = self.machine.status()
         counts = {"descriptors": len(list((proc / "fd").iterdir())),
-                  "mapped files": sum("/" in line
-                                      for line in (proc / "maps").read_text().splitlines()),
+                  "shared mappings": sum(
+                      line.split()[1].endswith("s")
+                      for line in (proc / "maps").read_text().splitlines()),
                   "threads": sum(not name.startswith("iou-") for name in thread_names(proc)),
                   "granted pages": xen["mapped"], "event channels": xen["ports"]}
         return counts, int(status["VmRSS"].split()[0])
-
 
     def holdings_when_quiet(self):
         """The threads that close images end a moment after the images are closed."""
