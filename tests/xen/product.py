@@ -39,9 +39,11 @@ class Product:
         return [path for path in wanted if not path.exists()]
 
     def package(self):
-        """The newest .deb of the build, or None."""
-        debs = sorted(self.build.glob("*.deb"), key=lambda path: path.stat().st_mtime)
-        return debs[-1] if debs else None
+        """The newest .deb of the build, or None if there is none since tapringd was linked."""
+        def made(path):
+            return path.stat().st_mtime
+        newest = max(self.build.glob("*.deb"), key=made, default=None)
+        return newest if newest and made(newest) >= made(self.build / "bin/tapringd") else None
 
     def _put_files(self, target):
         for name in ("bin", "lib"):
