@@ -22,7 +22,8 @@ std::unique_ptr<Allocator> Writer::allocator_for(const Context& context,
 }
 
 Writer::Writer(const Context& context, WritableParts parts)
-    : layout_(context.header.layout),
+    : loop_(context.loop),
+      layout_(context.header.layout),
       autoclear_(context.header.autoclear),
       raw_external_(context.header.raw_external_data()),
       image_(context.image),

@@ -101,6 +101,7 @@ class Writer {
   Task<Error> discard_clusters(uint64_t offset, uint64_t end, uint64_t& change);
   Task<Error> end_change(Error error);
 
+  Loop& loop_;
   Layout layout_;
   uint64_t autoclear_;
   bool raw_external_;

@@ -5,8 +5,16 @@
 
 #include "formats/qcow2/fault.h"
 #include "formats/qcow2/writer.h"
+#include "ring/next_turn.h"
 
 namespace tapring::qcow2 {
+namespace {
+
+/// A discard of more slices lets others in between. Where nothing is mapped it waits for nothing
+/// else, and a table of the L1 may have four million entries.
+constexpr uint64_t kSlicesOfATurn = 256;
+
+}  // namespace
 
 /// The slice that maps `offset`, of an L2 table that is the disk's alone.
 Task<Result<SliceRef>> Writer::own_slice(uint64_t offset) {
@@ -69,7 +77,9 @@ Task<Error> Writer::discard(uint64_t offset, uint64_t bytes) {
   uint64_t change = 0;
   const uint64_t end = offset + bytes == disk_end ? layout_.round_up(disk_end)
                                                   : layout_.cluster_begin(offset + bytes);
+  uint64_t slices = 0;
   for (uint64_t at = layout_.round_up(offset); at < end && !error;) {
+    if (++slices % kSlicesOfATurn == 0) co_await NextTurn(loop_);
     const uint64_t slice_end =
         layout_.cluster_begin(at) + (map_.entries_left(at) << layout_.cluster_bits);
     const uint64_t part_end = std::min(end, slice_end);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,29 @@ TEST(Qcow2Growth, NeighboursAreContiguous) {
   const std::string map =
       run_command("qemu-img map --output=json -f qcow2 " + shell_quoted(options.path));
   EXPECT_EQ(std::ranges::count(map, '{'), 1) << map;
+}
+
+/// Of a disk of which nothing is allocated a discard waits for nothing, but passes many tables.
+TEST(Qcow2Discard, OfAWholeDiskLetsOthersIn) {
+  const TemporaryDirectory directory(memory_directory());
+  ImageOptions options;
+  options.path = directory.path() / "image";
+  run_command("qemu-img create -q -f qcow2 -o cluster_size=512 " + shell_quoted(options.path) +
+              " 1G");
+  ServedImage image(1, "qcow2", options);
+  const uint64_t bytes = image.geometry().size_bytes;
+  ASSERT_FALSE(image.discard(0, 512)) << "the first change";
+  bool discarded = false;
+  bool others_were_in = false;
+  image.run([&](Image& served, std::function<void()> done) -> Detached {
+    image.loop().post([&] { others_were_in = !discarded; });
+    const Error error = co_await served.discard(0, bytes);
+    EXPECT_FALSE(error);
+    discarded = true;
+    done();
+  });
+  EXPECT_TRUE(others_were_in);
+  EXPECT_FALSE(image.close());
 }
 
 }  // namespace
