@@ -196,10 +196,9 @@ void Device::run_aside(Work work) {
 }
 
 void Device::examined(const Examination& result) {
-  if (gone_) return;
   examination_ = result;
   claim_ = Claim::examined;
-  advance();
+  return gone_ ? vanish() : advance();
 }
 
 void Device::settle_claim() {

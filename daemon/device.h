@@ -125,8 +125,9 @@ class Device : public std::enable_shared_from_this<Device> {
 
   bool uses(const FileId& file) const;
 
-  /// The node is gone and nothing is held: forget the device.
-  bool finished() const noexcept { return gone_ && idle(); }
+  /// The node is gone, nothing is held, and nobody in the background moves the disk between
+  /// xen-blkback and us: forget the device.
+  bool finished() const noexcept { return gone_ && idle() && claim_ != Claim::examining; }
 
   const VbdName& name() const noexcept { return name_; }
   DiskReport report() const;

@@ -212,5 +212,27 @@ TEST_P(Adoption, ADiskDetachedMeanwhileGoes) {
   }
 }
 
+/// The node is gone, and made again for another disk, before xen-blkback has let go of the first.
+TEST_P(Adoption, TheNextDiskOfItsNameWaitsUntilTheKernelHasLetGo) {
+  attach_and_connect(disk_);
+  give();
+  EXPECT_THAT(host_.adopt(disk_.name), IsEmpty());
+  EXPECT_TRUE(host_.run_until([&] { return host_.background().running() == 1; })) << "opening";
+  hold_next_work();
+  host_.toolstack().force_detach(disk_.name);
+  EXPECT_TRUE(reaches(disk_, Progress::gone));
+  const DiskLine next = line(1, "b.img");
+  SimFrontend& frontend = attach(next);
+  host_.world().run_for(1s);
+  EXPECT_FALSE(frontend.connected());
+  host_.background().release();
+  EXPECT_TRUE(host_.run_until([&] { return frontend.connected(); }, kToolstackPatience));
+  SimLoad load(host_.world(), frontend, {.requests = 200});
+  EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
+  EXPECT_EQ(load.failed(), 0U);
+  expect_detached(next);
+  EXPECT_EQ(host_.held(), "");
+}
+
 }  // namespace
 }  // namespace tapring
