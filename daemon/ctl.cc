@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 #include <chrono>
 #include <filesystem>
+#include <initializer_list>
 #include <ostream>
 #include <stdexcept>
 #include <string>
@@ -113,8 +114,9 @@ void resume(const Request& request, const CtlWorld& world) {
   if (request.json) world.out << answer << "\n";
 }
 
-/// Waits until a disk is where it was told to go.
-void hand_over(const Request& request, const CtlWorld& world, const char* aim) {
+/// Waits until a disk is where it was told to go: in one of the states `aims`.
+void hand_over(const Request& request, const CtlWorld& world,
+               std::initializer_list<std::string_view> aims) {
   constexpr std::chrono::milliseconds kPause(50);
   json::object answer = ask(request);
   Request look = request;
@@ -129,17 +131,18 @@ void hand_over(const Request& request, const CtlWorld& world, const char* aim) {
     answer = ask(look);
   }
   for (const DiskReport& disk : disks_of(answer)) {
-    if (disk.state != aim) throw Refused(fmt::format("{}: {}", request.disk, disk.reason));
+    if (std::ranges::find(aims, disk.state) != aims.end()) continue;
+    throw Refused(fmt::format("{}: {}", request.disk, disk.reason));
   }
   if (request.json) world.out << answer << "\n";
 }
 
 void adopt(const Request& request, const CtlWorld& world) {
-  hand_over(request, world, "connected");
+  hand_over(request, world, {"connected", "paused"});
 }
 
 void release(const Request& request, const CtlWorld& world) {
-  hand_over(request, world, "kernel");
+  hand_over(request, world, {"kernel"});
 }
 
 void policy(const Request& request, const CtlWorld& world) {

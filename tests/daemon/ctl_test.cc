@@ -141,6 +141,13 @@ TEST_F(Ctl, AdoptAndReleaseWaitForTheirEnd) {
   EXPECT_EQ(err(), "tapring: 0/xvda: it is there already\n");
 }
 
+TEST_F(Ctl, AdoptedIsADiskThatPausesAtOnce) {
+  reporter_.set({connected_disk(0)});
+  reporter_.pause_what_is_adopted();
+  EXPECT_EQ(tapring({"release", "0/xvda"}), 0);
+  EXPECT_EQ(tapring({"adopt", "0/xvda"}), 0) << err();
+}
+
 TEST_F(Ctl, ReleaseThatFailsSaysWhy) {
   reporter_.set({connected_disk(0)});
   reporter_.fail_moves("Device or resource busy");

@@ -115,9 +115,11 @@ class FakeReporter final : public Administration {
   }
 
   /// To be "connected" or "kernel", or to fail with this reason, two looks later.
-  std::string adopt(const VbdName& disk) override { return move(disk, "adopting", "connected"); }
+  std::string adopt(const VbdName& disk) override { return move(disk, "adopting", adopted_); }
   std::string release(const VbdName& disk) override { return move(disk, "releasing", "kernel"); }
   void fail_moves(std::string reason) { failure_ = std::move(reason); }
+  /// Storage is full when a disk comes.
+  void pause_what_is_adopted() { adopted_ = "paused"; }
 
   std::string set_policy(const VbdName& disk, const PolicyWords& words) override {
     const std::scoped_lock lock(mutex_);
@@ -138,6 +140,7 @@ class FakeReporter final : public Administration {
   }
 
   std::string aim_;
+  const char* adopted_ = "connected";
   std::string failure_;
   mutable int looks_left_ = 0;
   mutable std::mutex mutex_;
