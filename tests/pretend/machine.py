@@ -211,9 +211,11 @@ class Daemon:
         return counts, int(status["VmRSS"].split()[0])
 
     def holdings_when_quiet(self):
-        """The threads that close images end a moment after the images are closed."""
+        """When they have been the same for a while: the threads that close images end a moment
+        after the images are closed."""
         found = [self.holdings()]
         while [counts for counts, _ in found[-4:]].count(found[-1][0]) < 4:
+            time.sleep(0.1)
             found.append(self.holdings())
         return found[-1]
 
