@@ -17,7 +17,7 @@ struct Output {
 };
 
 Output output_of(const std::string& command) {
-  std::FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
+  std::FILE* pipe = ::popen(("{ " + command + "; } 2>&1").c_str(), "r");
   if (pipe == nullptr) throw std::runtime_error("popen " + command);
   Output output{{}, 0};
   std::array<char, 4096> piece;

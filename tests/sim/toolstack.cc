@@ -166,16 +166,17 @@ void SimToolstack::clean_up(Vbd& vbd) {
 }
 
 void SimToolstack::give_up_after(Time limit, Vbd& vbd, Progress result) {
-  world_.after(limit,
-               [this, name = vbd.line.name, attempt = vbd.attempt, result, step = vbd.progress] {
-                 Vbd* later = find(name, attempt);
-                 if (later == nullptr || later->progress != step) return;
-                 if (later->forced) {
-                   clean_up(*later);
-                 } else {
-                   later->progress = result;
-                 }
-               });
+  vbd.gives_up_at = world_.now() + limit;
+  world_.after(limit, [this, name = vbd.line.name, attempt = vbd.attempt, result,
+                       step = vbd.progress, at = vbd.gives_up_at] {
+    Vbd* later = find(name, attempt);
+    if (later == nullptr || later->progress != step || later->gives_up_at != at) return;
+    if (later->forced) {
+      clean_up(*later);
+    } else {
+      later->progress = result;
+    }
+  });
 }
 
 SimToolstack::Vbd* SimToolstack::find(DiskName name, uint64_t attempt) {

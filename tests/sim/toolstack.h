@@ -83,7 +83,8 @@ class SimToolstack {
   struct Vbd {
     DiskLine line;
     Progress progress = Progress::waiting;
-    uint64_t attempt = 0;  ///< a timer of an earlier step is told by it
+    uint64_t attempt = 0;  ///< a timer of an earlier life is told by it
+    Time gives_up_at{0};   ///< and one of an earlier step by this
     bool forced = false;
   };
 

@@ -90,6 +90,16 @@ TEST_F(SimToolstackTest, ARefusedDetachLeavesEverything) {
   EXPECT_TRUE(store_.exists(frontend_directory(kDisk)));
 }
 
+TEST_F(SimToolstackTest, AnotherDetachHasPatienceOfItsOwn) {
+  attach();
+  toolstack_.detach(kDisk);
+  world_.run_for(5s);
+  toolstack_.detach(kDisk);
+  world_.run_for(8s);
+  EXPECT_EQ(toolstack_.progress(kDisk), Progress::detaching);
+  EXPECT_TRUE(reaches(Progress::detach_refused, 3s));
+}
+
 TEST_F(SimToolstackTest, ForcedDetachTakesTheFrontendFirst) {
   attach();
   toolstack_.force_detach(kDisk);
