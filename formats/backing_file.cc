@@ -72,8 +72,21 @@ std::string path_named_by(const ImageOptions& options, const std::string& name) 
   if (name.find('\0') != std::string::npos) refuse(options, "it names a file with a zero byte");
   const fs::path path = without_protocol(options, name);
   const std::string resolved = (fs::path(options.path).parent_path() / path).string();
-  check_allowed_path(resolved, options.directories);
+  try {
+    check_allowed_path(resolved, options.directories);
+  } catch (const std::system_error& error) {
+    throw error_of_named(options, "a file that it names", error);
+  }
   return resolved;
+}
+
+std::system_error error_of_named(const ImageOptions& options, const std::string& what,
+                                 const std::system_error& error) {
+  if (!options.overlays.empty()) return error;
+  std::string words = error.what();
+  const std::string code = ": " + error.code().message();
+  if (words.ends_with(code)) words.resize(words.size() - code.size());
+  return {error.code(), options.path + ": " + what + ": " + words};
 }
 
 std::unique_ptr<OpenImage> open_backing_file(const ImageOptions& options, const std::string& name,
@@ -83,7 +96,8 @@ std::unique_ptr<OpenImage> open_backing_file(const ImageOptions& options, const 
   backing.path = path_named_by(options, name);
   backing.read_only = true;
   backing.overlays.push_back(fs::weakly_canonical(options.path).string());
-  const std::string real = fs::weakly_canonical(backing.path).string();
+  std::error_code told_when_it_is_opened;
+  const std::string real = fs::weakly_canonical(backing.path, told_when_it_is_opened).string();
   if (std::ranges::find(backing.overlays, real) != backing.overlays.end()) {
     refuse(options, "its backing files lead back to " + real);
   }
@@ -92,8 +106,12 @@ std::unique_ptr<OpenImage> open_backing_file(const ImageOptions& options, const 
                         " images above it (qemu-img commit or "
                         "qemu-img convert shortens the chain)");
   }
-  if (*stated == "raw") check_whole_sectors(backing);
-  return format.open(backing);
+  try {
+    if (*stated == "raw") check_whole_sectors(backing);
+    return format.open(backing);
+  } catch (const std::system_error& error) {
+    throw error_of_named(options, "its backing file", error);
+  }
 }
 
 }  // namespace tapring

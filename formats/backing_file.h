@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "formats/image.h"
 
@@ -19,6 +20,11 @@ std::string printable_name(std::string name);
 /// The path of a file that an image names: relative ones begin at the image's own directory.
 /// Throws std::system_error for what is no path, and where `options` does not let images live.
 std::string path_named_by(const ImageOptions& options, const std::string& name);
+
+/// An error of a file that the image of `options` names, with the image's path before it, unless
+/// others lie above that: whoever reads it knows the image that is attached.
+std::system_error error_of_named(const ImageOptions& options, const std::string& what,
+                                 const std::system_error& error);
 
 /// Opens the backing file of the image of `options`, read-only. `format`: as the image states it,
 /// by QEMU's names; an image that does not is refused, with the command that mends it. Throws

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <system_error>
 #include <utility>
 
 #include "formats/allowed_path.h"
@@ -116,16 +117,25 @@ class OpenQcow2 final : public OpenMappedImage {
     image.file = open_host_file(options, options.path);
     image.header = read_header(image.file);
     if (image.header.layout.external_data) {
-      if (!image.header.data_file) {
-        refuse(options.path, "does not name its data file (qemu-img amend -o data_file=FILE)");
-      }
-      image.data_file = open_host_file(options, path_named_by(options, *image.header.data_file));
+      image.data_file = open_data_file(options, image.header.data_file.value_or(""));
     }
     if (image.header.backing_name) {
       image.backing =
           open_backing_file(options, *image.header.backing_name, image.header.backing_format);
     }
     return image;
+  }
+
+  static OpenFile open_data_file(const ImageOptions& options, const std::string& name) {
+    if (name.empty()) {
+      refuse(options.path, "does not name its data file (qemu-img amend -o data_file=FILE)");
+    }
+    const std::string path = path_named_by(options, name);
+    try {
+      return open_host_file(options, path);
+    } catch (const std::system_error& error) {
+      throw error_of_named(options, "its data file", error);
+    }
   }
 
   /// Of an image that is to be written.

@@ -215,6 +215,45 @@ TEST_F(Qcow2Hostile, ABackingFileThatIsNoFileIsRefused) {
   }
 }
 
+TEST_F(Qcow2Hostile, WhatIsWrongWithAFileThatItNamesIsSaidOfTheImage) {
+  const auto base = create("base", "");
+  const auto middle = create("middle", "-b base -F qcow2");
+  const auto overlay = create("overlay", "-b middle -F qcow2");
+  std::filesystem::remove(base);
+  EXPECT_EQ(refusal(read_only(overlay)),
+            overlay.string() + ": its backing file: open " + base.string() +
+                " for reading (create it or correct the path): No such file or directory");
+  const auto image = create("image", "-o data_file=data");
+  std::filesystem::remove(directory_.path() / "data");
+  const std::string reason = refusal(read_only(image));
+  EXPECT_THAT(reason, HasSubstr(image.string() + ": its data file: "));
+  EXPECT_THAT(reason, HasSubstr(": No such file or directory"));
+}
+
+TEST_F(Qcow2Hostile, ANameThatNoFileCanHaveIsSaidOfTheImage) {
+  const auto image = create("image", "");
+  run_command("qemu-img rebase -u -b " + std::string(300, 'a') + " -F raw " +
+              shell_quoted(image.string()));
+  for (const bool anywhere : {true, false}) {
+    ImageOptions options = read_only(image);
+    if (!anywhere) options.directories = {directory_.path()};
+    EXPECT_THAT(refusal(options), testing::StartsWith(image.string() + ": "));
+    EXPECT_THAT(refusal(options), HasSubstr("File name too long"));
+  }
+}
+
+/// An empty name would be that of the directory.
+TEST_F(Qcow2Hostile, AnEmptyNameOfADataFileIsNone) {
+  const auto image = create("image", "-o data_file=data");
+  const std::string bytes = bytes_of_file(image);
+  const std::size_t extension = bytes.find("DATA");
+  ASSERT_NE(extension, std::string::npos);
+  patch(image, extension + 7, std::string(1, '\0'));
+  // What is left of the name ends the extensions.
+  patch(image, extension + 8, std::string(8, '\0'));
+  EXPECT_THAT(refusal(read_only(image)), HasSubstr(image.string() + ": does not name its data"));
+}
+
 TEST_F(Qcow2Hostile, AFormatWithoutDriverIsRefused) {
   const auto image = create("image", "");
   run_command("qemu-img create -q -f vmdk " + shell_quoted((directory_.path() / "base").string()) +
