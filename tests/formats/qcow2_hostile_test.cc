@@ -223,8 +223,9 @@ TEST_F(Qcow2Hostile, WhatIsWrongWithAFileThatItNamesIsSaidOfTheImage) {
   EXPECT_EQ(refusal(read_only(overlay)),
             overlay.string() + ": its backing file: open " + base.string() +
                 " for reading (create it or correct the path): No such file or directory");
-  const auto image = create("image", "-o data_file=data");
-  std::filesystem::remove(directory_.path() / "data");
+  const std::filesystem::path data = directory_.path() / "data";
+  const auto image = create("image", "-o data_file=" + data.string());
+  std::filesystem::remove(data);
   const std::string reason = refusal(read_only(image));
   EXPECT_THAT(reason, HasSubstr(image.string() + ": its data file: "));
   EXPECT_THAT(reason, HasSubstr(": No such file or directory"));
@@ -244,7 +245,8 @@ TEST_F(Qcow2Hostile, ANameThatNoFileCanHaveIsSaidOfTheImage) {
 
 /// An empty name would be that of the directory.
 TEST_F(Qcow2Hostile, AnEmptyNameOfADataFileIsNone) {
-  const auto image = create("image", "-o data_file=data");
+  const auto data = directory_.path() / "data";
+  const auto image = create("image", "-o data_file=" + data.string());
   const std::string bytes = bytes_of_file(image);
   const std::size_t extension = bytes.find("DATA");
   ASSERT_NE(extension, std::string::npos);
