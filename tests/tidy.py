@@ -20,6 +20,7 @@ MAX_COLUMNS = 100
 MAX_FUNCTION_LINES = 70
 MAX_FILE_LINES = 450
 FOLDERS = {"ring", "formats", "daemon", "tests", "systemd", "docs", ".ci"}
+TOP_FILES = {"CMakeLists.txt", "CMakePresets.json", "LICENSE", "README.md"}
 MAY_INCLUDE = {
     "ring": {"ring"},
     "formats": {"formats", "ring"},
@@ -104,8 +105,10 @@ def line_of(text, position):
 
 
 def folders(tree):
-    """Only the agreed folders, and no file names that say nothing."""
+    """Only the agreed folders, nothing else beside them, and no file names that say nothing."""
     for path in tree.paths:
+        if "/" not in path and path not in TOP_FILES and not path.startswith("."):
+            yield Finding(path, 1, f"the files beside them are {', '.join(sorted(TOP_FILES))}")
         if "/" in path and path.split("/")[0] not in FOLDERS:
             yield Finding(path, 1, f"the folders are {', '.join(sorted(FOLDERS))}")
         if pathlib.PurePosixPath(path).stem in NAMES_OF_NOTHING:

@@ -29,8 +29,10 @@ class Rule(unittest.TestCase):
             return [f"{found.path}:{found.line}" for found in rule(tidy.Tree(root))]
 
     def test_folders(self):
-        files = {"lib/a.cc": "", "ring/a.cc": "", "README.md": "", "ring/utils.h": ""}
-        self.assertEqual(self.check(tidy.folders, files), ["lib/a.cc:1", "ring/utils.h:1"])
+        files = {"lib/a.cc": "", "ring/a.cc": "", "README.md": "", ".gitignore": "", "data": "",
+                 "ring/utils.h": ""}
+        self.assertEqual(self.check(tidy.folders, files),
+                         ["data:1", "lib/a.cc:1", "ring/utils.h:1"])
 
     def test_license_line(self):
         files = {"ring/a.cc": "", "ring/b.cc": SPDX, "run": "#!/bin/sh\n",
