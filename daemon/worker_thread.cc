@@ -48,10 +48,12 @@ void WorkerThread::run(const WorkerSettings& settings, Executor& helper,
     XenEventChannel events(loop);
     Worker worker(loop, grants, events, settings.arena_bytes);
     if (!loop.register_memory(worker.buffers().arena())) {
+      const int error = errno;
       spdlog::warn("worker {}: {} MiB of bounce memory cannot be registered with io_uring: {}; "
-                   "each request costs a little more (raise LimitMEMLOCK= of the service)",
+                   "each request costs a little more{}",
                    settings.number, settings.arena_bytes >> 20,
-                   std::system_category().message(errno));
+                   std::system_category().message(error),
+                   error == ENOMEM ? " (raise LimitMEMLOCK= of the service)" : "");
     }
     ready.set_value(&worker);
     told = true;

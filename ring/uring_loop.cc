@@ -2,12 +2,15 @@
 #include "ring/uring_loop.h"
 
 #include <sys/eventfd.h>
+#include <sys/utsname.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "ring/aligned_file.h"
 #include "ring/open_file.h"
@@ -16,9 +19,17 @@
 namespace tapring {
 namespace {
 
+constexpr std::chrono::milliseconds kSubmitPause{1};
+
 std::string remedy_for(int error) {
   switch (error) {
-    case ENOSYS: return "this kernel has no io_uring: Linux 5.10 or later is needed";
+    case EINVAL:
+    case ENOSYS: {
+      struct utsname kernel {};
+      ::uname(&kernel);
+      return std::string("io_uring of Linux 6.1 or later is needed, and this is Linux ") +
+             kernel.release;
+    }
     case EPERM: return "io_uring is forbidden: see kernel.io_uring_disabled and the service's "
                        "SystemCallFilter=";
     case ENOMEM: return "raise LimitMEMLOCK= of the service";
@@ -29,19 +40,15 @@ std::string remedy_for(int error) {
 }  // namespace
 
 UringLoop::Ring::Ring(unsigned entries) {
-  // From Linux 6.1, 5.19 and before: completions are run when we ask for them, in our own calls.
-  constexpr std::array<unsigned, 3> kFlags{
-      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-      IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, 0};
-  int error = -EINVAL;
-  for (std::size_t i = 0; i < kFlags.size() && error == -EINVAL; ++i) {
-    io_uring_params parameters{};
-    parameters.flags = kFlags[i] | IORING_SETUP_CQSIZE;
-    parameters.cq_entries = entries * 4;
-    error = io_uring_queue_init_params(entries, &uring, &parameters);
-  }
+  // Completions are run when we ask for them, in our own calls. Kernels before Linux 6.1 refuse
+  // this, and nothing is tested on them.
+  io_uring_params parameters{};
+  parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                     IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE;
+  parameters.cq_entries = entries * 4;
+  const int error = io_uring_queue_init_params(entries, &uring, &parameters);
   if (error < 0) throw std::system_error(-error, std::system_category(), remedy_for(-error));
-  // Each may hang with the storage of one disk; without effect before Linux 5.15.
+  // Each may hang with the storage of one disk.
   std::array<unsigned, 2> threads{kMaxStorageThreads, 0};
   io_uring_register_iowq_max_workers(&uring, threads.data());
 }
@@ -52,10 +59,14 @@ UringLoop::~UringLoop() = default;
 
 io_uring_sqe& UringLoop::next_sqe() {
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_.uring);
-  while (sqe == nullptr) {
-    const int error = io_uring_submit(&ring_.uring);
-    if (error < 0 && error != -EBUSY && error != -EAGAIN && error != -EINTR) {
-      throw std::system_error(-error, std::system_category(), "submitting to io_uring");
+  for (auto waited = std::chrono::milliseconds::zero(); sqe == nullptr;) {
+    const int result = io_uring_submit(&ring_.uring);
+    const bool has_no_memory = result == -EBUSY || result == -EAGAIN;
+    if (has_no_memory && waited < kSubmitPatience) {
+      std::this_thread::sleep_for(kSubmitPause);
+      waited += kSubmitPause;
+    } else if (result < 0 && result != -EINTR) {
+      throw std::system_error(-result, std::system_category(), "submitting to io_uring");
     }
     sqe = io_uring_get_sqe(&ring_.uring);
   }
@@ -63,8 +74,14 @@ io_uring_sqe& UringLoop::next_sqe() {
 }
 
 bool UringLoop::register_memory(std::span<std::byte> memory) {
-  const iovec whole{memory.data(), memory.size()};
-  const int error = io_uring_register_buffers(&ring_.uring, &whole, 1);
+  std::vector<iovec> buffers;
+  for (std::span<std::byte> rest = memory; !rest.empty();) {
+    const auto buffer = rest.first(std::min(rest.size(), kMaxRegisteredBytes));
+    buffers.push_back({buffer.data(), buffer.size()});
+    rest = rest.subspan(buffer.size());
+  }
+  const int error = io_uring_register_buffers(&ring_.uring, buffers.data(),
+                                              static_cast<unsigned>(buffers.size()));
   if (error < 0) {
     errno = -error;
     return false;
@@ -73,10 +90,15 @@ bool UringLoop::register_memory(std::span<std::byte> memory) {
   return true;
 }
 
-bool UringLoop::is_registered(const void* data, std::size_t bytes) const noexcept {
+std::optional<int> UringLoop::registered_buffer(const void* data,
+                                                std::size_t bytes) const noexcept {
   const auto* begin = static_cast<const std::byte*>(data);
-  return !registered_.empty() && begin >= registered_.data() &&
-         begin + bytes <= registered_.data() + registered_.size();
+  if (bytes == 0 || begin < registered_.data()) return std::nullopt;
+  const auto offset = static_cast<std::size_t>(begin - registered_.data());
+  if (offset + bytes > registered_.size()) return std::nullopt;
+  const std::size_t index = offset / kMaxRegisteredBytes;
+  if ((offset + bytes - 1) / kMaxRegisteredBytes != index) return std::nullopt;
+  return static_cast<int>(index);
 }
 
 std::unique_ptr<File> UringLoop::file(OpenFile file) {

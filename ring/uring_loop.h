@@ -5,9 +5,11 @@
 
 #include <liburing.h>
 
+#include <chrono>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -25,20 +27,27 @@ class UringLoop : public Loop {
   /// Of the kernel's, for what cannot be done without waiting: syncs, discards, allocation.
   static constexpr unsigned kMaxStorageThreads = 64;
 
+  /// io_uring registers at most this much as one buffer.
+  static constexpr std::size_t kMaxRegisteredBytes = std::size_t{1} << 30;
+
   /// `entries`: what one turn submits in a single call; more takes more calls. Throws
-  /// std::system_error with what to do about it.
+  /// std::system_error with what to do about it, also where the kernel is older than Linux 6.1.
   explicit UringLoop(unsigned entries = 512);
   ~UringLoop() override;
 
-  /// A submission queue entry to prepare; then set_data() it. Submits to make room.
+  /// For how long the kernel is asked again where it takes nothing.
+  static constexpr std::chrono::milliseconds kSubmitPatience{100};
+
+  /// A submission queue entry to prepare; then set_data() it. Submits to make room. Throws
+  /// std::system_error where the kernel takes nothing.
   io_uring_sqe& next_sqe();
 
   /// Registers memory for read_fixed and write_fixed, which saves the kernel pinning its pages for
   /// each request. Returns false, with errno set, where the kernel refuses: things work without.
   bool register_memory(std::span<std::byte> memory);
 
-  /// Whether io_uring knows all of `data` as its registered buffer 0.
-  bool is_registered(const void* data, std::size_t bytes) const noexcept;
+  /// The index of the registered buffer that has all of `data`; nullopt if none has.
+  std::optional<int> registered_buffer(const void* data, std::size_t bytes) const noexcept;
 
   /// Where a File's reads and writes go.
   UringTransfers& transfers() noexcept { return transfers_; }

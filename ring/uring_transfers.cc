@@ -2,7 +2,9 @@
 #include "ring/uring_transfers.h"
 
 #include <algorithm>
-#include <utility>
+#include <cerrno>
+#include <new>
+#include <system_error>
 
 #include "ring/uring_loop.h"
 
@@ -49,8 +51,8 @@ UringTransfers::~UringTransfers() = default;
 
 void UringTransfers::Transfer::await_suspend(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
-  ++transfers_.under_way_;
   transfers_.queued_.push_back(this);
+  ++transfers_.under_way_;
 }
 
 void UringTransfers::Transfer::completed(int result) noexcept {
@@ -60,12 +62,22 @@ void UringTransfers::Transfer::completed(int result) noexcept {
 }
 
 void UringTransfers::submit() {
-  for (std::span<Transfer* const> queued(queued_); !queued.empty();) {
-    const auto run = next_run(queued);
-    run.size() == 1 ? submit_alone(*run.front()) : submit_joined(run);
-    queued = queued.subspan(run.size());
+  bool taken = true;
+  // Again, as those that failed may have asked for more.
+  while (!queued_.empty()) {
+    submitting_.swap(queued_);
+    for (std::span<Transfer* const> queued(submitting_); !queued.empty();) {
+      const auto run = next_run(queued);
+      queued = queued.subspan(run.size());
+      if (taken && submit_joined(run)) continue;
+      for (Transfer* transfer : run) {
+        taken = taken && submit_alone(*transfer);
+        // The kernel has no memory for requests: no reason to ask it again at once.
+        if (!taken) transfer->completed(-ENOMEM);
+      }
+    }
+    submitting_.clear();
   }
-  queued_.clear();
 }
 
 /// In the order of asking, which is the guest's: a sequential guest's requests lie side by side.
@@ -86,42 +98,56 @@ std::span<UringTransfers::Transfer* const> UringTransfers::next_run(
   return queued.first(count);
 }
 
-void UringTransfers::submit_alone(Transfer& transfer) {
+/// False, and nothing is done, where the kernel takes nothing more.
+bool UringTransfers::submit_alone(Transfer& transfer) try {
   const auto& [fd, direction, offset, memory, alone] = transfer.place_;
   io_uring_sqe& sqe = loop_.next_sqe();
   const auto bytes = static_cast<unsigned>(memory.iov_len);
-  const bool registered = loop_.is_registered(memory.iov_base, memory.iov_len);
-  if (direction == Direction::read && registered) {
-    io_uring_prep_read_fixed(&sqe, fd, memory.iov_base, bytes, offset, 0);
+  const auto buffer = loop_.registered_buffer(memory.iov_base, memory.iov_len);
+  if (direction == Direction::read && buffer) {
+    io_uring_prep_read_fixed(&sqe, fd, memory.iov_base, bytes, offset, *buffer);
   } else if (direction == Direction::read) {
     io_uring_prep_read(&sqe, fd, memory.iov_base, bytes, offset);
-  } else if (registered) {
-    io_uring_prep_write_fixed(&sqe, fd, memory.iov_base, bytes, offset, 0);
+  } else if (buffer) {
+    io_uring_prep_write_fixed(&sqe, fd, memory.iov_base, bytes, offset, *buffer);
   } else {
     io_uring_prep_write(&sqe, fd, memory.iov_base, bytes, offset);
   }
   io_uring_sqe_set_data(&sqe, static_cast<Completion*>(&transfer));
+  return true;
+} catch (const std::system_error&) {
+  return false;
 }
 
-void UringTransfers::submit_joined(std::span<Transfer* const> joined) {
-  std::unique_ptr<Run> run;
-  if (free_runs_.empty()) {
-    run = std::make_unique<Run>(*this);
-  } else {
-    run = std::move(free_runs_.back());
-    free_runs_.pop_back();
-  }
+/// False, and nothing is done, where it is a single one, or there is no memory for that.
+bool UringTransfers::submit_joined(std::span<Transfer* const> joined) try {
+  if (joined.size() == 1) return false;
+  if (free_runs_.empty()) add_run();
+  io_uring_sqe& sqe = loop_.next_sqe();
+  // Its own until the completion, which gives it back.
+  Run* const run = free_runs_.back().release();
+  free_runs_.pop_back();
   const std::span<const iovec> memory = run->join(joined);
   const Place& first = joined.front()->place_;
-  io_uring_sqe& sqe = loop_.next_sqe();
   const auto count = static_cast<unsigned>(memory.size());
   if (first.direction == Direction::read) {
     io_uring_prep_readv(&sqe, first.fd, memory.data(), count, first.offset);
   } else {
     io_uring_prep_writev(&sqe, first.fd, memory.data(), count, first.offset);
   }
-  // Its own until the completion, which gives it back.
-  io_uring_sqe_set_data(&sqe, static_cast<Completion*>(run.release()));
+  io_uring_sqe_set_data(&sqe, static_cast<Completion*>(run));
+  return true;
+} catch (const std::bad_alloc&) {
+  return false;
+} catch (const std::system_error&) {
+  return false;
+}
+
+/// With room for all of them to come back, which must not fail.
+void UringTransfers::add_run() {
+  free_runs_.reserve(runs_ + 1);
+  free_runs_.push_back(std::make_unique<Run>(*this));
+  ++runs_;
 }
 
 }  // namespace tapring

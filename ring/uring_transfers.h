@@ -74,12 +74,15 @@ class UringTransfers {
   class Run;
 
   std::span<Transfer* const> next_run(std::span<Transfer* const> queued) const noexcept;
-  void submit_alone(Transfer& transfer);
-  void submit_joined(std::span<Transfer* const> run);
+  bool submit_alone(Transfer& transfer);
+  bool submit_joined(std::span<Transfer* const> run);
+  void add_run();
 
   UringLoop& loop_;
   std::vector<Transfer*> queued_;
+  std::vector<Transfer*> submitting_;
   std::vector<std::unique_ptr<Run>> free_runs_;
+  std::size_t runs_ = 0;  ///< that there are, free or not
   std::size_t under_way_ = 0;
 };
 
