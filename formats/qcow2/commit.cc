@@ -93,11 +93,8 @@ Detached Commit::release(std::vector<HostRange> ranges) {
 Task<Error> Commit::release_range(HostRange range) {
   const Result<std::vector<HostRange>> freed = co_await allocator_.last_references(range);
   if (!freed) co_return freed.error();
-  for (const HostRange& hole : *freed) {
-    if (!punches_) break;
-    const Error error = co_await file_.discard(hole.offset, hole.bytes);
-    if (error) punches_ = false;
-  }
+  // Where it fails the room stays taken until the clusters are used again.
+  for (const HostRange& hole : *freed) co_await file_.discard(hole.offset, hole.bytes);
   co_return co_await allocator_.release(range);
 }
 

@@ -90,7 +90,6 @@ class Commit {
   Waiters progress_;
   Gate releasing_;
   Claims releases_in_turn_;
-  bool punches_ = true;  ///< the storage takes room back
 };
 
 }  // namespace tapring::qcow2

@@ -34,6 +34,14 @@ Task<Error> HostFile::write_past_end(uint64_t offset, Buffers from) {
   co_return error;
 }
 
+Task<Error> HostFile::discard(uint64_t offset, uint64_t bytes) {
+  const Error unsupported = std::make_error_code(std::errc::operation_not_supported);
+  if (!discards_) co_return unsupported;
+  const Error error = co_await file_->discard(offset, bytes);
+  if (error == unsupported.default_error_condition()) discards_ = false;
+  co_return error;
+}
+
 Task<Error> HostFile::sync() {
   if (!lost_write_) {
     const Error error = co_await file_->sync();

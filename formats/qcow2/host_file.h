@@ -19,7 +19,8 @@ class HostFile {
   /// Fault::lost_write once a sync has failed, as the kernel tells it once: nothing is certain any
   /// more.
   Task<Error> sync();
-  Task<Error> discard(uint64_t offset, uint64_t bytes) { return file_->discard(offset, bytes); }
+  /// Once the storage has said that it cannot do this at all, it is not asked again.
+  Task<Error> discard(uint64_t offset, uint64_t bytes);
   Task<Error> close() { return file_->close(); }
 
   /// Bytes that the file had when it was opened or that we have written since.
@@ -32,6 +33,7 @@ class HostFile {
   std::unique_ptr<File> file_;
   uint64_t end_;
   bool lost_write_ = false;
+  bool discards_ = true;  ///< as far as is known
 };
 
 }  // namespace tapring::qcow2
