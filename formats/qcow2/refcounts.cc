@@ -52,6 +52,7 @@ Task<Result<Refcounts::Allocation>> Refcounts::allocate(uint64_t clusters) {
     const Result<Allocation> released = co_await take_released(clusters);
     if (!released || released->range.bytes > 0) co_return released;
   }
+  next_ = std::min(next_, std::exchange(forgotten_, kNone));
   for (;;) {
     if (next_ >= clusters_counted()) {
       const Error error = co_await grow_table();
@@ -102,7 +103,10 @@ Task<Result<Refcounts::Allocation>> Refcounts::take_released(uint64_t clusters) 
   const auto [first, count] = *free_.begin();
   free_.erase(free_.begin());
   const Result<Allocation> taken = co_await take(first, std::min(clusters, count));
-  if (!taken) co_return taken;
+  if (!taken) {
+    forgotten_ = std::min(forgotten_, first);
+    co_return taken;
+  }
   const uint64_t taken_end = (taken->range.offset + taken->range.bytes) >> layout_.cluster_bits;
   if (taken->range.bytes > 0 && taken_end < first + count) {
     free_.emplace(taken_end, first + count - taken_end);
@@ -159,7 +163,11 @@ void Refcounts::add_free(uint64_t cluster) {
       return;
     }
   }
-  if (free_.size() < kMaxFreeRanges) free_.emplace(cluster, 1);
+  if (free_.size() < kMaxFreeRanges) {
+    free_.emplace(cluster, 1);
+  } else {
+    forgotten_ = std::min(forgotten_, cluster);
+  }
 }
 
 Task<Error> Refcounts::write_dirty() {

@@ -21,7 +21,7 @@ class Refcounts final : public Allocator {
   static constexpr std::size_t kMaxDirty = 64;
   /// Of the slices that need not be in memory.
   static constexpr uint64_t kCacheBytes = uint64_t{1} << 20;
-  /// Released ranges that are remembered; what is more is found when the image is opened again.
+  /// Released ranges that are remembered. What is more is looked for again before the file grows.
   static constexpr std::size_t kMaxFreeRanges = 16384;
 
   struct Place {
@@ -39,6 +39,8 @@ class Refcounts final : public Allocator {
   bool is_due() const noexcept override { return dirty_.size() >= kMaxDirty; }
 
  private:
+  static constexpr uint64_t kNone = UINT64_MAX;
+
   uint64_t clusters_counted() const noexcept {
     return place_.table.size() * layout_.refcount_block_entries();
   }
@@ -62,7 +64,8 @@ class Refcounts final : public Allocator {
   TableCache cache_;
   std::vector<SliceRef> dirty_;
   std::map<uint64_t, uint64_t> free_;  ///< released: first cluster, and how many
-  uint64_t next_ = 0;                  ///< clusters before it are taken, or in free_
+  uint64_t next_ = 0;        ///< clusters before it are taken, in free_, or forgotten
+  uint64_t forgotten_ = kNone;  ///< the first that is free and not in free_, of those before next_
   uint64_t untouched_;                 ///< from this cluster on the file has never been written
   Claims allocating_;
   Claims writing_;
