@@ -5,18 +5,15 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <chrono>
-#include <cstddef>
-#include <fstream>
 #include <system_error>
 #include <utility>
 
-#include "ring/guest_bytes.h"
+#include "ring/direct_io.h"
+#include "ring/queue_limit.h"
 
 namespace tapring {
 namespace {
@@ -51,8 +48,9 @@ UniqueFd open_descriptor(const FileOptions& options) {
   return fd;
 }
 
-/// To punch a hole past the end changes nothing, and tells whether the filesystem can do it. Far
-/// past it: somebody else may be about to make the file longer.
+/// To punch a hole past the end tells whether the filesystem can do it, and changes nothing but the
+/// times of the file: only for who has its lock. Far past the end: somebody else may be about to
+/// make the file longer.
 bool punches_holes(const OpenFile& file) {
   constexpr off_t kHole = 4096;
   constexpr off_t kFar = off_t{1} << 30;
@@ -61,23 +59,11 @@ bool punches_holes(const OpenFile& file) {
                      kHole) == 0;
 }
 
-void describe_regular(const struct stat& status, bool read_only, OpenFile& file) {
+void describe_regular(const struct stat& status, bool may_write, OpenFile& file) {
   file.size_bytes = static_cast<uint64_t>(status.st_size);
   const auto block = std::clamp<blksize_t>(status.st_blksize, 512, 4096);
   file.physical_block_bytes = std::bit_floor(static_cast<uint32_t>(block));
-  if (!read_only && punches_holes(file)) file.discard_granularity = file.physical_block_bytes;
-}
-
-/// A limit of a device's queue (Linux, Documentation/ABI/stable/sysfs-block); 0 if it has none.
-uint64_t queue_limit(dev_t device, const char* name) {
-  uint64_t value = 0;
-  // A partition has its disk's queue.
-  for (const char* queue : {"queue", "../queue"}) {
-    std::ifstream file("/sys/dev/block/" + std::to_string(major(device)) + ':' +
-                       std::to_string(minor(device)) + '/' + queue + '/' + name);
-    if (file >> value) return value;
-  }
-  return 0;
+  if (may_write && punches_holes(file)) file.discard_granularity = file.physical_block_bytes;
 }
 
 /// Linux says that it cannot before it looks for the range (block/ioctl.c, blk_ioctl_secure_erase).
@@ -105,60 +91,8 @@ void describe_block_device(const struct stat& status, OpenFile& file) {
   file.discard_unit = static_cast<uint32_t>(logical);
 }
 
-/// Whether the file, which is O_DIRECT, can be read in such units, to memory aligned likewise.
-bool takes_direct(const OpenFile& file, std::size_t unit) {
-  const GuestBytes memory(2 * unit);
-  const auto offset = file.size_bytes >= 2 * unit ? static_cast<off_t>(unit) : 0;
-  return ::pread(file.fd.get(), memory.data() + unit, unit, offset) >= 0;
-}
-
-/// Guests do I/O in units of 512 bytes: larger ones of the storage cost a read now and then. Empty
-/// if there is a way to use O_DIRECT.
-std::string why_not_direct(OpenFile& file) {
-  constexpr uint32_t kGuests = 512;
-  constexpr uint32_t kLarge = 4096;
-  if (::fcntl(file.fd.get(), F_SETFL, O_DIRECT) != 0) {
-    return "the filesystem refuses O_DIRECT: " + std::system_category().message(errno);
-  }
-  if (takes_direct(file, kGuests)) return {};
-  if (!takes_direct(file, kLarge)) {
-    return "the storage refuses O_DIRECT: " + std::system_category().message(errno);
-  }
-  if (file.size_bytes % kLarge != 0) {
-    return "the storage takes 4096 bytes at a time, and the size is no multiple of that";
-  }
-  file.direct_block_bytes = kLarge;
-  file.notices.push_back("the storage takes 4096 bytes at a time: what is smaller costs a read");
-  return {};
-}
-
 void clear_status_flags(const OpenFile& file) {
   if (::fcntl(file.fd.get(), F_SETFL, 0) != 0) refuse(errno, "fcntl " + file.path);
-}
-
-/// What the page cache still holds of the file, from a copy just made perhaps, would have the
-/// kernel give each direct write there to a thread that removes it first. What fails, or is left
-/// because a guest waits for its disk, costs time only.
-void leave_page_cache(const OpenFile& file) {
-  constexpr uint64_t kPiece = uint64_t{16} << 20;
-  constexpr std::chrono::milliseconds kPatience{500};
-  const auto until = std::chrono::steady_clock::now() + kPatience;
-  for (uint64_t at = 0; at < file.size_bytes && std::chrono::steady_clock::now() < until;
-       at += kPiece) {
-    const auto offset = static_cast<off_t>(at);
-    ::sync_file_range(file.fd.get(), offset, kPiece,
-                      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-                          SYNC_FILE_RANGE_WAIT_AFTER);
-    ::posix_fadvise(file.fd.get(), offset, kPiece, POSIX_FADV_DONTNEED);
-  }
-}
-
-void go_direct(OpenFile& file) {
-  const std::string refusal = why_not_direct(file);
-  file.direct = refusal.empty();
-  if (file.direct) return;
-  clear_status_flags(file);
-  file.notices.push_back("through the page cache, not O_DIRECT: " + refusal);
 }
 
 void lock(const FileOptions& options, OpenFile& file) {
@@ -201,11 +135,11 @@ OpenFile open_file(const FileOptions& options) {
   lock(options, file);
   status = status_of(file);  // who had the lock before may have made it larger
   if (S_ISREG(status.st_mode)) {
-    describe_regular(status, options.read_only, file);
+    describe_regular(status, !options.read_only && options.locking == Locking::take, file);
   } else {
     describe_block_device(status, file);
   }
-  if (options.caching == Caching::direct) go_direct(file);
+  if (options.caching == Caching::direct) use_direct(file);
   if (file.direct && options.locking == Locking::take) leave_page_cache(file);
   return file;
 }

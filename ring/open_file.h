@@ -22,7 +22,7 @@ enum class Caching : uint8_t {
 
 enum class Locking : uint8_t {
   take,
-  look,  ///< only find out whether another has it
+  look,  ///< only find out whether another has it; and nothing is written to the file
 };
 
 struct FileOptions {
@@ -42,7 +42,7 @@ struct OpenFile {
   uint32_t physical_block_bytes = 512;  ///< what the storage writes at once, for the guest to know
   bool direct = false;
   uint32_t direct_block_bytes = 512;  ///< what offsets and lengths of O_DIRECT are multiples of
-  uint32_t discard_granularity = 0;   ///< in bytes; 0: room cannot be given back
+  uint32_t discard_granularity = 0;   ///< in bytes; 0: room cannot be given back, or not known
   uint32_t discard_unit = 1;          ///< in bytes: what discards have to be multiples of
   bool secure_erase = false;          ///< the device can erase for ever
   bool block_device = false;

@@ -17,9 +17,10 @@ namespace {
 
 /// Why the file is not used past the page cache although its storage would take that; empty if it
 /// is. Its end may be anywhere, and a write there is to fill whole blocks.
-std::string why_not_direct(const OpenFile& file, bool read_only) {
-  if (file.size_bytes % kSector != 0) return "its size is no multiple of 512";
-  if (file.direct_block_bytes > kSector && !read_only) {
+std::string why_not_direct(const OpenFile& file, const ImageOptions& options) {
+  const bool will_be_filled = !options.read_only && options.purpose == Purpose::checking;
+  if (file.size_bytes % kSector != 0 && !will_be_filled) return "its size is no multiple of 512";
+  if (file.direct_block_bytes > kSector && !options.read_only) {
     return "the storage takes 4096 bytes at a time";
   }
   return {};
@@ -49,8 +50,9 @@ void fill_last_sector(OpenFile& file) noexcept {
 OpenFile open_host_file(const ImageOptions& options, const std::string& path) {
   OpenFile file = open_file(image_file(options, path, Caching::direct));
   if (!file.direct) return file;
-  if (!options.read_only) fill_last_sector(file);
-  const std::string reason = why_not_direct(file, options.read_only);
+  const bool may_write = !options.read_only && options.purpose == Purpose::service;
+  if (may_write) fill_last_sector(file);
+  const std::string reason = why_not_direct(file, options);
   if (!reason.empty()) use_page_cache(file, reason);
   return file;
 }
