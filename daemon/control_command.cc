@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "daemon/build_facts.h"
+#include "daemon/json_text.h"
 #include "daemon/log.h"
-#include "daemon/printable.h"
 #include "daemon/report_json.h"
 
 namespace tapring {
@@ -162,7 +162,7 @@ json::object run(const json::value& request, Administration& disks) {
 }  // namespace
 
 std::string control_error(std::string_view reason) {
-  return json::serialize(json::object{{"ok", false}, {"error", printable(reason)}});
+  return json_text({{"ok", false}, {"error", reason}});
 }
 
 std::string answer_control(std::string_view request, Administration& disks) {
@@ -170,7 +170,7 @@ std::string answer_control(std::string_view request, Administration& disks) {
   const json::value parsed = json::parse(request, error);
   if (error) return control_error("a request must be a JSON object: " + error.message());
   try {
-    return json::serialize(run(parsed, disks));
+    return json_text(run(parsed, disks));
   } catch (const Refusal& refusal) {
     return control_error(refusal.what());
   } catch (const std::system_error& failure) {  // of xenstore

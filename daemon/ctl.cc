@@ -25,10 +25,11 @@
 #include "daemon/ctl_rates.h"
 #include "daemon/error_policy.h"
 #include "daemon/image_holders.h"
+#include "daemon/json_text.h"
 #include "daemon/log.h"
 #include "daemon/options.h"
-#include "daemon/printable.h"
 #include "daemon/report_json.h"
+#include "formats/printable.h"
 
 namespace tapring {
 namespace {
@@ -88,7 +89,7 @@ void print_troubles(const json::object& answer, std::ostream& err) {
 void list(const Request& request, const CtlWorld& world) {
   const json::object answer = ask(request);
   if (request.json) {
-    world.out << answer << "\n";
+    world.out << json_text(answer) << "\n";
   } else {
     list_table(disks_of(answer)).print(world.out, world.colours);
     print_troubles(answer, world.err);
@@ -98,7 +99,7 @@ void list(const Request& request, const CtlWorld& world) {
 void show(const Request& request, const CtlWorld& world) {
   const json::object answer = ask(request);
   if (request.json) {
-    world.out << answer << "\n";
+    world.out << json_text(answer) << "\n";
     return;
   }
   const char* between = "";
@@ -111,7 +112,7 @@ void show(const Request& request, const CtlWorld& world) {
 
 void resume(const Request& request, const CtlWorld& world) {
   const json::object answer = ask(request);
-  if (request.json) world.out << answer << "\n";
+  if (request.json) world.out << json_text(answer) << "\n";
 }
 
 /// Waits until a disk is where it was told to go: in one of the states `aims`.
@@ -134,7 +135,7 @@ void hand_over(const Request& request, const CtlWorld& world,
     if (std::ranges::find(aims, disk.state) != aims.end()) continue;
     throw Refused(fmt::format("{}: {}", request.disk, disk.reason));
   }
-  if (request.json) world.out << answer << "\n";
+  if (request.json) world.out << json_text(answer) << "\n";
 }
 
 void adopt(const Request& request, const CtlWorld& world) {
@@ -148,7 +149,7 @@ void release(const Request& request, const CtlWorld& world) {
 void policy(const Request& request, const CtlWorld& world) {
   const json::object answer = ask(request);
   if (request.json) {
-    world.out << answer << "\n";
+    world.out << json_text(answer) << "\n";
     return;
   }
   for (const DiskReport& disk : disks_of(answer)) print_policy(disk, world.out);
@@ -210,7 +211,7 @@ void stats(const Request& request, const CtlWorld& world) {
     samples.push_back({disk, rates_between(before.counters_of(disk), disk.counters, elapsed)});
   }
   if (request.json) {
-    world.out << json_of(samples, elapsed) << "\n";
+    world.out << json_text(json_of(samples, elapsed)) << "\n";
   } else {
     stats_table(samples).print(world.out, world.colours);
   }
@@ -219,7 +220,7 @@ void stats(const Request& request, const CtlWorld& world) {
 void log(const Request& request, const CtlWorld& world) {
   const json::object answer = ask(request);
   if (request.json) {
-    world.out << answer << "\n";
+    world.out << json_text(answer) << "\n";
   } else {
     fmt::print(world.out, "{}\n", printable(json::value_to<std::string>(answer.at("level"))));
   }
@@ -243,7 +244,7 @@ void holder(const Request& request, const CtlWorld& world) {
     throw Refused(error.what());
   }
   if (request.json) {
-    world.out << to_json(holders) << "\n";
+    world.out << json_text(to_json(holders)) << "\n";
   } else {
     print(holders, world.out);
   }
@@ -322,7 +323,7 @@ void declare(CLI::App& app, Request& request) {
 }
 
 int fail(const Request& request, const CtlWorld& world, ExitCode code, const char* reason) {
-  if (request.json) world.out << json::object{{"ok", false}, {"error", reason}} << "\n";
+  if (request.json) world.out << json_text({{"ok", false}, {"error", reason}}) << "\n";
   fmt::print(world.err, "tapring: {}\n", printable(reason));
   return code;
 }

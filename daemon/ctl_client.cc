@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "daemon/control.h"
+#include "daemon/json_text.h"
 #include "ring/unique_fd.h"
 
 namespace tapring {
@@ -81,9 +82,12 @@ boost::json::object ask_daemon(const std::filesystem::path& run_dir,
                                const boost::json::object& request, std::chrono::milliseconds time) {
   const std::filesystem::path socket = control_socket_path(run_dir);
   const UniqueFd fd = connect_to(socket, time);
-  send_line(fd, boost::json::serialize(request) + "\n");
+  send_line(fd, json_text(request) + "\n");
   boost::json::error_code error;
-  const boost::json::value answer = boost::json::parse(receive_line(fd, socket), error);
+  boost::json::parse_options lenient;
+  lenient.allow_invalid_utf8 = true;  // as older daemons quote a guest's bytes
+  const boost::json::value answer =
+      boost::json::parse(receive_line(fd, socket), error, {}, lenient);
   if (error || !answer.is_object()) {
     throw NoDaemon(fmt::format("what answers at {} is not a tapringd", socket.string()));
   }

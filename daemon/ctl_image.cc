@@ -12,7 +12,8 @@
 #include "daemon/image_check.h"
 #include "daemon/image_info.h"
 #include "daemon/image_map.h"
-#include "daemon/printable.h"
+#include "daemon/json_text.h"
+#include "formats/printable.h"
 
 namespace tapring {
 namespace {
@@ -31,10 +32,10 @@ int info(const ImageRequest& request, const CtlWorld& world) {
   if (request.json) {
     json::array images;
     for (const ImageInfo& image : chain.images) images.push_back(to_json(image));
-    world.out << json::object{{"ok", chain.trouble.empty()},
-                              {"error", printable(chain.trouble)},
-                              {"images", std::move(images)}}
-              << "\n";
+    const json::object answer{{"ok", chain.trouble.empty()},
+                              {"error", chain.trouble},
+                              {"images", std::move(images)}};
+    world.out << json_text(answer) << "\n";
   } else {
     const char* between = "";
     for (const ImageInfo& image : chain.images) {
@@ -54,7 +55,7 @@ int check(const ImageRequest& request, const CtlWorld& world) {
   if (request.repair == "all") repair = qcow2::Repair::all;
   const ImageCheckup checkup = check_up(request.path, repair, world.terminal);
   if (request.json) {
-    world.out << to_json(checkup) << "\n";
+    world.out << json_text(to_json(checkup)) << "\n";
   } else {
     print(checkup, world.out);
   }
@@ -72,20 +73,20 @@ int map_to_json(const ImageRequest& request, const CtlWorld& world) {
                         {"depth", extent.depth},
                         {"kind", extent.kind}};
     if (extent.offset) object["offset"] = *extent.offset;
-    world.out << before << object;
+    world.out << before << json_text(std::move(object));
     before = ",";
   };
   world.out << R"({"extents":[)";
   try {
     map_image(request.path, request.format, request.chain, print_extent);
   } catch (const std::exception& error) {
-    trouble = printable(error.what());
+    trouble = error.what();
   }
   fmt::print(world.out, R"(],"ok":{},"error":{}}})", trouble.empty(),
-             json::serialize(json::value(trouble)));
+             json_text(json::value(trouble)));
   world.out << "\n";
   if (trouble.empty()) return kDone;
-  fmt::print(world.err, "tapring: {}\n", trouble);
+  fmt::print(world.err, "tapring: {}\n", printable(trouble));
   return kFailed;
 }
 
@@ -107,7 +108,7 @@ int create(const ImageRequest& request, const CtlWorld& world) {
   order.path = request.path;
   order.format = request.format;
   create_image(order);
-  if (request.json) world.out << json::object{{"ok", true}} << "\n";
+  if (request.json) world.out << json_text({{"ok", true}}) << "\n";
   return kDone;
 }
 
@@ -186,7 +187,7 @@ int run_image(const ImageRequest& request, const CtlWorld& world) {
     return std::ranges::find(kCommands, name, &Command::name)->run(request, world);
   } catch (const std::exception& error) {
     if (request.json) {
-      world.out << json::object{{"ok", false}, {"error", printable(error.what())}} << "\n";
+      world.out << json_text({{"ok", false}, {"error", error.what()}}) << "\n";
     }
     fmt::print(world.err, "tapring: {}\n", printable(error.what()));
     return kFailed;

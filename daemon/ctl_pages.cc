@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-#include "daemon/printable.h"
+#include "formats/printable.h"
 
 namespace tapring {
 namespace {

@@ -8,7 +8,7 @@
 #include <cassert>
 #include <ostream>
 
-#include "daemon/printable.h"
+#include "formats/printable.h"
 
 namespace tapring {
 namespace {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "daemon/device.h"
-#include "daemon/printable.h"
+#include "formats/printable.h"
 
 namespace tapring {
 namespace {
@@ -24,7 +24,7 @@ void Device::read_policy() {
   for (const auto& [field, word] : words) {
     if (assign(policy_, field, word)) continue;
     log(spdlog::level::warn, "its policy in xenstore, {} = {}: must be {}; taken as {}", field,
-        printable(word), expected_of(field), kDefaultWord);
+        escaped(word), expected_of(field), kDefaultWord);
   }
   if (pause_) pause_->set_policy(policy_);
   if (link_ == Link::connected) disk_->look_at_held();

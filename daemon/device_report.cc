@@ -4,19 +4,20 @@
 #include <fmt/ranges.h>
 
 #include "daemon/device.h"
+#include "formats/printable.h"
 
 namespace tapring {
 
 DiskReport Device::report() const {
   DiskReport report;
-  report.disk = label();
+  report.disk = escaped(label());
   report.domain = name_.domain;
   report.device = name_.device;
   report.kind = name_.kind;
-  report.vdev = spec_.vdev;
+  report.vdev = escaped(spec_.vdev);
   report.mode = spec_.mode;
   report.format = disk_spec_.format;
-  report.path = disk_spec_.path.empty() ? spec_.params : disk_spec_.path;
+  report.path = escaped(disk_spec_.path.empty() ? spec_.params : disk_spec_.path);
   report.state = state_name();
   report.reason = reason();
   report.backend_state = static_cast<uint32_t>(last_.backend);

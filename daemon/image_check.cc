@@ -7,9 +7,9 @@
 #include <boost/json.hpp>
 #include <ostream>
 
-#include "daemon/printable.h"
 #include "daemon/progress_bar.h"
 #include "formats/image_file.h"
+#include "formats/printable.h"
 #include "formats/qcow2/open_file.h"
 
 namespace tapring {
@@ -87,7 +87,7 @@ int exit_code_of(const ImageCheckup& checkup) {
 json::object to_json(const ImageCheckup& checkup) {
   const ImageCheck& check = last(checkup);
   json::object object{{"ok", true},
-                      {"path", printable(checkup.path)},
+                      {"path", checkup.path},
                       {"found", counts_of(checkup.found)},
                       {"left", counts_of(check)},
                       {"findings", json::value_from(checkup.found.findings.texts())},

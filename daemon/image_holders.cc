@@ -12,7 +12,7 @@
 #include <ostream>
 #include <system_error>
 
-#include "daemon/printable.h"
+#include "formats/printable.h"
 #include "ring/file_lock.h"
 #include "ring/unique_fd.h"
 
@@ -35,7 +35,7 @@ ImageHolders image_holders(const std::string& path, const std::vector<DiskReport
   holders.locked = !holders.who.processes.empty() || lock_is_held(fd.get(), {});
   for (const DiskReport& disk : disks) {
     std::error_code absent;
-    if (holds_image(disk) && std::filesystem::equivalent(disk.path, path, absent)) {
+    if (holds_image(disk) && std::filesystem::equivalent(unescaped(disk.path), path, absent)) {
       holders.disks.push_back(disk.disk);
     }
   }
@@ -45,7 +45,7 @@ ImageHolders image_holders(const std::string& path, const std::vector<DiskReport
 json::object to_json(const ImageHolders& holders) {
   json::array processes;
   for (const LockHolder& holder : holders.who.processes) {
-    json::object process{{"pid", holder.pid}, {"name", printable(holder.name)}};
+    json::object process{{"pid", holder.pid}, {"name", holder.name}};
     if (is_daemon(holder)) process["disks"] = json::value_from(holders.disks);
     processes.push_back(std::move(process));
   }
@@ -65,7 +65,7 @@ void print(const ImageHolders& holders, std::ostream& out) {
   for (const LockHolder& holder : holders.who.processes) {
     fmt::print(out, "{}, pid {}", printable(holder.name), holder.pid);
     if (is_daemon(holder) && !holders.disks.empty()) {
-      fmt::print(out, ": disk {}", fmt::join(holders.disks, ", "));
+      fmt::print(out, ": disk {}", printable(fmt::format("{}", fmt::join(holders.disks, ", "))));
     }
     fmt::print(out, "\n");
   }

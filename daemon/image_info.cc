@@ -18,9 +18,9 @@
 
 #include "daemon/ctl_pages.h"
 #include "daemon/ctl_table.h"
-#include "daemon/printable.h"
 #include "formats/backing_file.h"
 #include "formats/format.h"
+#include "formats/printable.h"
 #include "formats/qcow2/big_endian.h"
 #include "formats/qcow2/open_file.h"
 
@@ -50,7 +50,7 @@ uint64_t disk_bytes_of(const std::string& path, const std::string& format) {
   const Format* driver = find_format(format);
   if (driver == nullptr) {
     throw std::system_error(EINVAL, std::system_category(),
-                            path + ": there is no driver for the format " + printable(format));
+                            path + ": there is no driver for the format " + escaped(format));
   }
   ImageOptions options;
   options.path = path;
@@ -65,8 +65,8 @@ json::array json_of(const std::vector<qcow2::Snapshot>& snapshots) {
   for (const qcow2::Snapshot& snapshot : snapshots) {
     json::value size;
     if (snapshot.size_bytes) size = *snapshot.size_bytes;
-    list.push_back({{"id", printable(snapshot.id)},
-                    {"name", printable(snapshot.name)},
+    list.push_back({{"id", snapshot.id},
+                    {"name", snapshot.name},
                     {"date_seconds", snapshot.date_seconds},
                     {"size_bytes", size},
                     {"guest_state_bytes", snapshot.guest_state_bytes},
@@ -85,7 +85,7 @@ std::vector<std::string> words_of(const qcow2::Bitmap& bitmap) {
 json::array json_of(const std::vector<qcow2::Bitmap>& bitmaps) {
   json::array list;
   for (const qcow2::Bitmap& bitmap : bitmaps) {
-    list.push_back({{"name", printable(bitmap.name)},
+    list.push_back({{"name", bitmap.name},
                     {"granularity_bytes", uint64_t{1} << bitmap.granularity_bits},
                     {"flags", json::value_from(words_of(bitmap))}});
   }
@@ -93,7 +93,7 @@ json::array json_of(const std::vector<qcow2::Bitmap>& bitmaps) {
 }
 
 json::value text_or_null(const std::optional<std::string>& text) {
-  return text ? json::value(printable(*text)) : json::value();
+  return text ? json::value(*text) : json::value();
 }
 
 const char* name_of(qcow2::Compression compression) {
@@ -269,8 +269,8 @@ ImageChain image_chain(const std::string& path, const std::string& format) {
 json::object to_json(const ImageInfo& info) {
   json::object holders = to_json(info.holders);
   holders.erase("ok");
-  json::object object{{"path", printable(info.path)},
-                      {"format", printable(info.format)},
+  json::object object{{"path", info.path},
+                      {"format", info.format},
                       {"size_bytes", info.size_bytes},
                       {"taken_bytes", info.taken_bytes},
                       {"lock", std::move(holders)}};

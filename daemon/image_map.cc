@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "daemon/image_info.h"
-#include "daemon/printable.h"
 #include "formats/backing_file.h"
+#include "formats/printable.h"
 #include "formats/qcow/extents.h"
 #include "formats/qcow2/extents.h"
 
@@ -70,7 +70,7 @@ std::unique_ptr<Layer> layer_of(const ImageInfo& info) {
     return std::make_unique<RawLayer>(open_file(options));
   }
   throw std::system_error(ENOTSUP, std::system_category(),
-                          info.path + ": no map of the format " + printable(info.format));
+                          info.path + ": no map of the format " + escaped(info.format));
 }
 
 const char* name_of(Kind kind) {

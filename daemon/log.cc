@@ -12,7 +12,7 @@
 #include <iterator>
 
 #include "daemon/options.h"
-#include "daemon/printable.h"
+#include "formats/printable.h"
 
 namespace tapring {
 namespace {

@@ -6,13 +6,18 @@
 #include <charconv>
 #include <string_view>
 
+#include "formats/printable.h"
+
 namespace tapring {
 namespace {
 
 using Refusal = std::unexpected<std::string>;
 
 /// A guest may write as much as xenstore holds, too much for us to repeat there or in the log.
-std::string_view beginning(std::string_view value) { return value.substr(0, 64); }
+std::string quoted(std::string_view value) {
+  constexpr std::size_t kMostQuoted = 64;
+  return escaped(value, kMostQuoted);
+}
 
 std::expected<uint32_t, std::string> parse_number(const std::string& key,
                                                   const std::optional<std::string>& value) {
@@ -21,8 +26,8 @@ std::expected<uint32_t, std::string> parse_number(const std::string& key,
   const char* end = value->data() + value->size();
   const auto [stop, error] = std::from_chars(value->data(), end, number);
   if (error != std::errc() || stop != end || value->empty()) {
-    return Refusal(fmt::format("the frontend's {} is '{}', which is no number", key,
-                               beginning(*value)));
+    return Refusal(
+        fmt::format("the frontend's {} is '{}', which is no number", key, quoted(*value)));
   }
   return number;
 }
@@ -44,9 +49,9 @@ std::expected<Abi, std::string> parse_protocol(const std::string& protocol) {
   // 64-bit Arm lays its requests out like x86_64, and so does 32-bit Arm by definition.
   if (protocol == "x86_64-abi" || protocol == "arm-abi") return Abi::x86_64;
   if (protocol == "x86_32-abi") return Abi::x86_32;
-  return Refusal(fmt::format(
-      "the frontend's protocol is '{}' (known: x86_64-abi, x86_32-abi, arm-abi)",
-      beginning(protocol)));
+  return Refusal(
+      fmt::format("the frontend's protocol is '{}' (known: x86_64-abi, x86_32-abi, arm-abi)",
+                  quoted(protocol)));
 }
 
 std::expected<QueueSetup, std::string> negotiate_queue(const FrontendKeys& read,

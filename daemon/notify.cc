@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "daemon/printable.h"
+#include "formats/printable.h"
 
 namespace tapring {
 namespace {

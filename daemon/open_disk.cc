@@ -3,10 +3,10 @@
 
 #include <fstream>
 
-#include "daemon/printable.h"
 #include "daemon/progress_log.h"
 #include "formats/allowed_path.h"
 #include "formats/format.h"
+#include "formats/printable.h"
 #include "ring/file_lock.h"
 
 namespace tapring {

@@ -19,7 +19,7 @@
 
 #include "daemon/build_facts.h"
 #include "daemon/option_key.h"
-#include "daemon/printable.h"
+#include "formats/printable.h"
 #include "ring/error.h"
 #include "ring/unique_fd.h"
 

@@ -35,14 +35,14 @@ struct DiskCounters {
 };
 
 struct DiskReport {
-  std::string disk;  ///< "DOMAIN/VDEV", as commands name it: "0/xvda"
+  std::string disk;  ///< "DOMAIN/VDEV", as commands name it: "0/xvda"; escaped()
   DomainId domain = 0;
   uint32_t device = 0;  ///< the vbd's number, 51712 for xvda
   std::string kind;     ///< of backend: vbd, vbd3, qdisk
-  std::string vdev;
+  std::string vdev;     ///< escaped()
   std::string mode;    ///< "r" or "w"
   std::string format;  ///< "raw", "aio"; empty if not known
-  std::string path;
+  std::string path;    ///< escaped(): any byte but zero may be in it
   /// "claiming", "opening", "waiting" (for the frontend or the hotplug script), "connecting",
   /// "connected", "paused", "closing", "closed", "refused", "kernel" (left to xen-blkback),
   /// "adopting" and "releasing" (from and to it)

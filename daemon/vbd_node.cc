@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daemon/xenstore_update.h"
+#include "formats/printable.h"
 
 namespace tapring {
 namespace {
@@ -53,7 +54,7 @@ std::optional<std::expected<std::string, std::string>> VbdNode::read_frontend() 
   const std::string home = fmt::format("/local/domain/{}/", name_.domain);
   if (!frontend->starts_with(home) ||
       read("frontend-id") != std::to_string(name_.domain)) {
-    return std::unexpected(fmt::format("its frontend '{}' is not in {}", *frontend, home));
+    return std::unexpected(fmt::format("its frontend '{}' is not in {}", escaped(*frontend), home));
   }
   return std::move(*frontend);
 }
@@ -216,7 +217,7 @@ void VbdNode::end_service() {
 }
 
 void VbdNode::write_verdict(const std::string& verdict) {
-  update(store_, path_, {"frontend"}, {{kVerdictKey, verdict.substr(0, kMostVerdict)}});
+  update(store_, path_, {"frontend"}, {{kVerdictKey, printable(verdict, kMostVerdict)}});
 }
 
 std::optional<std::string> VbdNode::read(std::string_view key) const {

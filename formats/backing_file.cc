@@ -9,11 +9,15 @@
 
 #include "formats/allowed_path.h"
 #include "formats/format.h"
+#include "formats/printable.h"
 
 namespace tapring {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// Of a format that an image states: as long as it likes.
+constexpr std::size_t kMostQuoted = 64;
 
 [[noreturn]] void refuse(const ImageOptions& options, const std::string& reason) {
   throw std::system_error(EINVAL, std::system_category(), options.path + ": " + reason);
@@ -24,7 +28,7 @@ std::string without_protocol(const ImageOptions& options, const std::string& nam
   const std::size_t colon = name.find(':');
   if (colon == std::string::npos || name.find('/') < colon) return name;
   if (name.starts_with("file:")) return name.substr(colon + 1);
-  refuse(options, "it names " + printable_name(name) +
+  refuse(options, "it names " + escaped(name) +
                       ", which is no file (qemu-img rebase -u -b FILE "
                       "-F FORMAT " +
                       options.path + " names one)");
@@ -32,18 +36,18 @@ std::string without_protocol(const ImageOptions& options, const std::string& nam
 
 const Format& format_for(const ImageOptions& options, const std::string& name,
                          const std::optional<std::string>& stated) {
-  const std::string mend =
-      "qemu-img rebase -u -b '" + printable_name(name) + "' -F FORMAT " + options.path;
+  // Without the name: what an image says is not for somebody's shell.
+  const std::string mend = "qemu-img rebase -u -b FILE -F FORMAT " + options.path;
   if (!stated) {
-    refuse(options, "the format of its backing file " + printable_name(name) +
+    refuse(options, "the format of its backing file " + escaped(name) +
                         " is not stated, and guessing it would not be safe (state it: " + mend +
                         ")");
   }
   // Of a file as it is there are two drivers here; past the page cache, as the overlay is.
   const Format* format = find_format(*stated == "raw" ? "aio" : *stated);
   if (format == nullptr) {
-    refuse(options, "there is no driver for the format " + printable_name(*stated) +
-                        " of its backing file " + printable_name(name) +
+    refuse(options, "there is no driver for the format " + escaped(*stated, kMostQuoted) +
+                        " of its backing file " + escaped(name) +
                         " (convert that: qemu-img "
                         "convert -O qcow2; then " +
                         mend + ")");
@@ -62,11 +66,6 @@ void check_whole_sectors(const ImageOptions& options) {
 }
 
 }  // namespace
-
-std::string printable_name(std::string name) {
-  std::ranges::replace_if(name, [](char c) { return c < ' ' || c == '\x7F'; }, '?');
-  return name;
-}
 
 std::string path_named_by(const ImageOptions& options, const std::string& name) {
   if (name.find('\0') != std::string::npos) refuse(options, "it names a file with a zero byte");

@@ -14,9 +14,6 @@ namespace tapring {
 /// More images on top of each other than this are refused.
 constexpr std::size_t kMaxChain = 200;
 
-/// A name with which a message may be written: names may have any bytes.
-std::string printable_name(std::string name);
-
 /// The path of a file that an image names: relative ones begin at the image's own directory.
 /// Throws std::system_error for what is no path, and where `options` does not let images live.
 std::string path_named_by(const ImageOptions& options, const std::string& name);

@@ -8,6 +8,7 @@
 #include "formats/allowed_path.h"
 #include "formats/backing_file.h"
 #include "formats/image_name.h"
+#include "formats/printable.h"
 #include "formats/qcow/read_tables.h"
 #include "formats/qcow2/open_file.h"
 #include "formats/qcow2/opened_image.h"
@@ -63,7 +64,7 @@ std::unique_ptr<OpenImage> open_backing(const OpenFile& file, const Header& head
   const std::optional<std::string> name = read_backing_name(file, header);
   if (!name) return nullptr;
   if (!stated.backing_format) {
-    refuse(file.path, "the format of its backing file " + printable_name(*name) +
+    refuse(file.path, "the format of its backing file " + escaped(*name) +
                           " is not stated, and guessing it would not be safe (a qcow image has no "
                           "place for it: state it in the disk line, as in qcow:" +
                           file.path + "@raw)");

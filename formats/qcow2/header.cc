@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "formats/printable.h"
 #include "formats/qcow2/big_endian.h"
 
 namespace tapring::qcow2 {
@@ -37,7 +38,7 @@ std::string refuse(const std::string& field, uint64_t value, const std::string& 
   return field + " is " + std::to_string(value) + ": " + reason;
 }
 
-/// What the image itself calls an incompatible feature (the feature name table); printable only.
+/// What the image itself calls an incompatible feature (the feature name table).
 std::string name_in_table(Bytes table, unsigned bit) {
   constexpr std::size_t kEntryBytes = 48;
   for (std::size_t at = 0; at + kEntryBytes <= table.size(); at += kEntryBytes) {
@@ -45,8 +46,7 @@ std::string name_in_table(Bytes table, unsigned bit) {
     if (load<uint8_t>(entry, 0) != 0 || load<uint8_t>(entry, 1) != bit) continue;
     std::string name = text_of(entry.subspan(2));
     name.resize(std::min(name.find('\0'), name.size()));
-    std::ranges::replace_if(name, [](char c) { return c < ' ' || c > '~'; }, '?');
-    if (!name.empty()) return " (" + name + ")";
+    if (!name.empty()) return " (" + escaped(name) + ")";
   }
   return {};
 }

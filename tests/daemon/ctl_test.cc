@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // The command and the daemon's side of it, end to end over a socket.
-#include "daemon/ctl.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
@@ -9,57 +7,16 @@
 
 #include <boost/json.hpp>
 #include <fstream>
-#include <initializer_list>
-#include <sstream>
-#include <vector>
 
 #include "daemon/log.h"
 #include "ring/open_file.h"
-#include "tests/daemon/control_thread.h"
-#include "tests/daemon/fake_reporter.h"
-#include "tests/daemon/temporary_directory.h"
+#include "tests/daemon/ctl_fixture.h"
 
 namespace tapring {
 namespace {
 
 namespace json = boost::json;
 using testing::HasSubstr;
-
-/// Speaks the command without a daemon.
-class CtlAlone : public testing::Test {
- protected:
-  ~CtlAlone() override { set_log_level(LogLevel::info); }
-
-  int tapring(std::initializer_list<const char*> words) {
-    out_.str("");
-    err_.str("");
-    const std::string run_dir = directory_.path();
-    std::vector<const char*> arguments{"--run-dir", run_dir.c_str()};
-    arguments.insert(arguments.end(), words);
-    return run_ctl(arguments, {out_, err_});
-  }
-
-  std::string out() const { return out_.str(); }
-  std::string err() const { return err_.str(); }
-
-  TemporaryDirectory directory_;
-
- private:
-  std::ostringstream out_;
-  std::ostringstream err_;
-};
-
-class Ctl : public CtlAlone {
- protected:
-  Ctl() : control_(directory_.path(), reporter_) {
-    reporter_.set({connected_disk(0), refused_disk(0)});
-  }
-
-  FakeReporter reporter_;
-
- private:
-  ControlThread control_;
-};
 
 TEST_F(Ctl, ListShowsEveryDisk) {
   EXPECT_EQ(tapring({"list"}), 0);

@@ -39,8 +39,8 @@ TEST(LogFormatter, ATerminalGetsTimeAndLevel) {
 }
 
 TEST(LogFormatter, AQuotedLineBreakCannotForgeALine) {
-  EXPECT_EQ(formatted(LogReader::journal, LogLevel::info, "a\n<0>forged\x1b[2J"),
-            "<6>a\\x0a<0>forged\\x1b[2J\n");
+  EXPECT_EQ(formatted(LogReader::journal, LogLevel::info, "a\n<0>forged\x1b[2J\xc2\x9b\xff"),
+            "<6>a\\x0a<0>forged\\x1b[2J\\xc2\\x9b\\xff\n");
 }
 
 TEST(LogLevels, NamesReadBackTheSame) {

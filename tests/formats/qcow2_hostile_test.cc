@@ -168,7 +168,7 @@ TEST_F(Qcow2Hostile, AChainWithoutStatedFormatsIsRefusedWithTheCommandThatMendsI
   // The backing format's extension is the first; an unknown type in its place is ignored.
   patch(overlay, 112, "\x11\x11\x11\x11");
   EXPECT_THAT(refusal(read_only(overlay)),
-              HasSubstr("qemu-img rebase -u -b 'base' -F FORMAT " + overlay.string()));
+              HasSubstr("qemu-img rebase -u -b FILE -F FORMAT " + overlay.string()));
 }
 
 TEST_F(Qcow2Hostile, AChainThatLeadsBackIsRefused) {

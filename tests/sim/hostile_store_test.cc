@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a hostile guest can write into its directory of xenstore, and when.
+#include "formats/printable.h"
 #include "tests/sim/hostile_test.h"
 
 namespace tapring::sim {
@@ -111,16 +112,23 @@ TEST_P(HostileStore, ValuesThatAreNoNumbersAreRefusedInOneShortLine) {
                                         "\n\n",
                                         std::string(1900, '9'),
                                         std::string(1900, 'x'),
-                                        std::string(100, '\0')};
+                                        std::string(100, '\0'),
+                                        "\xff\xfe",
+                                        "\xc2\x9b" "31m \xe2\x80\xae",
+                                        std::string(63, 'x') + "\xc3\xbc\xc3\xbc"};
   for (const char* key :
-       {"ring-ref", "event-channel", "multi-queue-num-queues", "ring-page-order"}) {
+       {"ring-ref", "event-channel", "multi-queue-num-queues", "ring-page-order", "protocol"}) {
     for (const std::string& value : values) {
       SimFrontend& frontend = host_.attach(hostile_line_);
       EXPECT_TRUE(host_.run_until([&] { return frontend.queues() == 1; }));
       write(key, value);
       EXPECT_TRUE(host_.run_until([&] { return host_.backend_state(hostile_line_) == 6; }, 5s))
           << key << ' ' << value.substr(0, 20);
-      EXPECT_LT(host_.report(hostile_line_.name).reason.size(), 300U);
+      const std::string reason = host_.report(hostile_line_.name).reason;
+      EXPECT_LT(reason.size(), 300U);
+      EXPECT_EQ(printable(reason), reason);
+      const std::string verdict = backend_directory(hostile_line_) + "/tapring-status";
+      EXPECT_EQ(host_.store().read(verdict), printable("refused: " + reason));
       take_hostile_away();
     }
   }
