@@ -2,6 +2,7 @@
 #include "formats/qcow/extents.h"
 
 #include <utility>
+#include <vector>
 
 #include "formats/qcow/read_tables.h"
 
@@ -9,8 +10,11 @@ namespace tapring::qcow {
 
 qcow2::Extents read_extents(OpenFile file) {
   const Header header = read_header(file);
-  qcow2::Map::L1Table l1 = read_l1(file, header);
-  return {std::move(file), header.layout, std::move(l1.entries)};
+  const qcow2::Map::L1Table l1 = read_l1(file, header);
+  std::vector<uint64_t> words;
+  words.reserve(l1.entries.size());
+  for (const qcow2::L1Entry entry : l1.entries) words.push_back(entry.word(header.layout));
+  return {std::move(file), header.layout, std::move(words)};
 }
 
 }  // namespace tapring::qcow

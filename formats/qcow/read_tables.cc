@@ -29,13 +29,12 @@ qcow2::Map::L1Table read_l1(const OpenFile& file, const Header& header) {
   qcow2::Map::L1Table l1;
   l1.offset = header.l1_offset;
   l1.little_endian = header.little_endian_l1;
-  l1.entries = qcow2::read_table(file, header.l1_offset, entries);
-  for (uint64_t& entry : l1.entries) {
-    if (l1.little_endian) entry = std::byteswap(entry);
-    if ((entry & ~qcow2::EntryBits::kOffset) != 0 || layout.in_cluster(entry) != 0) {
-      refuse(file.path, "an L1 entry is invalid");
-    }
-    if (entry != 0) entry |= qcow2::EntryBits::kCopied;
+  l1.entries.reserve(entries);
+  for (const uint64_t word : qcow2::read_table(file, header.l1_offset, entries)) {
+    const auto entry =
+        qcow2::L1Entry::parse(layout, l1.little_endian ? std::byteswap(word) : word);
+    if (!entry) refuse(file.path, "an L1 entry is invalid");
+    l1.entries.push_back(*entry);
   }
   const auto sector_of = [&](uint64_t at) {
     return qcow2::read_bytes(file, at / kSector * kSector, kSector);

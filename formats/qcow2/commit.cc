@@ -50,7 +50,7 @@ Task<Error> Commit::run_once() {
     synced_ = begun_;
     progress_.wake_all();
     release(std::exchange(unsynced_releases_, {}));
-    error = co_await writes.write(file_);
+    error = co_await writes.write(tables_);
   }
   if (error) {
     map_.give_back(writes);

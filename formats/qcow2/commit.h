@@ -20,7 +20,7 @@
 #include "formats/qcow2/epochs.h"
 #include "formats/qcow2/host_file.h"
 #include "formats/qcow2/map.h"
-#include "formats/qcow2/metadata_map.h"
+#include "formats/qcow2/table_writer.h"
 #include "ring/claims.h"
 #include "ring/gate.h"
 
@@ -36,6 +36,7 @@ class Commit {
     Map& map;
     Allocator& allocator;
     Epochs& epochs;
+    TableWriter& tables;
     HostFile& file;
     std::optional<HostFile>& data_file;
   };
@@ -44,6 +45,7 @@ class Commit {
       : map_(parts.map),
         allocator_(parts.allocator),
         epochs_(parts.epochs),
+        tables_(parts.tables),
         file_(parts.file),
         data_file_(parts.data_file),
         progress_(loop),
@@ -79,6 +81,7 @@ class Commit {
   Map& map_;
   Allocator& allocator_;
   Epochs& epochs_;
+  TableWriter& tables_;
   HostFile& file_;
   std::optional<HostFile>& data_file_;
   std::vector<HostRange> releases_;           ///< whose entries are in memory

@@ -22,12 +22,14 @@ void CopiedFlags::check_l1() {
     for (uint64_t i = 0; i < bytes / 8; ++i) {
       const Entry entry{load<uint64_t>(piece.span(), i * 8), 0};
       const uint64_t table = entry.host();
-      if (table == 0 || layout.in_cluster(table) != 0) continue;
-      if ((counts_.of(table >> layout.cluster_bits) == 1) == entry.copied()) continue;
+      if (layout.in_cluster(table) != 0) continue;
+      const bool is_only_one = table != 0 && counts_.of(table >> layout.cluster_bits) == 1;
+      if (is_only_one == entry.copied()) continue;
       if (writer_ == nullptr) {
         findings_.corruption([&] {
           return "entry " + std::to_string(at / 8 + i) + " of the L1 table is " +
-                 (entry.copied() ? "" : "not ") + "marked as the only one of its L2 table";
+                 (entry.copied() ? "" : "not ") + "marked as the only one of its L2 table" +
+                 (table == 0 ? ", and has none" : "");
         });
         continue;
       }

@@ -38,6 +38,15 @@ Entry from_version_1(const Layout& layout, uint64_t word) noexcept {
 
 }  // namespace
 
+std::optional<L1Entry> L1Entry::parse(const Layout& layout, uint64_t word) noexcept {
+  const uint64_t table = word & EntryBits::kOffset;
+  const uint64_t reserved = layout.version == 1 ? ~EntryBits::kOffset : EntryBits::kReservedL1;
+  if ((word & reserved) != 0 || layout.in_cluster(table) != 0) return std::nullopt;
+  if (table == 0) return L1Entry();
+  // In version 1 every table is the disk's alone.
+  return layout.version == 1 ? own(table) : L1Entry(word);
+}
+
 Entry load_entry(const Layout& layout, std::span<const std::byte> slice, uint64_t index) noexcept {
   const uint64_t at = index * layout.l2_entry_bytes();
   Entry entry{load<uint64_t>(slice, at), 0};

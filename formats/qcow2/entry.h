@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What an entry of an L2 table says of its cluster.
+// What entries of L1 and L2 tables say. An image may have anything in them, and flags are believed
+// when a guest writes: so their words are parsed here, once, into values that make sense.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "formats/qcow2/layout.h"
@@ -17,6 +19,34 @@ struct EntryBits {
   static constexpr uint64_t kZero = 1;
   static constexpr uint64_t kOffset = 0x00FF'FFFF'FFFF'FE00;
   static constexpr uint64_t kReservedL1 = ~(kCopied | kOffset);
+};
+
+/// An entry of an L1 table: the L2 table that it leads to, if any, and whether that is the disk's
+/// alone. A table that is not there is nobody's.
+class L1Entry {
+ public:
+  constexpr L1Entry() noexcept = default;  ///< leads to no table
+
+  /// nullopt where reserved bits are set, or where the table would not begin at a cluster. A word
+  /// that has the flag COPIED and no offset leads to no table.
+  static std::optional<L1Entry> parse(const Layout& layout, uint64_t word) noexcept;
+
+  /// Leads to a table that nothing else leads to.
+  static L1Entry own(uint64_t table) noexcept { return L1Entry(table | EntryBits::kCopied); }
+
+  bool has_table() const noexcept { return word_ != 0; }
+  bool has_own_table() const noexcept { return (word_ & EntryBits::kCopied) != 0; }
+  uint64_t table() const noexcept { return word_ & EntryBits::kOffset; }
+
+  /// As it is in the file, in the byte order of this machine.
+  uint64_t word(const Layout& layout) const noexcept {
+    return layout.version == 1 ? table() : word_;
+  }
+
+ private:
+  explicit constexpr L1Entry(uint64_t word) noexcept : word_(word) {}
+
+  uint64_t word_ = 0;
 };
 
 /// An entry of an L2 table, in the byte order of this machine, and as version 2 has it.

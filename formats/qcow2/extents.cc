@@ -17,14 +17,13 @@ Extents::Extents(OpenFile file, const Layout& layout, std::vector<uint64_t> l1)
 Extent Extents::at(uint64_t offset, uint64_t bytes) {
   const Layout& layout = layout_;
   const uint64_t covers = layout.l2_covers();
-  const uint64_t entry = l1_.at(offset / covers);
-  const uint64_t table = entry & EntryBits::kOffset;
+  const auto entry = L1Entry::parse(layout, l1_.at(offset / covers));
   const uint64_t rest = std::min(bytes, covers - offset % covers);
-  if (table == 0) return {Kind::unallocated, rest, 0};
-  if (layout.in_cluster(table) != 0 ||
-      !lies_inside(file_, layout, table, layout.l2_table_bytes())) {
+  if (entry && !entry->has_table()) return {Kind::unallocated, rest, 0};
+  if (!entry || !lies_inside(file_, layout, entry->table(), layout.l2_table_bytes())) {
     return {Kind::invalid, rest, 0};
   }
+  const uint64_t table = entry->table();
   const uint64_t index = offset % covers >> layout.cluster_bits;
   const uint64_t slice = index / layout.l2_slice_entries();
   const uint64_t slice_at = table + slice * layout.slice_bytes();

@@ -7,7 +7,7 @@
 #include "formats/qcow2/aligned_bytes.h"
 #include "formats/qcow2/big_endian.h"
 #include "formats/qcow2/header.h"
-#include "formats/qcow2/host_file.h"
+#include "formats/qcow2/table_writer.h"
 #include "ring/claims.h"
 
 namespace tapring::qcow2 {
@@ -15,8 +15,8 @@ namespace tapring::qcow2 {
 /// The sector of the file that has the fields of the header that change while it is in use.
 class HeaderSector {
  public:
-  HeaderSector(Loop& loop, HostFile& file, AlignedBytes bytes)
-      : file_(file), bytes_(std::move(bytes)), writer_(loop) {}
+  HeaderSector(Loop& loop, TableWriter& tables, AlignedBytes bytes)
+      : tables_(tables), bytes_(std::move(bytes)), writer_(loop) {}
 
   template <std::unsigned_integral Number>
   void set(std::size_t at, Number value) noexcept {
@@ -34,13 +34,14 @@ class HeaderSector {
     AlignedBytes copy(bytes_.size());
     std::memcpy(copy.data(), bytes_.data(), bytes_.size());
     const iovec whole = copy.buffer();
-    const Error error = co_await file_.write(0, {&whole, 1});
+    const Error error =
+        co_await tables_.write(MetadataMap::Table::header, 0, {&whole, 1});
     if (error) co_return error;
-    co_return co_await file_.sync();
+    co_return co_await tables_.sync();
   }
 
  private:
-  HostFile& file_;
+  TableWriter& tables_;
   AlignedBytes bytes_;
   Claims writer_;
 };

@@ -12,11 +12,11 @@ namespace tapring::qcow2 {
 
 /// Where the slice that maps `offset` is in the file; 0 if there is no L2 table.
 uint64_t Map::slice_host(uint64_t offset) const noexcept {
-  const uint64_t table = l1_.entries[l1_index(offset)] & EntryBits::kOffset;
-  if (table == 0) return 0;
+  const L1Entry entry = l1_.entries[l1_index(offset)];
+  if (!entry.has_table()) return 0;
   const uint64_t slice =
       offset % layout_.l2_covers() / (layout_.l2_slice_entries() << layout_.cluster_bits);
-  return table + slice * layout_.slice_bytes();
+  return entry.table() + slice * layout_.slice_bytes();
 }
 
 Extent Map::without_table(uint64_t offset, uint64_t bytes) const noexcept {
@@ -50,7 +50,7 @@ Task<Result<SliceRef>> Map::slice(uint64_t offset) {
 
 void Map::set_table(uint64_t index, uint64_t host, std::span<const std::byte> content) {
   cache_.replace(host, content);
-  l1_.entries[index] = host | EntryBits::kCopied;
+  l1_.entries[index] = L1Entry::own(host);
   dirty_l1_.insert((l1_.offset % kSector + index * 8) / kSector);
 }
 
@@ -66,9 +66,8 @@ AlignedBytes Map::l1_sector(uint64_t sector) const {
   }
   const uint64_t first = std::max(begin, sector * kSector);
   for (uint64_t at = first; at < std::min(end, (sector + 1) * kSector); at += 8) {
-    uint64_t entry = l1_.entries[(at - begin) / 8];
-    if (layout_.version == 1) entry &= EntryBits::kOffset;
-    store(bytes.span(), at % kSector, l1_.little_endian ? std::byteswap(entry) : entry);
+    const uint64_t word = l1_.entries[(at - begin) / 8].word(layout_);
+    store(bytes.span(), at % kSector, l1_.little_endian ? std::byteswap(word) : word);
   }
   return bytes;
 }
@@ -83,11 +82,15 @@ void Map::set_entry(const SliceRef& slice, uint64_t offset, const Entry& entry) 
 
 void Map::take_dirty(SectorWrites& writes) {
   ++takings_;
-  for (const SliceRef& slice : std::exchange(dirty_, {})) writes.take(slice);
+  for (const SliceRef& slice : std::exchange(dirty_, {})) {
+    writes.take(MetadataMap::Table::l2, slice);
+  }
   taken_dirty_l1_ = std::exchange(dirty_l1_, {});
   const uint64_t begin = l1_.offset / kSector * kSector;
+  // Version 1 has it in the same clusters as the header.
+  const auto table = layout_.version == 1 ? MetadataMap::Table::header : MetadataMap::Table::l1;
   for (const uint64_t sector : taken_dirty_l1_) {
-    writes.add(begin + sector * kSector, l1_sector(sector).span());
+    writes.add(table, begin + sector * kSector, l1_sector(sector).span());
   }
 }
 

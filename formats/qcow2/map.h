@@ -16,7 +16,7 @@ namespace tapring::qcow2 {
 class Map {
  public:
   struct L1Table {
-    std::vector<uint64_t> entries;  ///< in the byte order of this machine, checked, enough
+    std::vector<L1Entry> entries;  ///< enough for the disk
     uint64_t offset = 0;            ///< where it is in the file
     /// Sectors of which it has only a part, as they were read; empty where it has all of them.
     AlignedBytes first_sector;
@@ -37,7 +37,7 @@ class Map {
   // Changes are seen at once and stay in memory until they are taken to be written.
 
   uint64_t l1_index(uint64_t offset) const noexcept { return offset / layout_.l2_covers(); }
-  uint64_t l1_entry(uint64_t index) const noexcept { return l1_.entries[index]; }
+  L1Entry l1_entry(uint64_t index) const noexcept { return l1_.entries[index]; }
   /// Its L2 table is in the file, with this content.
   void set_table(uint64_t index, uint64_t host, std::span<const std::byte> content);
 

@@ -71,26 +71,39 @@ std::optional<std::string> MetadataMap::settle(uint64_t file_bytes) {
 bool MetadataMap::hits(uint64_t offset, uint64_t bytes) const noexcept {
   for (uint64_t at = layout_.cluster_begin(offset); at < offset + bytes;
        at += layout_.cluster_bytes()) {
-    if (hits_cluster(at)) return true;
+    if (table_at(at)) return true;
   }
   return false;
 }
 
-bool MetadataMap::hits_cluster(uint64_t offset) const noexcept {
-  if (inserted_.contains(offset)) return true;
-  if (removed_.contains(offset)) return false;
-  const auto range = std::ranges::upper_bound(ranges_, offset, {}, &Range::begin);
-  if (range != ranges_.begin() && std::prev(range)->end > offset) return true;
-  const auto found = std::ranges::lower_bound(singles_, offset);
-  return found != singles_.end() && (*found & ~kTableBits) == offset;
+bool MetadataMap::holds(Table table, uint64_t offset, uint64_t bytes) const noexcept {
+  for (uint64_t at = layout_.cluster_begin(offset); at < offset + bytes;
+       at += layout_.cluster_bytes()) {
+    if (table_at(at) != table) return false;
+  }
+  return true;
 }
 
-void MetadataMap::insert(uint64_t offset) {
-  inserted_.insert(offset);
+std::optional<MetadataMap::Table> MetadataMap::table_at(uint64_t cluster) const noexcept {
+  if (const auto made = inserted_.find(cluster); made != inserted_.end()) return made->second;
+  if (removed_.contains(cluster)) return std::nullopt;
+  const auto range = std::ranges::upper_bound(ranges_, cluster, {}, &Range::begin);
+  if (range != ranges_.begin() && std::prev(range)->end > cluster) return std::prev(range)->table;
+  const auto found = std::ranges::lower_bound(singles_, cluster);
+  if (found == singles_.end() || (*found & ~kTableBits) != cluster) return std::nullopt;
+  return static_cast<Table>(*found & kTableBits);
 }
 
-void MetadataMap::remove(uint64_t offset) {
-  if (inserted_.erase(offset) == 0) removed_.insert(offset);
+void MetadataMap::insert(Table table, uint64_t offset, uint64_t bytes) {
+  for (uint64_t at = offset; at < offset + bytes; at += layout_.cluster_bytes()) {
+    inserted_.emplace(at, table);
+  }
+}
+
+void MetadataMap::remove(uint64_t offset, uint64_t bytes) {
+  for (uint64_t at = offset; at < offset + bytes; at += layout_.cluster_bytes()) {
+    if (inserted_.erase(at) == 0) removed_.insert(at);
+  }
 }
 
 }  // namespace tapring::qcow2

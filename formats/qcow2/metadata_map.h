@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -37,9 +38,12 @@ class MetadataMap {
   /// Whether any of these bytes of the file belong to a table.
   bool hits(uint64_t offset, uint64_t bytes) const noexcept;
 
-  /// A cluster of tables that was made, or is one no more, after settle().
-  void insert(uint64_t offset);
-  void remove(uint64_t offset);
+  /// Whether all of these bytes of the file belong to tables of this kind.
+  bool holds(Table table, uint64_t offset, uint64_t bytes) const noexcept;
+
+  /// After settle(): these clusters become tables, before they are written; or are none any more.
+  void insert(Table table, uint64_t offset, uint64_t bytes);
+  void remove(uint64_t offset, uint64_t bytes);
 
  private:
   struct Range {
@@ -48,13 +52,13 @@ class MetadataMap {
     Table table;
   };
 
-  bool hits_cluster(uint64_t offset) const noexcept;
+  std::optional<Table> table_at(uint64_t cluster) const noexcept;
   Range single(std::size_t index) const noexcept;
 
   Layout layout_;
   std::vector<uint64_t> singles_;  ///< tables of one cluster: the offset, and in its low bits which
   std::vector<Range> ranges_;
-  std::unordered_set<uint64_t> inserted_;
+  std::unordered_map<uint64_t, Table> inserted_;
   std::unordered_set<uint64_t> removed_;
 };
 

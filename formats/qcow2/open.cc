@@ -24,21 +24,22 @@ namespace {
 /// To count clusters in, while an image is mended that is being opened.
 constexpr uint64_t kMaxMendBytes = uint64_t{256} << 20;
 
-std::vector<uint64_t> read_l1(const OpenFile& file, const Layout& layout, uint64_t offset,
-                              uint64_t entries) {
+std::vector<L1Entry> read_l1(const OpenFile& file, const Layout& layout, uint64_t offset,
+                             uint64_t entries) {
   check_inside(file, layout, "the L1 table", offset, entries * 8);
-  std::vector<uint64_t> l1 = read_table(file, offset, entries);
-  for (const uint64_t entry : l1) {
-    const uint64_t table = entry & EntryBits::kOffset;
-    if ((entry & EntryBits::kReservedL1) == 0 && layout.in_cluster(table) == 0) continue;
-    refuse(file.path, "an L1 entry is invalid (qemu-img check -r all)");
+  std::vector<L1Entry> l1;
+  l1.reserve(entries);
+  for (const uint64_t word : read_table(file, offset, entries)) {
+    const auto entry = L1Entry::parse(layout, word);
+    if (!entry) refuse(file.path, "an L1 entry is invalid (qemu-img check -r all)");
+    l1.push_back(*entry);
   }
   return l1;
 }
 
 /// The tables of the image must each have clusters of their own, inside the file.
 MetadataMap check_tables(const OpenFile& file, const Header& header,
-                         const std::vector<uint64_t>& l1, const SnapshotTable& snapshots,
+                         const std::vector<L1Entry>& l1, const SnapshotTable& snapshots,
                          const std::vector<uint64_t>& refcount_table) {
   using Table = MetadataMap::Table;
   const Layout& layout = header.layout;
@@ -51,10 +52,8 @@ MetadataMap check_tables(const OpenFile& file, const Header& header,
   for (const Snapshot& snapshot : snapshots.snapshots) {
     tables.add(Table::snapshot_l1, snapshot.l1_offset, uint64_t{snapshot.l1_entries} * 8);
   }
-  for (const uint64_t entry : l1) {
-    if (const uint64_t table = entry & EntryBits::kOffset) {
-      tables.add(Table::l2, table, cluster_bytes);
-    }
+  for (const L1Entry entry : l1) {
+    if (entry.has_table()) tables.add(Table::l2, entry.table(), cluster_bytes);
   }
   for (const uint64_t block : refcount_table) {
     if (block == 0) continue;
@@ -167,9 +166,9 @@ class OpenQcow2 final : public OpenMappedImage {
       refuse(image_.file.path, "snapshot " + wanted + " has no valid size");
     }
     image_.l1.entries = read_l1(image_.file, layout, snapshot->l1_offset, snapshot->l1_entries);
-    for (const uint64_t entry : image_.l1.entries) {
-      check_inside(image_.file, layout, "an L2 table", entry & EntryBits::kOffset,
-                   entry == 0 ? 0 : layout.cluster_bytes());
+    for (const L1Entry entry : image_.l1.entries) {
+      check_inside(image_.file, layout, "an L2 table", entry.table(),
+                   entry.has_table() ? layout.cluster_bytes() : 0);
     }
   }
 };

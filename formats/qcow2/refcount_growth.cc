@@ -10,19 +10,38 @@
 
 namespace tapring::qcow2 {
 
-/// The block takes the first of the clusters that it counts: none of them is in use. It is durable
-/// before the table names it, and the table is synced before anything refers to what it counts.
+namespace {
+
+using Table = MetadataMap::Table;
+
+}  // namespace
+
+/// The block takes the first of the clusters that it counts: none of them is in use.
 Task<Error> Refcounts::make_block(uint64_t table_index) {
   const uint64_t cluster = table_index * layout_.refcount_block_entries();
   const uint64_t offset = cluster << layout_.cluster_bits;
   if (metadata_.hits(offset, 1)) co_return Fault::metadata_overlap;
   AlignedBytes block(layout_.cluster_bytes());
   store_refcount(block.span(), 0, layout_.refcount_order, 1);
-  const iovec whole = block.buffer();
-  Error error = co_await file_.write(offset, {&whole, 1});
-  if (!error) error = co_await file_.sync();
-  if (error) co_return error;
+  metadata_.insert(Table::refcount_block, offset, block.size());
+  const Error error = co_await write_block(table_index, offset, block);
+  if (error) {
+    metadata_.remove(offset, block.size());
+    co_return error;
+  }
+  place_.table[table_index] = offset;
+  cache_.replace(offset, block.span());
+  untouched_ = std::max(untouched_, cluster + 1);
+  co_return Error{};
+}
 
+/// The block is durable before the table names it, and the table is synced before anything refers
+/// to what it counts.
+Task<Error> Refcounts::write_block(uint64_t table_index, uint64_t offset, AlignedBytes& block) {
+  const iovec whole = block.buffer();
+  Error error = co_await tables_.write(Table::refcount_block, offset, {&whole, 1});
+  if (!error) error = co_await tables_.sync();
+  if (error) co_return error;
   const uint64_t in_sector = kSector / 8;
   const uint64_t first = table_index / in_sector * in_sector;
   AlignedBytes sector(kSector);
@@ -31,13 +50,8 @@ Task<Error> Refcounts::make_block(uint64_t table_index) {
     store(sector.span(), i * 8, entry);
   }
   const iovec entries = sector.buffer();
-  error = co_await file_.write(place_.offset + first * 8, {&entries, 1});
-  if (error) co_return error;
-  place_.table[table_index] = offset;
-  metadata_.insert(offset);
-  cache_.replace(offset, block.span());
-  untouched_ = std::max(untouched_, cluster + 1);
-  co_return Error{};
+  co_return co_await tables_.write(Table::refcount_table, place_.offset + first * 8,
+                                   {&entries, 1});
 }
 
 /// The new table, and the blocks that count its clusters, go where the old one counts nothing.
@@ -62,9 +76,7 @@ Task<Error> Refcounts::grow_table() {
   const HostRange old{place_.offset, old_bytes};
   const Error error = co_await write_grown(first, blocks, std::move(table));
   if (error) co_return error;
-  for (uint64_t at = old.offset; at < old.offset + old.bytes; at += cluster_bytes) {
-    metadata_.remove(at);
-  }
+  metadata_.remove(old.offset, old.bytes);
   co_return co_await release(old);
 }
 
@@ -72,26 +84,36 @@ Task<Error> Refcounts::write_grown(uint64_t first, uint64_t blocks, std::vector<
   const uint64_t cluster_bytes = layout_.cluster_bytes();
   const uint64_t entries = layout_.refcount_block_entries();
   const uint64_t used = blocks + table.size() * 8 / cluster_bytes;
-  const uint64_t offset = (first + blocks) * cluster_bytes;
-  AlignedBytes bytes(used * cluster_bytes);
+  const uint64_t begin = first * cluster_bytes;
+  const uint64_t offset = begin + blocks * cluster_bytes;
+  AlignedBytes block_bytes(blocks * cluster_bytes);
   for (uint64_t cluster = 0; cluster < used; ++cluster) {
-    const auto block = bytes.span().subspan(cluster / entries * cluster_bytes, cluster_bytes);
+    const auto block = block_bytes.span().subspan(cluster / entries * cluster_bytes, cluster_bytes);
     store_refcount(block, cluster % entries, layout_.refcount_order, 1);
   }
-  const auto after_blocks = bytes.span().subspan(blocks * cluster_bytes);
-  for (std::size_t i = 0; i < table.size(); ++i) store(after_blocks, i * 8, table[i]);
-  const iovec whole = bytes.buffer();
-  Error error = co_await file_.write(first * cluster_bytes, {&whole, 1});
-  if (!error) error = co_await file_.sync();
-  if (error) co_return error;
-  header_.set(Header::kRefcountTableAt, offset);
-  header_.set(Header::kRefcountClustersAt, static_cast<uint32_t>(table.size() * 8 / cluster_bytes));
-  error = co_await header_.write();
-  if (error) co_return error;
-  for (uint64_t i = 0; i < used; ++i) {
-    const uint64_t at = (first + i) * cluster_bytes;
-    metadata_.insert(at);
-    if (i < blocks) cache_.replace(at, bytes.span().subspan(i * cluster_bytes, cluster_bytes));
+  AlignedBytes table_bytes(table.size() * 8);
+  for (std::size_t i = 0; i < table.size(); ++i) store(table_bytes.span(), i * 8, table[i]);
+  const iovec all_blocks = block_bytes.buffer();
+  const iovec whole_table = table_bytes.buffer();
+  metadata_.insert(Table::refcount_block, begin, block_bytes.size());
+  metadata_.insert(Table::refcount_table, offset, table_bytes.size());
+  Error error = co_await tables_.write(Table::refcount_block, begin, {&all_blocks, 1});
+  if (!error) {
+    error = co_await tables_.write(Table::refcount_table, offset, {&whole_table, 1});
+  }
+  if (!error) error = co_await tables_.sync();
+  if (!error) {
+    header_.set(Header::kRefcountTableAt, offset);
+    header_.set(Header::kRefcountClustersAt,
+                static_cast<uint32_t>(table_bytes.size() / cluster_bytes));
+    error = co_await header_.write();
+  }
+  if (error) {
+    metadata_.remove(begin, used * cluster_bytes);
+    co_return error;
+  }
+  for (uint64_t at = 0; at < block_bytes.size(); at += cluster_bytes) {
+    cache_.replace(begin + at, block_bytes.span().subspan(at, cluster_bytes));
   }
   place_ = {std::move(table), offset};
   untouched_ = std::max(untouched_, first + used);

@@ -11,10 +11,10 @@
 
 namespace tapring::qcow2 {
 
-Refcounts::Refcounts(Loop& loop, const Layout& layout, HostFile& file, HeaderSector& header,
-                     MetadataMap& metadata, Epochs& epochs, Place place)
+Refcounts::Refcounts(Loop& loop, const Layout& layout, HostFile& file, TableWriter& tables,
+                     HeaderSector& header, MetadataMap& metadata, Epochs& epochs, Place place)
     : layout_(layout),
-      file_(file),
+      tables_(tables),
       header_(header),
       metadata_(metadata),
       place_(std::move(place)),
@@ -174,8 +174,10 @@ Task<Error> Refcounts::write_dirty() {
   Claim claim(writing_, 0, 1);
   co_await claim;
   SectorWrites writes;
-  for (const SliceRef& slice : std::exchange(dirty_, {})) writes.take(slice);
-  const Error error = co_await writes.write(file_);
+  for (const SliceRef& slice : std::exchange(dirty_, {})) {
+    writes.take(MetadataMap::Table::refcount_block, slice);
+  }
+  const Error error = co_await writes.write(tables_);
   if (!error) co_return error;
   for (const SliceRef& slice : writes.give_back()) dirty_.push_back(slice);
   co_return error;

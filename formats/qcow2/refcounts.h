@@ -11,6 +11,7 @@
 #include "formats/qcow2/layout.h"
 #include "formats/qcow2/metadata_map.h"
 #include "formats/qcow2/table_cache.h"
+#include "formats/qcow2/table_writer.h"
 #include "ring/claims.h"
 
 namespace tapring::qcow2 {
@@ -29,8 +30,8 @@ class Refcounts final : public Allocator {
     uint64_t offset = 0;          ///< where it is in the file
   };
 
-  Refcounts(Loop& loop, const Layout& layout, HostFile& file, HeaderSector& header,
-            MetadataMap& metadata, Epochs& epochs, Place place);
+  Refcounts(Loop& loop, const Layout& layout, HostFile& file, TableWriter& tables,
+            HeaderSector& header, MetadataMap& metadata, Epochs& epochs, Place place);
 
   Task<Result<Allocation>> allocate(uint64_t clusters) override;
   Task<Result<std::vector<HostRange>>> last_references(HostRange range) override;
@@ -53,11 +54,12 @@ class Refcounts final : public Allocator {
   Task<Result<Allocation>> take(uint64_t first, uint64_t clusters);
   Task<Result<Allocation>> take_released(uint64_t clusters);
   Task<Error> make_block(uint64_t table_index);
+  Task<Error> write_block(uint64_t table_index, uint64_t offset, AlignedBytes& block);
   Task<Error> grow_table();
   Task<Error> write_grown(uint64_t first, uint64_t blocks, std::vector<uint64_t> table);
 
   Layout layout_;
-  HostFile& file_;
+  TableWriter& tables_;
   HeaderSector& header_;
   MetadataMap& metadata_;
   Place place_;

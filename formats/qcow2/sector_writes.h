@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "formats/qcow2/aligned_bytes.h"
-#include "formats/qcow2/host_file.h"
+#include "formats/qcow2/metadata_map.h"
 #include "formats/qcow2/table_cache.h"
+#include "formats/qcow2/table_writer.h"
 
 namespace tapring::qcow2 {
 
@@ -16,20 +17,21 @@ namespace tapring::qcow2 {
 /// changing meanwhile. Storage writes a sector as a whole or not at all.
 class SectorWrites {
  public:
-  /// What is dirty of the slice, which is no more.
-  void take(const SliceRef& slice);
+  /// What is dirty of the slice of such a table, which is no more.
+  void take(MetadataMap::Table table, const SliceRef& slice);
 
   /// A copy of `bytes`, whole sectors.
-  void add(uint64_t host, std::span<const std::byte> bytes);
+  void add(MetadataMap::Table table, uint64_t host, std::span<const std::byte> bytes);
 
   /// Writes all, many at once. Keeps the slices in memory until this is destroyed.
-  Task<Error> write(HostFile& file);
+  Task<Error> write(TableWriter& tables);
 
   /// The slices, with all that was taken of them dirty again.
   std::vector<SliceRef> give_back();
 
  private:
   struct Write {
+    MetadataMap::Table table;
     uint64_t host;
     AlignedBytes bytes;
     iovec whole;

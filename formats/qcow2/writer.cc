@@ -17,7 +17,7 @@ std::unique_ptr<Allocator> Writer::allocator_for(const Context& context,
                                                  std::optional<std::vector<uint64_t>> refcounts) {
   if (!refcounts) return std::make_unique<FileEnd>(layout_, file_.end());
   return std::make_unique<Refcounts>(
-      context.loop, layout_, file_, header_, metadata_, epochs_,
+      context.loop, layout_, file_, table_writer_, header_, metadata_, epochs_,
       Refcounts::Place{std::move(*refcounts), context.header.refcount_table_offset});
 }
 
@@ -32,10 +32,11 @@ Writer::Writer(const Context& context, WritableParts parts)
       file_(context.file),
       data_file_(context.data_file),
       backing_bytes_(context.backing_bytes),
-      header_(context.loop, file_, std::move(parts.header_sector)),
       metadata_(std::move(parts.metadata)),
+      table_writer_(file_, metadata_),
+      header_(context.loop, table_writer_, std::move(parts.header_sector)),
       allocator_(allocator_for(context, std::move(parts.refcount_table))),
-      commit_(context.loop, {map_, *allocator_, epochs_, file_, data_file_}),
+      commit_(context.loop, {map_, *allocator_, epochs_, table_writer_, file_, data_file_}),
       clusters_(context.loop),
       tables_(context.loop),
       header_changes_(context.loop),
@@ -79,6 +80,11 @@ Task<Error> Writer::write(uint64_t offset, Buffers from) {
   co_return error;
 }
 
+Task<Error> Writer::flush() {
+  const Error error = co_await commit_.run();
+  co_return co_await end_change(error);
+}
+
 Task<Error> Writer::write_parts(uint64_t offset, Buffers from) {
   const uint64_t bytes = bytes_of(from);
   Parts parts;
@@ -87,7 +93,7 @@ Task<Error> Writer::write_parts(uint64_t offset, Buffers from) {
   for (uint64_t done = 0; done < bytes && !error;) {
     const uint64_t at = offset + done;
     std::optional<Extent> extent;
-    if ((map_.l1_entry(map_.l1_index(at)) & EntryBits::kOffset) != 0) {
+    if (map_.l1_entry(map_.l1_index(at)).has_own_table()) {
       const Result<SliceRef> slice = co_await map_.slice(at);
       if (!slice) {
         error = slice.error();

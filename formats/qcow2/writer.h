@@ -14,6 +14,7 @@
 #include "formats/qcow2/header_sector.h"
 #include "formats/qcow2/map.h"
 #include "formats/qcow2/metadata_map.h"
+#include "formats/qcow2/table_writer.h"
 #include "ring/claims.h"
 
 namespace tapring::qcow2 {
@@ -48,7 +49,7 @@ class Writer {
 
   Task<Error> write(uint64_t offset, Buffers from);
   Task<Error> discard(uint64_t offset, uint64_t bytes);
-  Task<Error> flush() { return commit_.run(); }
+  Task<Error> flush();
 
   /// The last call.
   Task<Error> finish() { return commit_.finish(); }
@@ -96,6 +97,7 @@ class Writer {
 
   Task<Result<SliceRef>> own_slice(uint64_t offset);
   Task<Error> make_table(uint64_t l1_index);
+  void disown_all(AlignedBytes& table) const noexcept;
 
   Entry discarded(uint64_t offset) const noexcept;
   Task<Error> discard_clusters(uint64_t offset, uint64_t end, uint64_t& change);
@@ -111,8 +113,9 @@ class Writer {
   HostFile& file_;
   std::optional<HostFile>& data_file_;
   uint64_t backing_bytes_;
-  HeaderSector header_;
   MetadataMap metadata_;
+  TableWriter table_writer_;
+  HeaderSector header_;
   std::unique_ptr<Allocator> allocator_;
   Commit commit_;
   Claims clusters_;

@@ -19,7 +19,7 @@ constexpr uint64_t kSlicesOfATurn = 256;
 /// The slice that maps `offset`, of an L2 table that is the disk's alone.
 Task<Result<SliceRef>> Writer::own_slice(uint64_t offset) {
   const uint64_t index = map_.l1_index(offset);
-  const auto is_own = [&] { return (map_.l1_entry(index) & EntryBits::kCopied) != 0; };
+  const auto is_own = [&] { return map_.l1_entry(index).has_own_table(); };
   if (!is_own()) {
     Claim claim(tables_, index, index + 1);
     co_await claim;
@@ -31,30 +31,44 @@ Task<Result<SliceRef>> Writer::own_slice(uint64_t offset) {
   co_return co_await map_.slice(offset);
 }
 
+/// What a table maps that others have too is not the disk's alone either, whatever an entry says.
+void Writer::disown_all(AlignedBytes& table) const noexcept {
+  if (external()) return;
+  for (uint64_t i = 0; i < layout_.l2_entries(); ++i) {
+    Entry entry = load_entry(layout_, table.span(), i);
+    if (!entry.copied()) continue;
+    entry.word &= ~EntryBits::kCopied;
+    store_entry(layout_, table.span(), i, entry);
+  }
+}
+
 /// A table of its own in the file, empty or a copy of one that a snapshot has too. Nothing in the
 /// file refers to it yet.
 Task<Error> Writer::make_table(uint64_t l1_index) {
-  const uint64_t old = map_.l1_entry(l1_index) & EntryBits::kOffset;
+  const L1Entry old = map_.l1_entry(l1_index);
   AlignedBytes content(layout_.l2_table_bytes());
   const iovec whole = content.buffer();
-  if (old != 0) {
-    const Error error = co_await file_.read(old, {&whole, 1});
+  if (old.has_table()) {
+    const Error error = co_await file_.read(old.table(), {&whole, 1});
     if (error) co_return error;
+    disown_all(content);
   }
   const uint64_t clusters = layout_.round_up(content.size()) >> layout_.cluster_bits;
   const Result<Allocator::Allocation> allocated = co_await allocator_->allocate(clusters);
   if (!allocated) co_return allocated.error();
-  const uint64_t host = allocated->range.offset;
-  const Error error = co_await file_.write(host, {&whole, 1});
+  const HostRange place = allocated->range;
+  metadata_.insert(MetadataMap::Table::l2, place.offset, place.bytes);
+  const Error error =
+      co_await table_writer_.write(MetadataMap::Table::l2, place.offset, {&whole, 1});
   if (error) {
-    co_await allocator_->release(allocated->range);
+    metadata_.remove(place.offset, place.bytes);
+    co_await allocator_->release(place);
     co_return error;
   }
-  for (uint64_t i = 0; i < clusters; ++i) metadata_.insert(host + (i << layout_.cluster_bits));
-  map_.set_table(l1_index, host, content.span());
-  if (old != 0) {
-    metadata_.remove(old);
-    commit_.release_later({old, layout_.cluster_bytes()});
+  map_.set_table(l1_index, place.offset, content.span());
+  if (old.has_table()) {
+    metadata_.remove(old.table(), layout_.cluster_bytes());
+    commit_.release_later({old.table(), layout_.cluster_bytes()});
   }
   co_return Error{};
 }
@@ -98,7 +112,7 @@ Task<Error> Writer::discard_clusters(uint64_t offset, uint64_t end, uint64_t& ch
   }
   Claim claim(clusters_, offset, end);
   co_await claim;
-  const bool has_table = (map_.l1_entry(map_.l1_index(offset)) & EntryBits::kOffset) != 0;
+  const bool has_table = map_.l1_entry(map_.l1_index(offset)).has_table();
   if (!has_table && offset >= backing_bytes_) co_return Error{};
   const Result<SliceRef> slice = co_await own_slice(offset);
   if (!slice) co_return slice.error();

@@ -3,41 +3,23 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <system_error>
 
-#include "formats/format.h"
 #include "formats/image_file.h"
 #include "formats/qcow2/check.h"
 #include "formats/qcow2/description.h"
 #include "tests/daemon/temporary_directory.h"
+#include "tests/formats/hostile_image.h"
 #include "tests/formats/qemu.h"
 #include "tests/formats/served_image.h"
 
 namespace tapring {
 namespace {
 
+using namespace std::string_literals;
 using testing::HasSubstr;
-
-ImageOptions read_only(const std::filesystem::path& path) {
-  ImageOptions options;
-  options.path = path;
-  options.read_only = true;
-  return options;
-}
-
-/// Why the driver refuses it; empty if it does not.
-std::string refusal(const ImageOptions& options) {
-  try {
-    find_format("qcow2")->open(options);
-  } catch (const std::system_error& error) {
-    return error.what();
-  }
-  return {};
-}
 
 /// Why it cannot be described, checked and repaired; empty if it can, whatever is found.
 std::string refusal_of_tools(const std::filesystem::path& path) {
@@ -61,23 +43,7 @@ std::string refusal_of_tools(const std::filesystem::path& path) {
   return {};
 }
 
-class Qcow2Hostile : public testing::Test {
- protected:
-  std::filesystem::path create(const std::string& name, const std::string& options) {
-    const std::filesystem::path path = directory_.path() / name;
-    run_command("qemu-img create -q -f qcow2 " + options + ' ' + shell_quoted(path.string()) +
-                " 4M");
-    return path;
-  }
-
-  void patch(const std::filesystem::path& path, uint64_t offset, const std::string& bytes) {
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(static_cast<std::streamoff>(offset));
-    file << bytes;
-  }
-
-  TemporaryDirectory directory_{memory_directory()};
-};
+using Qcow2Hostile = HostileImage;
 
 struct Damage {
   const char* what;
@@ -85,8 +51,6 @@ struct Damage {
   std::string bytes;
   const char* reason;
 };
-
-using namespace std::string_literals;
 
 const Damage kDamages[] = {
     {"magic", 0, "QFJ\xFB", "is no qcow2 image"},
@@ -360,77 +324,6 @@ TEST_P(Qcow2Mutated, IsWrittenOrRefused) {
     image.close();
   }
   EXPECT_GT(written, 0);
-}
-
-/// Of an image whose L2 table begins with such an entry. In the fourth cluster is the L1 table, in
-/// the fifth the L2 table, then come two of data.
-class Qcow2BadEntry : public Qcow2Hostile, public testing::WithParamInterface<std::string> {
- protected:
-  static constexpr uint64_t kCluster = 65536;
-  static constexpr uint64_t kL1 = 3 * kCluster;
-  static constexpr uint64_t kL2 = 4 * kCluster;
-
-  std::filesystem::path image_with(uint64_t entry_at, const std::string& entry) {
-    const auto path = create("image", "");
-    run_command("qemu-io -t unsafe -f qcow2 -c 'write -q -P 9 0 128k' " +
-                shell_quoted(path.string()));
-    patch(path, entry_at, entry);
-    return path;
-  }
-};
-
-INSTANTIATE_TEST_SUITE_P(
-    ThatLeadsToTheL1Table, Qcow2BadEntry,
-    testing::Values("\x80\0\0\0\0\x03\0\0"s, "\0\0\0\0\0\x03\0\0"s,
-                    "\0\0\0\0\0\x03\0\x01"s, "\x40\0\0\0\0\x03\0\0"s));
-
-/// The cluster would be given back, and its table with it.
-TEST_P(Qcow2BadEntry, CostsNoTable) {
-  for (const bool discards : {false, true}) {
-    const auto path = image_with(kL2, GetParam());
-    const std::string before = bytes_of_file(path).substr(kL1, kCluster);
-    ImageOptions options;
-    options.path = path;
-    {
-      ServedImage image(1, "qcow2", options);
-      EXPECT_TRUE(discards ? image.discard(0, kCluster)
-                           : image.write(0, std::string(kCluster, 'w')));
-      EXPECT_TRUE(image.write(kCluster, std::string(512, 'w'))) << "although that would be well";
-      EXPECT_FALSE(image.close());
-    }
-    EXPECT_EQ(bytes_of_file(path).substr(kL1, kCluster), before);
-    EXPECT_THAT(refusal(options), HasSubstr("is marked as corrupt"));
-    std::filesystem::remove(path);
-  }
-}
-
-TEST_F(Qcow2BadEntry, ThatIsInvalidIsNotOverwrittenWithOthers) {
-  const auto path = image_with(kL2, "\0\0\0\0\0\0\0\0\0\0\0\0\0\x06\x02\0"s);
-  const std::string before = bytes_of_file(path).substr(kL2 + 8, 8);
-  ImageOptions options;
-  options.path = path;
-  ServedImage image(1, "qcow2", options);
-  EXPECT_TRUE(image.write(0, std::string(2 * kCluster, 'w')));
-  EXPECT_FALSE(image.close());
-  EXPECT_EQ(bytes_of_file(path).substr(kL2 + 8, 8), before);
-}
-
-TEST_F(Qcow2Hostile, AWriteIntoATableMarksTheImageAsCorruptAndIsTheLast) {
-  const auto path = create("image", "");
-  run_command("qemu-io -t unsafe -f qcow2 -c 'write -q -P 9 0 128k' " +
-              shell_quoted(path.string()));
-  // The first entry of the L2 table, which is in the fifth cluster, leads to the L1 table.
-  patch(path, 0x40000, "\x80\0\0\0\0\x03\0\0"s);
-  ImageOptions options;
-  options.path = path;
-  {
-    ServedImage image(1, "qcow2", options);
-    EXPECT_TRUE(image.write(0, std::string(512, 'w')));
-    EXPECT_TRUE(image.write(65536, std::string(512, 'w'))) << "although that would be well";
-    EXPECT_FALSE(image.close());
-  }
-  EXPECT_THAT(refusal(options), HasSubstr("is marked as corrupt"));
-  EXPECT_EQ(refusal(read_only(path)), "");
 }
 
 }  // namespace
