@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <fstream>
 #include <limits>
 
 namespace tapring {
@@ -14,6 +15,12 @@ uint32_t disk_limit(uint64_t descriptors, uint32_t workers) noexcept {
   const uint64_t disks = left / descriptors_of_disk(workers);
   return static_cast<uint32_t>(
       std::clamp<uint64_t>(disks, 1, std::numeric_limits<uint32_t>::max()));
+}
+
+std::size_t mapping_limit() {
+  constexpr std::size_t kOfLinux = 65530;
+  std::size_t mappings = 0;
+  return std::ifstream("/proc/sys/vm/max_map_count") >> mappings ? mappings : kOfLinux;
 }
 
 uint64_t raise_descriptor_limit() noexcept {

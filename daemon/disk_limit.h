@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// How many disks there are file descriptors for.
+// How many disks there are file descriptors for, and how many pages of guests mappings.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace tapring {
@@ -20,6 +21,15 @@ constexpr uint64_t descriptors_of_daemon(uint32_t workers) noexcept {
 
 /// The most disks that so many descriptors allow, at least one.
 uint32_t disk_limit(uint64_t descriptors, uint32_t workers) noexcept;
+
+/// The most pages of guests that each worker may keep mapped, of so many mappings of the process:
+/// together half of them. The others are for rings, journals, threads and memory.
+constexpr std::size_t kept_page_limit(std::size_t mappings, uint32_t workers) noexcept {
+  return mappings / 2 / workers;
+}
+
+/// The mappings that this process may have (vm.max_map_count; see proc_sys_vm(5)).
+std::size_t mapping_limit();
 
 /// Allows this process as many descriptors as it may have, and says how many that are.
 uint64_t raise_descriptor_limit() noexcept;

@@ -117,6 +117,7 @@ std::vector<std::unique_ptr<WorkerThread>> start_workers(const Options& options,
     WorkerSettings settings{.number = i,
                             .cpus = {},
                             .arena_bytes = std::size_t{options.arena_mebibytes} << 20,
+                            .kept_pages = kept_page_limit(mapping_limit(), options.worker_count()),
                             .look_before_sleeping =
                                 std::chrono::microseconds(options.poll_microseconds)};
     const auto& cpus = options.worker_cpus;

@@ -90,7 +90,8 @@ Queue::Queue(const QueueContext& context, const QueueSetup& setup, Abi abi,
                        {mapping_.pages(), {journal_.bytes(), context.journal_witness}}, origin,
                        {origin.connection, setup.number, ring_entries(abi, setup.ring_refs.size()),
                         abi})),
-      persistent_(context.worker.grants(), context.domain, context.max_persistent_grants),
+      persistent_(context.worker.grants(), context.worker.kept_pages(), context.domain,
+                  context.max_persistent_grants),
       in_flight_(context.worker.loop()) {
   attached_ = true;
   if (found_.lost_write) context_.volume.distrust();

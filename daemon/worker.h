@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 
 #include "daemon/answers.h"
 #include "ring/buffers.h"
@@ -10,6 +11,7 @@
 #include "ring/grant_batch.h"
 #include "ring/grants.h"
 #include "ring/loop.h"
+#include "ring/persistent_grants.h"
 
 namespace tapring {
 
@@ -18,9 +20,10 @@ class Worker {
  public:
   /// What the loop, the grant table and the event channels are made of differs by world; all
   /// outlive the worker.
-  Worker(Loop& loop, GrantTable& grants, EventChannel& events, std::size_t arena_bytes)
+  Worker(Loop& loop, GrantTable& grants, EventChannel& events, std::size_t arena_bytes,
+         std::size_t kept_pages = std::numeric_limits<std::size_t>::max())
       : loop_(loop), grants_(grants), events_(events), buffers_(loop, arena_bytes),
-        copies_(loop, grants), answers_(loop) {}
+        copies_(loop, grants), answers_(loop), kept_pages_(kept_pages) {}
 
   Loop& loop() noexcept { return loop_; }
   GrantTable& grants() noexcept { return grants_; }
@@ -28,6 +31,7 @@ class Worker {
   BufferPool& buffers() noexcept { return buffers_; }
   GrantBatch& copies() noexcept { return copies_; }
   Answers& answers() noexcept { return answers_; }
+  KeptPages& kept_pages() noexcept { return kept_pages_; }
 
  private:
   Loop& loop_;
@@ -36,6 +40,7 @@ class Worker {
   BufferPool buffers_;
   GrantBatch copies_;
   Answers answers_;
+  KeptPages kept_pages_;
 };
 
 }  // namespace tapring

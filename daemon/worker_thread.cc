@@ -46,7 +46,7 @@ void WorkerThread::run(const WorkerSettings& settings, Executor& helper,
     loop.use_helper(helper);
     XenGrants grants;
     XenEventChannel events(loop);
-    Worker worker(loop, grants, events, settings.arena_bytes);
+    Worker worker(loop, grants, events, settings.arena_bytes, settings.kept_pages);
     if (!loop.register_memory(worker.buffers().arena())) {
       const int error = errno;
       spdlog::warn("worker {}: {} MiB of bounce memory cannot be registered with io_uring: {}; "

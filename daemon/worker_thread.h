@@ -17,6 +17,7 @@ struct WorkerSettings {
   uint32_t number = 0;  ///< for its name
   std::optional<CpuRange> cpus;
   std::size_t arena_bytes = 0;
+  std::size_t kept_pages = 0;  ///< see KeptPages
   PollWindow::Duration look_before_sleeping{};
 };
 

@@ -25,6 +25,11 @@ TEST(DiskLimit, FewDescriptorsAreFewDisks) {
   }
 }
 
+TEST(DiskLimit, PagesOfGuestsTakeNoMoreThanHalfOfTheMappings) {
+  EXPECT_EQ(kept_page_limit(1000, 4), 125U);
+  EXPECT_GT(mapping_limit(), 1000U);
+}
+
 TEST(DiskLimit, AllDescriptorsThatAreAllowedAreUsed) {
   rlimit limit{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
