@@ -345,19 +345,19 @@ void Device::connect(const VbdState& now) {
     return refuse("xen-blkback took the device back: load it before tapringd starts, not after");
   }
   RingOffer offer = node_.read_offer();
-  // Of a disk that is taken up the guest knows already whether its pages may stay mapped.
-  offer.persistent_grants = now.backend < XenbusState::connected
-                                ? context_.offer.max_persistent_grants > 0
-                                : node_.offered_persistent_grants();
+  offered_ = {context_.offer.max_indirect_segments, context_.offer.max_persistent_grants > 0};
+  // The guest of a disk that is taken up goes by what it was told.
+  if (now.backend >= XenbusState::connected) offered_ = node_.read_connection_offer();
+  offer.persistent_grants = offered_.persistent_grants;
   auto rings = negotiate(node_.frontend_keys(spec_), offer);
   if (!rings) {
     return refuse(rings.error() + "; reload the driver in the guest, or detach the disk");
   }
   rings_ = std::move(*rings);
-  offered_ = {context_.offer.max_indirect_segments, offer.persistent_grants};
   origin_ = ring_origin(now.backend >= XenbusState::connected);
   attach({label(), name_.domain, geometry_, rings_, origin_, name_.sysfs_name(), &context_.journals,
-          context_.offer.max_persistent_grants, &context_.log_limit, make_pause()});
+          context_.offer.max_persistent_grants, offered_.max_indirect_segments,
+          &context_.log_limit, make_pause()});
 }
 
 /// `again`: somebody served the rings before.

@@ -31,6 +31,7 @@ Disk::Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& 
                options.domain,
                options.name,
                options.rings.persistent_grants ? options.max_persistent_grants : 0,
+               options.max_indirect_segments,
                options.log_limit,
                options.journals == nullptr ? nullptr : options.journals->witness()} {
   for (const QueueSetup& setup : options.rings.queues) {

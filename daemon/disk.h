@@ -32,6 +32,7 @@ struct DiskOptions {
   std::string journal = {};          ///< the disk's name there
   JournalStore* journals = nullptr;  ///< outlives the disk; null: nobody comes after us
   uint32_t max_persistent_grants = 0;  ///< of each ring, if it was agreed to have any
+  uint32_t max_indirect_segments = kIndirectSegments;  ///< as the guest was told
   LogLimit* log_limit = nullptr;  ///< outlives the disk; null: what a guest causes is not logged
   /// The same one for all parts of a disk. Who sets a policy that holds requests sees to
   /// look_at_held().

@@ -198,6 +198,7 @@ Detached Queue::serve_alone(Taken taken) {
 }
 
 Task<Queue::Outcome> Queue::serve_indirect(const Request& request) {
+  if (request.segment_count > context_.max_indirect_segments) co_return BlkifStatus::error;
   std::array<Segment, kIndirectSegments> memory;
   const auto segments = std::span(memory).first(request.segment_count);
   {

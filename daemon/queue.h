@@ -33,6 +33,7 @@ struct QueueContext {
   DomainId domain;
   std::string disk;  ///< for log lines
   uint32_t max_persistent_grants = 0;  ///< of each queue
+  uint32_t max_indirect_segments = kIndirectSegments;  ///< of a request, as the guest was told
   LogLimit* log_limit = nullptr;       ///< for lines that the guest causes; may be null
   JournalWitness* journal_witness = nullptr;  ///< for tests
 };

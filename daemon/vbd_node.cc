@@ -125,7 +125,11 @@ RingOffer VbdNode::read_offer() const {
   return offer;
 }
 
-bool VbdNode::offered_persistent_grants() const { return read("feature-persistent") == "1"; }
+ConnectionOffer VbdNode::read_connection_offer() const {
+  const auto segments = parse_decimal(read("feature-max-indirect-segments").value_or(""));
+  return {std::min<uint32_t>(segments.value_or(0), kIndirectSegments),
+          read("feature-persistent") == "1"};
+}
 
 FrontendKeys VbdNode::frontend_keys(const VbdSpec& spec) const {
   using Values = std::map<std::string, std::optional<std::string>>;

@@ -97,8 +97,8 @@ class VbdNode {
   /// The offer that the frontend saw, ours or xen-blkback's, but for persistent grants.
   RingOffer read_offer() const;
 
-  /// Whether the frontend was told in state `connected` that its pages may stay mapped.
-  bool offered_persistent_grants() const;
+  /// What the frontend was told in state `connected`, by us or xen-blkback.
+  ConnectionOffer read_connection_offer() const;
 
   /// Each key is read once at most, however often it is asked for.
   FrontendKeys frontend_keys(const VbdSpec& spec) const;

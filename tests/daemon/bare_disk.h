@@ -37,7 +37,8 @@ class BareDisk : public testing::Test {
   static constexpr uint64_t kSectors = 2048;
   static constexpr std::size_t kSegments = 256;
 
-  explicit BareDisk(const std::string& mode = "w", bool secure_erase = false) {
+  explicit BareDisk(const std::string& mode = "w", bool secure_erase = false,
+                    uint32_t max_indirect_segments = kIndirectSegments) {
     ring_ref_ = guest_.grant(kBackend, ring_frame_, sim::Access::read_write);
     event_ = machine_.events().allocate_unbound(kGuest, kBackend, [] {});
     std::ofstream(image_).close();
@@ -49,6 +50,7 @@ class BareDisk : public testing::Test {
     auto image = open_disk({{"raw", image_}, mode, Purpose::service, "vbd-1-51712"}, {});
     options.geometry = image->geometry();
     options.geometry.secure_erase = secure_erase;
+    options.max_indirect_segments = max_indirect_segments;
     options.pause = pause_;
     disk_ = std::make_shared<Disk>(worker_, std::move(image), options, stats_);
     disk_->start();
@@ -152,6 +154,12 @@ class BareDisk : public testing::Test {
 class BareReadOnlyDisk : public BareDisk {
  protected:
   BareReadOnlyDisk() : BareDisk("r") {}
+};
+
+/// Whose guest was told that a request may have two pages.
+class BareDiskOfTwoPages : public BareDisk {
+ protected:
+  BareDiskOfTwoPages() : BareDisk("w", false, 2) {}
 };
 
 /// On storage that says that it erases for ever.

@@ -30,6 +30,12 @@ TEST_F(BareDisk, TheLastSectorIsServedAndNoneBehindIt) {
   EXPECT_EQ(std::filesystem::file_size(image_), kSectors * kSectorBytes);
 }
 
+TEST_F(BareDiskOfTwoPages, MorePagesThanWereOfferedAreAnError) {
+  EXPECT_EQ(status(indirect(kGuestWrite, 0, {whole(page()), whole(page())})), kGuestOkay);
+  EXPECT_EQ(status(indirect(kGuestWrite, 0, {whole(page()), whole(page()), whole(page())})),
+            kGuestError);
+}
+
 TEST_F(BareDisk, ADiscardEndsWithTheDisk) {
   EXPECT_EQ(status(discard(kSectors - 8, 8)), kGuestOkay);
   EXPECT_EQ(status(discard(kSectors - 8, 9)), kGuestError);

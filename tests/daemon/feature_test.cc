@@ -173,6 +173,16 @@ TEST_P(Feature, PersistentGrantsSurviveARestartOfTheDaemon) {
   EXPECT_EQ(host_.held(), "");
 }
 
+TEST_P(Feature, AGuestMayUseWhatItWasToldAfterARestartWithAnotherConfiguration) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& frontend = attach_and_connect(disk, {.indirect_segments = 32});
+  const std::string offer = backend_directory(disk) + "/feature-max-indirect-segments";
+  host_.store().write({{offer, "32"}});
+  host_.restart();
+  expect_served(frontend, {.requests = 10});
+  EXPECT_EQ(host_.store().read(offer), "32");
+}
+
 TEST_P(Feature, WhatAGuestDidNotAgreeToIsNotKeptMapped) {
   const DiskLine disk = line(1, "a.img");
   SimFrontend& frontend = attach_and_connect(disk);
