@@ -3,6 +3,8 @@
 // thread_background is the real one.
 #pragma once
 
+#include <string>
+
 #include "ring/executor.h"
 
 namespace tapring {
@@ -11,9 +13,10 @@ class Background {
  public:
   virtual ~Background() = default;
 
-  /// Runs `work` aside; pieces of work never wait for each other. Throws std::system_error when too
-  /// many are under way.
-  virtual void run(Work work) = 0;
+  /// Runs `work` aside. What may hang together belongs to one line: of that only some run at once,
+  /// and the others wait, so that other lines need not. Throws std::system_error, and `work` is
+  /// gone, when too much waits.
+  virtual void run(const std::string& line, Work work) = 0;
 };
 
 }  // namespace tapring

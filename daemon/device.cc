@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "daemon/connection_id.h"
+#include "daemon/storage_name.h"
 
 namespace tapring {
 namespace {
@@ -174,7 +175,8 @@ void Device::examine(const VbdState& now, bool leave_block_devices) {
   // to take back.
   const bool coming = now.backend == XenbusState::initialising;
   claim_ = Claim::examining;
-  run_aside([self = shared_from_this(), leave_block_devices, from_blkback, coming,
+  run_aside("look at " + storage_name(spec_.params),
+            [self = shared_from_this(), leave_block_devices, from_blkback, coming,
              before = now.backend, &context = context_, path = spec_.params,
              name = name_.sysfs_name()]() mutable {
     Examination result;
@@ -187,9 +189,9 @@ void Device::examine(const VbdState& now, bool leave_block_devices) {
   });
 }
 
-void Device::run_aside(Work work) {
+void Device::run_aside(const std::string& line, Work work) {
   try {
-    context_.background.run(std::move(work));
+    context_.background.run(line, std::move(work));
   } catch (const std::system_error& error) {
     refuse(error.what());
   }
@@ -211,7 +213,7 @@ void Device::settle_claim() {
                     name_.sysfs_name(), examination_.unbinding.message()));
   }
   if (last_.backend == XenbusState::connected && examination_.before < XenbusState::connected) {
-    context_.background.run([name = name_.sysfs_name(), &blkback = context_.blkback] {
+    context_.background.run(kBlkbackLine, [name = name_.sysfs_name(), &blkback = context_.blkback] {
       const Error error = blkback.bind(name);
       if (error) spdlog::error("{}: giving it back to xen-blkback: {}", name, error.message());
     });

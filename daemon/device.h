@@ -179,7 +179,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void examined(const Examination& result);
   void settle_claim();
   /// In the background; refuses the disk where that is not possible.
-  void run_aside(Work work);
+  void run_aside(const std::string& line, Work work);
   void leave_to_kernel(std::string reason);
 
   void take_from_kernel();
@@ -204,6 +204,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void check_image();
   void open_image();
   void try_opening(Purpose purpose);
+  static constexpr const char* kBlkbackLine = "xen-blkback";
   static Opened open_aside(const DiskOpener& open, const OpenRequest& request);
   void opening_ended(Opened opened);
   void image_opened(Opened opened);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daemon/device.h"
+#include "daemon/storage_name.h"
 
 namespace tapring {
 namespace {
@@ -33,7 +34,8 @@ void Device::open_image() {
 void Device::try_opening(Purpose purpose) {
   image_stage_ = ImageStage::opening;
   const OpenRequest request{disk_spec_, spec_.mode, purpose, name_.sysfs_name()};
-  run_aside([self = shared_from_this(), &control = context_.control, &open = context_.open_disk,
+  run_aside("open " + storage_name(disk_spec_.path),
+            [self = shared_from_this(), &control = context_.control, &open = context_.open_disk,
              attempt = ++open_attempt_, request]() mutable {
     Opened opened = open_aside(open, request);
     opened.attempt = attempt;
@@ -162,7 +164,8 @@ void Device::close_aside(std::unique_ptr<OpenImage> image, Work then) {
   // Shared, as it must survive a thread that cannot be had: then the control thread has to wait.
   auto shared = std::make_shared<decltype(work)>(std::move(work));
   try {
-    context_.background.run([shared] { (*shared)(); });
+    // Beside those that open: these may all hang with an image that lies below theirs.
+    context_.background.run("close " + storage_name(disk_spec_.path), [shared] { (*shared)(); });
   } catch (const std::system_error&) {
     (*shared)();
   }

@@ -2,7 +2,6 @@
 // The Background of production: a thread for each piece of work, as each may hang on its own.
 #pragma once
 
-#include <atomic>
 #include <memory>
 
 #include "daemon/background.h"
@@ -11,14 +10,23 @@ namespace tapring {
 
 class ThreadBackground final : public Background {
  public:
-  /// More than this many pieces of work hanging at once is a machine whose storage is gone.
-  static constexpr int kMaxThreads = 512;
+  /// Pieces of work at once. More would be a machine whose storage is gone.
+  static constexpr std::size_t kMaxThreads = 512;
+
+  /// Of them those of one line. The others wait for their turn.
+  static constexpr std::size_t kMaxThreadsOfALine = 64;
+
+  /// Pieces of work that wait.
+  static constexpr std::size_t kMaxWaiting = 8192;
+
+  ThreadBackground();
 
   /// Work still under way when this is destroyed goes on and must own what it uses.
-  void run(Work work) override;
+  void run(const std::string& line, Work work) override;
 
  private:
-  std::shared_ptr<std::atomic<int>> running_ = std::make_shared<std::atomic<int>>(0);
+  class Lines;
+  std::shared_ptr<Lines> lines_;
 };
 
 }  // namespace tapring

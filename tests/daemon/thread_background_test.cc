@@ -3,9 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
+#include <memory>
+#include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace tapring {
 namespace {
@@ -14,33 +18,71 @@ TEST(ThreadBackground, APieceOfWorkDoesNotWaitForAnother) {
   ThreadBackground background;
   std::promise<void> first_may_end;
   std::promise<void> first_ended;
-  background.run([may_end = first_may_end.get_future(), &first_ended]() mutable {
+  background.run("a", [may_end = first_may_end.get_future(), &first_ended]() mutable {
     may_end.wait();
     first_ended.set_value();
   });
-  background.run([&first_may_end] { first_may_end.set_value(); });
+  background.run("a", [&first_may_end] { first_may_end.set_value(); });
   first_ended.get_future().wait();
 }
 
-TEST(ThreadBackground, TooMuchWorkAtOnceIsRefusedUntilSomeIsDone) {
-  ThreadBackground background;
-  std::promise<void> may_end;
-  const std::shared_future<void> ending = may_end.get_future().share();
-  for (int i = 0; i < ThreadBackground::kMaxThreads; ++i) {
-    background.run([ending] { ending.wait(); });
-  }
-  EXPECT_THROW(background.run([] {}), std::system_error);
-  may_end.set_value();
-  std::promise<void> ran;
-  for (bool accepted = false; !accepted; std::this_thread::yield()) {
-    try {
-      background.run([&ran] { ran.set_value(); });
-      accepted = true;
-    } catch (const std::system_error&) {
-      continue;
+/// Work that hangs until it is told to end.
+class HangingWork : public testing::Test {
+ protected:
+  ~HangingWork() override { end(); }
+
+  void hang(const std::string& line, std::size_t pieces) {
+    for (std::size_t i = 0; i < pieces; ++i) {
+      background_.run(line, [may_end = ending_, ended = ended_] {
+        may_end.wait();
+        ended->fetch_add(1);
+      });
     }
+    hanging_ += pieces;
   }
+
+  void end() {
+    if (std::exchange(told_, true)) return;
+    may_end_.set_value();
+    while (*ended_ < hanging_) std::this_thread::yield();
+  }
+
+  void expect_runs(const std::string& line) {
+    std::promise<void> ran;
+    background_.run(line, [&ran] { ran.set_value(); });
+    ran.get_future().wait();
+  }
+
+  ThreadBackground background_;
+
+ private:
+  std::promise<void> may_end_;
+  std::shared_future<void> ending_ = may_end_.get_future().share();
+  std::shared_ptr<std::atomic<std::size_t>> ended_ = std::make_shared<std::atomic<std::size_t>>(0);
+  std::size_t hanging_ = 0;
+  bool told_ = false;
+};
+
+TEST_F(HangingWork, OfOneLineDoesNotKeepOthersFromRunning) {
+  hang("open /srv/nfs", ThreadBackground::kMaxThreads);
+  expect_runs("open /srv");
+  expect_runs("close /srv/nfs");
+}
+
+TEST_F(HangingWork, HasWhatWaitsRunWhenItEnds) {
+  hang("a", 3 * ThreadBackground::kMaxThreadsOfALine);
+  std::promise<void> ran;
+  background_.run("a", [&ran] { ran.set_value(); });
+  end();
   ran.get_future().wait();
+}
+
+TEST_F(HangingWork, IsRefusedWhenTooMuchWaits) {
+  hang("a", ThreadBackground::kMaxThreadsOfALine + ThreadBackground::kMaxWaiting);
+  EXPECT_THROW(background_.run("a", [] {}), std::system_error);
+  expect_runs("b");
+  end();
+  expect_runs("a");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "daemon/background.h"
@@ -16,7 +17,8 @@ class SimBackground final : public Background {
  public:
   explicit SimBackground(SimWorld& world) noexcept : world_(world) {}
 
-  void run(Work work) override;
+  /// No line waits for itself.
+  void run(const std::string& line, Work work) override;
 
   /// Work given from now on is held.
   void hold() noexcept { holding_ = true; }

@@ -144,8 +144,8 @@ class Host {
   class Aside final : public Background {
    public:
     explicit Aside(Background& background) noexcept : background_(background) {}
-    void run(Work work) override {
-      if (!dead_) background_.run(std::move(work));
+    void run(const std::string& line, Work work) override {
+      if (!dead_) background_.run(line, std::move(work));
     }
     void die() noexcept { dead_ = true; }
 

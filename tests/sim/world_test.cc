@@ -82,9 +82,9 @@ TEST(SimBackground, HeldWorkDelaysNoOther) {
   SimBackground background(world);
   std::string notes;
   background.hold();
-  background.run([&] { notes += 'a'; });
+  background.run("", [&] { notes += 'a'; });
   background.stop_holding();
-  background.run([&] { notes += 'b'; });
+  background.run("", [&] { notes += 'b'; });
   world.run_until_idle();
   EXPECT_EQ(notes, "b");
   background.release();
@@ -96,10 +96,10 @@ TEST(SimBackground, RefusesTooMuch) {
   SimWorld world(1);
   SimBackground background(world);
   background.limit(1);
-  background.run([] {});
-  EXPECT_THROW(background.run([] {}), std::system_error);
+  background.run("", [] {});
+  EXPECT_THROW(background.run("", [] {}), std::system_error);
   world.run_until_idle();
-  EXPECT_NO_THROW(background.run([] {}));
+  EXPECT_NO_THROW(background.run("", [] {}));
 }
 
 }  // namespace
