@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "tests/formats/cut_images.h"
 
+#include <fstream>
+
 #include "tests/formats/drawn_image.h"
 #include "tests/formats/qcow_image.h"
 #include "tests/formats/qemu.h"
+#include "tests/formats/served_image.h"
 
 namespace tapring {
 namespace {
@@ -19,6 +22,8 @@ CutImage::CutImage(const std::filesystem::path& directory, const std::string& fo
   std::filesystem::create_directories(made_);
   if (format_ == "qcow") {
     make_qcow1(number, random);
+  } else if (format_ == "raw") {
+    make_raw(number, random);
   } else {
     make_qcow2(number, random);
   }
@@ -35,6 +40,19 @@ void CutImage::make_qcow2(unsigned number, sim::Random& random) {
   const DrawnImage image = make_chain(directory_, shapes, random, kMostBytes);
   path_ = directory_ / image.path.filename();
   text_ = image.text;
+  for (const std::string& snapshot : image.snapshots) {
+    snapshots_[snapshot] = content_by_qemu(path_, "-l snapshot.name=" + snapshot);
+  }
+}
+
+void CutImage::make_raw(unsigned number, sim::Random& random) {
+  Shape shape;
+  shape.raw = true;
+  path_ = directory_ / "image";
+  text_ = shape.text();
+  const uint64_t bytes = kMostBytes - number % 8 * 512;
+  run_command("truncate -s " + std::to_string(bytes) + ' ' + shell_quoted(path_.string()));
+  write_by_qemu(path_, shape, bytes, 6, random, "raw");
 }
 
 void CutImage::make_qcow1(unsigned number, sim::Random& random) {
@@ -71,6 +89,40 @@ void CutImage::restore() const {
     std::filesystem::copy_file(entry.path(), directory_ / entry.path().filename(),
                                std::filesystem::copy_options::overwrite_existing);
   }
+}
+
+std::string CutImage::spoiled() const {
+  for (const auto& entry : std::filesystem::directory_iterator(made_)) {
+    const std::string name = entry.path().filename();
+    if (name == path_.filename() || name == path_.filename().string() + ".data") continue;
+    if (bytes_of_file(entry.path()) != bytes_of_file(directory_ / name)) return name + " changed";
+  }
+  for (const auto& [snapshot, content] : snapshots_) {
+    ImageOptions options;
+    options.path = path_.string() + '@' + snapshot;
+    options.read_only = true;
+    ServedImage image(1, format_, options);
+    const Result<std::string> now = image.content();
+    image.close();
+    if (!now) return "snapshot " + snapshot + ": " + now.error().message();
+    if (*now != content) return "snapshot " + snapshot + " changed";
+  }
+  return {};
+}
+
+void mark_unclean(const std::filesystem::path& path) {
+  constexpr std::streamoff kLastOfVersion = 7;
+  constexpr std::streamoff kLastOfIncompatible = 79;
+  constexpr char kDirty = 1;
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(0);
+  if (file.get() != 'Q') return;
+  file.seekg(kLastOfVersion);
+  if (file.get() != 3) return;
+  file.seekg(kLastOfIncompatible);
+  const auto features = static_cast<char>(file.get());
+  file.seekp(kLastOfIncompatible);
+  file.put(static_cast<char>(features | kDirty));
 }
 
 }  // namespace tapring

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@ namespace tapring {
 class CutImage {
  public:
   /// Of a shape by its number: a chain of two at most, of small disks, already written to. In an
-  /// empty directory. `format`: qcow2 or qcow.
+  /// empty directory. `format`: qcow2, qcow or raw.
   CutImage(const std::filesystem::path& directory, const std::string& format, unsigned number,
            sim::Random& random);
 
@@ -27,9 +28,14 @@ class CutImage {
   /// All its files are again as they were made.
   void restore() const;
 
+  /// What has changed that no write to the disk may change: a backing file, a snapshot. Empty if
+  /// nothing has. Nobody may have the image open.
+  std::string spoiled() const;
+
  private:
   void make_qcow2(unsigned number, sim::Random& random);
   void make_qcow1(unsigned number, sim::Random& random);
+  void make_raw(unsigned number, sim::Random& random);
 
   std::filesystem::path directory_;
   std::filesystem::path made_;  ///< copies of all files
@@ -38,6 +44,11 @@ class CutImage {
   std::filesystem::path path_;
   std::vector<std::string> backing_formats_;
   std::string content_;
+  std::map<std::string, std::string> snapshots_;  ///< their contents
 };
+
+/// As a program with lazy refcounts leaves a qcow2 image of version 3 when it dies: its refcounts
+/// are not to be trusted. Does nothing to other images.
+void mark_unclean(const std::filesystem::path& path);
 
 }  // namespace tapring

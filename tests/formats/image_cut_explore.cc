@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: MIT
-// image_cut_explore: random workloads on images of all shapes, each cut at many points, as many as
-// asked for. What fails is printed with the command that repeats it; figures at the end.
+// image_cut_explore: lives of images of all shapes, used at random, on storage that fails now and
+// then, and cut at many points, as many as asked for. What fails is printed with the command that
+// repeats it; figures at the end.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "tests/daemon/temporary_directory.h"
 #include "tests/formats/cut_images.h"
-#include "tests/formats/cut_workload.h"
-#include "tests/formats/qcow_image.h"
+#include "tests/formats/image_life.h"
 #include "tests/formats/qemu.h"
 
 namespace tapring {
@@ -24,19 +27,36 @@ constexpr unsigned kShapes = 39;
 struct Options {
   std::string format = "qcow2";
   uint64_t workloads = 2000;
-  uint64_t points = 10;
+  uint64_t points = 3;
   uint64_t first = 1;
   uint64_t by_qemu = 10;
+  double faults = 0;  ///< percent
 };
 
 struct Figures {
   uint64_t workloads = 0;
   uint64_t power_cuts = 0;
   uint64_t kills = 0;
+  uint64_t closed = 0;
   uint64_t with_leaks = 0;
+  uint64_t faults = 0;
+  uint64_t requests_failed = 0;
+  uint64_t openings_failed = 0;
+  uint64_t losses = 0;
+  uint64_t most_close_operations = 0;
   uint64_t compared_by_qemu = 0;
   uint64_t failed = 0;
 };
+
+/// The first by the point, so that of three points in a row each ends in its own way.
+std::vector<End> draw_ends(uint64_t point, sim::Random& random) {
+  constexpr std::array<End, 3> kEnds{End::power, End::close, End::kill};
+  std::vector<End> ends{kEnds[point % kEnds.size()]};
+  for (uint64_t more = random.below(3); more > 0; --more) {
+    ends.push_back(kEnds[random.below(kEnds.size())]);
+  }
+  return ends;
+}
 
 class Explorer {
  public:
@@ -49,9 +69,11 @@ class Explorer {
       const std::string reason = reason_of(image, seed, point);
       if (reason.empty()) continue;
       ++figures_.failed;
-      fmt::print("workload {} point {} FAILED: {}: {}\n  image_cut_explore --format {} --first {} "
-                 "--workloads 1 --points {}\n",
-                 seed, point, image.text(), reason, options_.format, seed, point + 1);
+      fmt::print(
+          "workload {} point {} FAILED: {}: {}\n  image_cut_explore --format {} --faults {} "
+          "--first {} --workloads 1 --points {} --by-qemu 1\n",
+          seed, point, image.text(), reason, options_.format, options_.faults, seed, point + 1);
+      std::fflush(stdout);
     }
   }
 
@@ -66,45 +88,59 @@ class Explorer {
     return images_.try_emplace(shape, directory, options_.format, shape, random).first->second;
   }
 
-  /// Every third cut is of the process.
   std::string reason_of(const CutImage& image, uint64_t seed, uint64_t point) {
-    const Cut cut = point % 3 == 2 ? Cut::process : Cut::power;
-    ++(cut == Cut::power ? figures_.power_cuts : figures_.kills);
     image.restore();
-    Workload workload{options_.format, {}, seed};
-    workload.options.path = image.path();
-    workload.options.backing_formats = image.backing_formats();
+    LifePlan plan;
+    plan.format = options_.format;
+    plan.options.path = image.path();
+    plan.options.backing_formats = image.backing_formats();
+    plan.seed = seed;
+    plan.end_seed = seed * 1000 + point;
+    sim::Random random(~plan.end_seed);
+    plan.ends = draw_ends(point, random);
+    plan.faults = options_.faults / 100;
+    const bool by_qemu = ++runs_ % options_.by_qemu == 0;
+    plan.judge = [&image, by_qemu] {
+      return by_qemu ? damage_found_by_qemu(image) + image.spoiled() : image.spoiled();
+    };
     try {
-      const Promises promises =
-          run_until_cut(workload, image.content(), cut, seed * options_.points + point);
-      return judge(workload, promises);
+      const LifeFigures figures = live(plan, image.content());
+      count(plan, figures);
+      if (!by_qemu) return {};
+      ++figures_.compared_by_qemu;
+      const bool same = content_by_qemu(image.path(), "", options_.format) == figures.content;
+      return same ? "" : "QEMU reads otherwise";
     } catch (const std::exception& error) {
       return error.what();
     }
   }
 
-  std::string judge(const Workload& workload, const Promises& promises) {
-    const std::string& path = workload.options.path;
-    const bool is_qcow2 = options_.format == "qcow2";
-    if (is_qcow2 && !complaints_of_qemu(path).empty()) {
-      ++figures_.with_leaks;
-      if (std::string damage = damage_by_qemu(path); !damage.empty()) return damage;
+  static std::string damage_found_by_qemu(const CutImage& image) {
+    if (image.format() != "qcow2") return {};
+    const std::string damage = damage_by_qemu(image.path());
+    return damage.empty() ? "" : "by QEMU: " + damage;
+  }
+
+  void count(const LifePlan& plan, const LifeFigures& figures) {
+    for (const End end : plan.ends) {
+      ++(end == End::power  ? figures_.power_cuts
+         : end == End::kill ? figures_.kills
+                            : figures_.closed);
     }
-    if (std::string damage = is_qcow2 ? "" : damage_of_qcow(path); !damage.empty()) return damage;
-    const Result<std::string> content = content_by_driver(workload);
-    if (!content) return content.error().message();
-    if (++judged_ % options_.by_qemu == 0) {
-      ++figures_.compared_by_qemu;
-      if (content_by_qemu(path, "", options_.format) != *content) return "QEMU reads otherwise";
-    }
-    return promises.broken_by(*content);
+    if (figures.leaks > 0) ++figures_.with_leaks;
+    figures_.faults += figures.faults;
+    figures_.requests_failed += figures.requests_failed;
+    figures_.openings_failed += figures.openings_failed;
+    figures_.losses += figures.losses;
+    figures_.most_close_operations =
+        std::max(figures_.most_close_operations, figures.close_operations);
   }
 
   Options options_;
   TemporaryDirectory directory_{memory_directory()};
   std::map<unsigned, CutImage> images_;
   Figures figures_;
-  uint64_t judged_ = 0;
+  uint64_t runs_ = 0;
 };
 
 int explore(const Options& options) {
@@ -113,10 +149,13 @@ int explore(const Options& options) {
     explorer.run_workload(seed);
   }
   const Figures& figures = explorer.figures();
-  fmt::print("{}: {} workloads, {} power cuts, {} kills, of these {} left leaked clusters; {} also "
-             "read by QEMU; {} failed\n",
-             options.format, figures.workloads, figures.power_cuts, figures.kills,
-             figures.with_leaks, figures.compared_by_qemu, figures.failed);
+  fmt::print(
+      "{}: {} workloads, {} power cuts, {} kills, {} closed in order; {} left leaked "
+      "clusters\n  {} faults: {} requests and {} openings failed, {} times writes were "
+      "lost; a close took {} operations at most\n  {} also read by QEMU; {} failed\n",
+      options.format, figures.workloads, figures.power_cuts, figures.kills, figures.closed,
+      figures.with_leaks, figures.faults, figures.requests_failed, figures.openings_failed,
+      figures.losses, figures.most_close_operations, figures.compared_by_qemu, figures.failed);
   return figures.failed == 0 ? 0 : 1;
 }
 
@@ -125,15 +164,18 @@ int explore(const Options& options) {
 
 int main(int argc, char** argv) {
   tapring::Options options;
-  CLI::App app("Power cuts and kills of random workloads on images, in the simulated world.");
+  CLI::App app("Power cuts, kills and faults of images in use, in the simulated world.");
   app.add_option("--format", options.format, "of the images")
-      ->check(CLI::IsMember({"qcow2", "qcow"}))
+      ->check(CLI::IsMember({"qcow2", "qcow", "raw"}))
       ->capture_default_str();
   app.add_option("--workloads", options.workloads, "run so many")->capture_default_str();
   app.add_option("--points", options.points, "cut each so often")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--first", options.first, "the first one's seed")->capture_default_str();
+  app.add_option("--faults", options.faults, "so many percent of the operations of files fail")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
   app.add_option("--by-qemu", options.by_qemu, "of so many images QEMU reads one as well")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

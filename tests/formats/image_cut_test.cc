@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The power goes, or the process, in the middle of writes: what is left must be an image in which
-// qemu-img finds leaked clusters at most, with everything that was promised.
+// The power goes, or the process, in the middle of requests that overlap, on storage that may fail:
+// what is left must be an image in which nothing is wrong but leaked clusters, with everything that
+// was promised.
 #include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "tests/daemon/temporary_directory.h"
 #include "tests/formats/cut_images.h"
-#include "tests/formats/cut_workload.h"
-#include "tests/formats/qcow_image.h"
+#include "tests/formats/image_life.h"
 #include "tests/formats/qemu.h"
 #include "tests/formats/served_image.h"
 
@@ -15,21 +19,27 @@ namespace {
 
 class ImageCut : public testing::TestWithParam<unsigned> {
  protected:
-  /// Of each cut what is left is the next one's image: leaks, too, are lived with.
-  void cut_and_judge(const std::string& format, Cut cut, int times) {
+  /// What a life leaves is the next one's image: leaks, too, are lived with.
+  void live_through(const std::string& format, const std::vector<End>& ends, double faults = 0) {
     const CutImage image(directory_.path(), format, GetParam(), random_);
     SCOPED_TRACE(image.text());
-    std::string content = image.content();
-    for (int i = 0; i < times && !HasFailure(); ++i) {
-      Workload workload{format, {}, random_.next()};
-      workload.options.path = image.path();
-      workload.options.backing_formats = image.backing_formats();
-      const Promises promises = run_until_cut(workload, content, cut, random_.next());
-      content = content_by_qemu(image.path(), "", format);
-      EXPECT_EQ(promises.broken_by(content), "");
-      const Result<std::string> by_driver = content_by_driver(workload);
-      EXPECT_TRUE(by_driver && *by_driver == content);
-      EXPECT_EQ(format == "qcow" ? damage_of_qcow(image.path()) : damage_by_qemu(image.path()), "");
+    LifePlan plan;
+    plan.format = format;
+    plan.options.path = image.path();
+    plan.options.backing_formats = image.backing_formats();
+    plan.seed = random_.next();
+    plan.end_seed = random_.next();
+    plan.ends = ends;
+    plan.faults = faults;
+    plan.most_requests = 50;
+    plan.judge = [&] {
+      return image.spoiled() + (format == "qcow2" ? damage_by_qemu(image.path()) : "");
+    };
+    try {
+      const LifeFigures figures = live(plan, image.content());
+      EXPECT_TRUE(figures.content == content_by_qemu(image.path(), "", format));
+    } catch (const std::runtime_error& error) {
+      ADD_FAILURE() << error.what();
     }
   }
 
@@ -39,13 +49,29 @@ class ImageCut : public testing::TestWithParam<unsigned> {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, ImageCut, testing::Range(0U, 39U, 3U));
 
-TEST_P(ImageCut, OfThePowerLosesNothingThatWasFlushed) { cut_and_judge("qcow2", Cut::power, 8); }
+TEST_P(ImageCut, OfThePowerLosesNothingThatWasFlushed) {
+  live_through("qcow2", std::vector<End>(8, End::power));
+}
 
-TEST_P(ImageCut, OfTheProcessLosesNothingThatWasDone) { cut_and_judge("qcow2", Cut::process, 4); }
+TEST_P(ImageCut, OfTheProcessLosesNothingThatWasDone) {
+  live_through("qcow2", std::vector<End>(4, End::kill));
+}
 
-TEST_P(ImageCut, OfThePowerLeavesAQcowInOrder) { cut_and_judge("qcow", Cut::power, 4); }
+TEST_P(ImageCut, OfThePowerLeavesAQcowInOrder) {
+  live_through("qcow", std::vector<End>(4, End::power));
+}
 
-TEST_P(ImageCut, OfTheProcessLeavesAQcowInOrder) { cut_and_judge("qcow", Cut::process, 2); }
+TEST_P(ImageCut, OfTheProcessLeavesAQcowInOrder) {
+  live_through("qcow", std::vector<End>(2, End::kill));
+}
+
+TEST_P(ImageCut, OfAnImageOnFailingStorageLosesNothingThatWasPromised) {
+  live_through("qcow2", {End::power, End::close, End::kill, End::close}, 0.05);
+}
+
+TEST_P(ImageCut, OfAQcowOnFailingStorageLosesNothingThatWasPromised) {
+  live_through("qcow", {End::kill, End::close, End::power}, 0.05);
+}
 
 /// With nothing else in between, which might write the map as well.
 TEST_P(ImageCut, OfThePowerRightAfterAFlushLosesNothing) {

@@ -12,7 +12,7 @@
 #include "ring/open_file.h"
 #include "ring/uring_loop.h"
 #include "tests/daemon/temporary_directory.h"
-#include "tests/formats/cut_workload.h"
+#include "tests/formats/promises.h"
 #include "tests/formats/qcow_image.h"
 #include "tests/formats/qemu.h"
 #include "tests/formats/recorded_file.h"

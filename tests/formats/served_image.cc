@@ -47,17 +47,28 @@ Detached read_piece(Image& image, uint64_t offset, char* into, std::size_t bytes
 }  // namespace
 
 ServedImage::ServedImage(uint64_t seed, const std::string& format, const ImageOptions& options)
-    : world_(seed) {
-  std::unique_ptr<OpenImage> open = find_format(format)->open(options);
-  geometry_ = open->geometry();
-  image_ = open->serve_on(loop_);
+    : world_(seed), format_(format) {
+  open(options);
 }
 
 ServedImage::~ServedImage() = default;
 
+void ServedImage::open(const ImageOptions& options) {
+  std::unique_ptr<OpenImage> open = find_format(format_)->open(options);
+  geometry_ = open->geometry();
+  loop_ = std::make_unique<sim::SimLoop>(world_, storage_);
+  image_ = open->serve_on(*loop_);
+}
+
+void ServedImage::open_again(const ImageOptions& options) {
+  image_.reset();
+  loop_.reset();
+  open(options);
+}
+
 void ServedImage::run(const std::function<Detached(Image&, std::function<void()>)>& act) {
   bool done = false;
-  loop_.post([&] { act(*image_, [&done] { done = true; }); });
+  loop_->post([&] { act(*image_, [&done] { done = true; }); });
   if (!world_.run_until([&] { return done; })) throw std::runtime_error("the image hangs");
 }
 
@@ -104,7 +115,7 @@ Result<std::string> ServedImage::content() {
   for (uint64_t at = 0; at < content.size();) {
     const uint64_t most = std::min<uint64_t>((content.size() - at) / kSector, 512);
     const uint64_t bytes = world_.random().between(1, most) * kSector;
-    loop_.post([&, at, bytes] { read_piece(*image_, at, content.data() + at, bytes, reads); });
+    loop_->post([&, at, bytes] { read_piece(*image_, at, content.data() + at, bytes, reads); });
     at += bytes;
     if (world_.random().chance(0.1)) world_.run_until_idle();
   }

@@ -22,10 +22,13 @@ class ServedImage {
   Image& image() noexcept { return *image_; }
   sim::SimWorld& world() noexcept { return world_; }
   sim::SimStorage& storage() noexcept { return storage_; }
-  Loop& loop() noexcept { return loop_; }
+  Loop& loop() noexcept { return *loop_; }
 
-  /// The process is killed.
-  void die() { loop_.die(); }
+  /// The process is killed. Close the image then, too.
+  void die() { loop_->die(); }
+
+  /// By another process, after close(). Throws as a driver does.
+  void open_again(const ImageOptions& options);
 
   /// Begins `act` in a turn of the loop; it is to end by calling what it is given.
   void run(const std::function<Detached(Image&, std::function<void()> done)>& act);
@@ -40,11 +43,13 @@ class ServedImage {
   Result<std::string> content();
 
  private:
+  void open(const ImageOptions& options);
   Error result_of(const std::function<Task<Error>(Image&)>& act);
 
   sim::SimWorld world_;
   sim::SimStorage storage_{world_};
-  sim::SimLoop loop_{world_, storage_};
+  std::string format_;
+  std::unique_ptr<sim::SimLoop> loop_;
   Geometry geometry_;
   std::unique_ptr<Image> image_;
 };

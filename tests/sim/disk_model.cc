@@ -33,12 +33,38 @@ std::string describe(uint64_t sector, const SectorWords& found) {
 
 }  // namespace
 
+/// None: zeros.
+std::span<const char> DiskModel::initial(uint64_t sector) const noexcept {
+  if ((sector + 1) * kSector > initial_.size()) return {};
+  const std::span all = std::span(initial_).subspan(sector * kSector, kSector);
+  return std::ranges::all_of(all, [](char byte) { return byte == 0; }) ? std::span<const char>()
+                                                                       : all;
+}
+
+DiskModel::Candidate DiskModel::untouched(uint64_t sector) const noexcept {
+  return {.write = 0,
+          .content = initial(sector).empty() ? 0 : kInitial,
+          .answered = 0,
+          .done = true,
+          .settled = false};
+}
+
+bool DiskModel::holds(Ticket content, uint64_t sector, std::span<const std::byte> data) const {
+  if (content == kInitial) {
+    const std::span<const char> bytes = initial(sector);
+    return std::memcmp(bytes.data(), data.data(), kSector) == 0;
+  }
+  SectorWords found{};
+  std::memcpy(found.data(), data.data(), kSector);
+  return content == found[0] && content_of(content, sector) == found;
+}
+
 DiskModel::Ticket DiskModel::begin(uint64_t sector, uint64_t sectors, Content content) {
   const Ticket write = ++clock_;
   writes_[write] = {.sector = sector, .sectors = sectors};
   for (uint64_t i = sector; i < sector + sectors; ++i) {
     std::vector<Candidate>& candidates = sectors_[i];
-    if (candidates.empty()) candidates.push_back(kUntouched);
+    if (candidates.empty()) candidates.push_back(untouched(i));
     candidates.push_back({.write = write,
                           .content = content == Content::own ? write : 0,
                           .answered = kNever,
@@ -82,14 +108,14 @@ std::optional<std::string> DiskModel::end_read(Ticket read, uint64_t sector,
     SectorWords found{};
     std::memcpy(found.data(), data.data(), kSector);
     const auto known = sectors_.find(sector);
-    const std::vector<Candidate> untouched{kUntouched};
-    const auto& candidates = known == sectors_.end() ? untouched : known->second;
-    const bool allowed = std::ranges::any_of(candidates, [&](const Candidate& candidate) {
-      return candidate.content == found[0] && content_of(candidate.content, sector) == found &&
-             candidate.answered >= newest_done(candidates, read);
+    const std::vector<Candidate> at_first{untouched(sector)};
+    const auto& candidates = known == sectors_.end() ? at_first : known->second;
+    const Ticket newest = newest_done(candidates, read);
+    const auto allowed = std::ranges::find_if(candidates, [&](const Candidate& candidate) {
+      return candidate.answered >= newest && holds(candidate.content, sector, data.first(kSector));
     });
-    if (!allowed) return describe(sector, found);
-    pin(sector, found[0]);
+    if (allowed == candidates.end()) return describe(sector, found);
+    pin(sector, allowed->content);
   }
   return std::nullopt;
 }

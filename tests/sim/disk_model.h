@@ -10,15 +10,18 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tapring::sim {
 
-/// Begins as a disk of zeros. Every write has a content of its own, so that a sector tells which
-/// write it is from.
+/// Every write has a content of its own, so that a sector tells which write it is from.
 class DiskModel {
  public:
   using Ticket = uint64_t;
+
+  /// What the disk has at first; zeros where that is too short.
+  explicit DiskModel(std::string content = {}) : initial_(std::move(content)) {}
 
   Ticket begin_write(uint64_t sector, uint64_t sectors) {
     return begin(sector, sectors, Content::own);
@@ -77,8 +80,11 @@ class DiskModel {
     bool settled;  ///< was not overwritten when the disk was last closed
   };
   enum class Content : uint8_t { own, zeros };
-  static constexpr Candidate kUntouched{.write = 0, .content = 0, .answered = 0,
-                                         .done = true, .settled = false};
+  static constexpr Ticket kInitial = UINT64_MAX;  ///< the content that the disk had at first
+
+  std::span<const char> initial(uint64_t sector) const noexcept;
+  Candidate untouched(uint64_t sector) const noexcept;
+  bool holds(Ticket content, uint64_t sector, std::span<const std::byte> data) const;
 
   Ticket begin(uint64_t sector, uint64_t sectors, Content content);
 
@@ -86,6 +92,7 @@ class DiskModel {
   void prune(uint64_t sector);
   void pin(uint64_t sector, Ticket seen);
 
+  std::string initial_;
   uint64_t clock_ = 0;
   bool losable_ = false;
   Ticket flushed_ = 0;  ///< what was answered before is durable

@@ -34,6 +34,19 @@ TEST_F(DiskModelTest, AnUntouchedSectorIsZero) {
   EXPECT_TRUE(allows(model_.begin_read(), 7, 0));
 }
 
+TEST_F(DiskModelTest, AnUntouchedSectorIsAsItWasAtFirst) {
+  DiskModel model(std::string(kSector, 'a'));
+  const std::vector<std::byte> first(kSector, std::byte{'a'});
+  const std::vector<std::byte> zeros(kSector);
+  EXPECT_FALSE(model.end_read(model.begin_read(), 0, first));
+  EXPECT_TRUE(model.end_read(model.begin_read(), 0, zeros));
+  EXPECT_FALSE(model.end_read(model.begin_read(), 1, zeros)) << "past what it was told of";
+  const Ticket write = model.begin_write(0, 1);
+  EXPECT_FALSE(model.end_read(model.begin_read(), 0, first));
+  model.end_write(write, true);
+  EXPECT_TRUE(model.end_read(model.begin_read(), 0, first));
+}
+
 TEST_F(DiskModelTest, AReadGivesTheLastWrite) {
   const Ticket first = write_whole(7);
   const Ticket second = write_whole(7);

@@ -81,7 +81,8 @@ class SimFile::Completion {
   void await_suspend(std::coroutine_handle<> waiter) {
     ++file_.in_flight_;
     ++file_.storage_.files_[file_.file_.path].in_flight;
-    file_.storage_.begin(file_.file_.path, [this, waiter] {
+    ++file_.storage_.operations_;
+    file_.storage_.begin(file_.file_.path, operation_.kind, [this, waiter] {
       file_.loop_.complete([this, waiter] {
         --file_.in_flight_;
         --file_.storage_.files_[file_.file_.path].in_flight;
@@ -202,7 +203,10 @@ Task<Error> SimFile::sync() {
   const uint64_t covered = storage_.files_[file_.path].writes_done;
   const FileOperation operation{FileOperation::Kind::sync, 0, 0};
   const Error fault = co_await Completion(*this, operation);
-  if (fault) co_return fault;
+  if (fault) {
+    if (!dead_) storage_.sync_failed(file_.path, covered);
+    co_return fault;
+  }
   storage_.synced(file_.path, covered);
   co_return Error{};
 }

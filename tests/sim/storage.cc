@@ -17,7 +17,9 @@ namespace tapring::sim {
 void SimStorage::release(const std::string& path) {
   File& file = files_[path];
   file.hangs = false;
-  for (Work& complete : std::exchange(file.hanging, {})) begin(path, std::move(complete));
+  for (auto& [kind, complete] : std::exchange(file.hanging, {})) {
+    begin(path, kind, std::move(complete));
+  }
 }
 
 void SimStorage::release_all() {
@@ -33,11 +35,20 @@ void SimStorage::power_on() {
   }
 }
 
+void SimStorage::drop_given_up() {
+  for (auto& [path, file] : files_) {
+    if (!file.cache) continue;
+    const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    file.cache->drop_given_up(fd.get(), world_.random());
+  }
+}
+
 void SimStorage::outlive(const std::string& path, int fd, std::vector<LateWrite> writes) {
   const auto file = std::make_shared<UniqueFd>(::fcntl(fd, F_DUPFD, 0));
   writes.push_back({});  // what it reads
   for (LateWrite& write : writes) {
-    begin(path, [this, path, file, write = std::move(write), outages = outages_] {
+    const auto kind = write.data.empty() ? FileOperation::Kind::read : FileOperation::Kind::write;
+    begin(path, kind, [this, path, file, write = std::move(write), outages = outages_] {
       if (outages != outages_ || write.data.empty()) return;
       before_write(path, file->get(), write.offset, write.data.size());
       const ssize_t written = ::pwrite(file->get(), write.data.data(), write.data.size(),
@@ -65,6 +76,11 @@ void SimStorage::synced(const std::string& path, uint64_t writes) {
   if (file.cache) file.cache->synced(writes);
 }
 
+void SimStorage::sync_failed(const std::string& path, uint64_t writes) {
+  File& file = files_[path];
+  if (powered_ && file.cache) file.cache->sync_failed(writes);
+}
+
 std::size_t SimStorage::in_flight(const std::string& path) const {
   const auto found = files_.find(path);
   return found == files_.end() ? 0 : found->second.in_flight;
@@ -76,12 +92,17 @@ uint64_t SimStorage::unsynced_writes(const std::string& path) const {
   return found->second.writes_done - found->second.writes_durable;
 }
 
-void SimStorage::begin(const std::string& path, Work complete) {
-  const Latency latency = files_[path].behaviour.latency;
-  world_.after(latency, [this, path, complete = std::move(complete)]() mutable {
+Latency SimStorage::latency(const std::string& path, FileOperation::Kind kind) const {
+  const FileBehaviour& behaviour = files_.at(path).behaviour;
+  const auto own = behaviour.latencies.find(kind);
+  return own == behaviour.latencies.end() ? behaviour.latency : own->second;
+}
+
+void SimStorage::begin(const std::string& path, FileOperation::Kind kind, Work complete) {
+  world_.after(latency(path, kind), [this, path, kind, complete = std::move(complete)]() mutable {
     File& file = files_[path];
     if (file.hangs) {
-      file.hanging.push_back(std::move(complete));
+      file.hanging.emplace_back(kind, std::move(complete));
     } else {
       complete();
     }

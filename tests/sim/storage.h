@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ring/error.h"
@@ -27,7 +28,8 @@ struct FileOperation {
 /// Operations of one file pass each other whenever their latencies say so.
 struct FileBehaviour {
   Latency latency{std::chrono::microseconds(20), std::chrono::microseconds(800)};
-  double error_probability = 0;  ///< an operation fails with EIO
+  std::map<FileOperation::Kind, Latency> latencies{};  ///< of kinds that differ from it
+  double error_probability = 0;                        ///< an operation fails with EIO
   double short_probability = 0;  ///< a transfer is done in part, and the rest asked for anew
   uint32_t block_bytes = 512;    ///< what it does not take part of; for files opened from then on
   /// Asked for each operation when it would complete; an Error is its result.
@@ -66,6 +68,10 @@ class SimStorage {
   }
   void power_on();
 
+  /// Nobody has a file open any more: writes that a failed sync gave up are lost, or not, block by
+  /// block.
+  void drop_given_up();
+
   /// From now on another host has the file's lock, until it is given back.
   void lock_elsewhere(const std::string& path) { files_[path].locked_elsewhere = true; }
   void unlock_elsewhere(const std::string& path) { files_[path].locked_elsewhere = false; }
@@ -79,6 +85,9 @@ class SimStorage {
   std::size_t in_flight(const std::string& path) const;
   std::size_t open_files() const noexcept { return open_files_; }
 
+  /// That were ever begun, of all files.
+  uint64_t operations() const noexcept { return operations_; }
+
   /// Writes that are done and that no sync which began afterwards has made durable.
   uint64_t unsynced_writes(const std::string& path) const;
 
@@ -89,24 +98,28 @@ class SimStorage {
     FileBehaviour behaviour;
     bool hangs = false;
     bool locked_elsewhere = false;
-    std::vector<Work> hanging;
+    std::vector<std::pair<FileOperation::Kind, Work>> hanging;
     std::size_t in_flight = 0;
     uint64_t writes_done = 0;
     uint64_t writes_durable = 0;
     std::optional<SimWriteCache> cache;
   };
 
+  Latency latency(const std::string& path, FileOperation::Kind kind) const;
+
   /// Calls `complete` when it is time.
-  void begin(const std::string& path, Work complete);
+  void begin(const std::string& path, FileOperation::Kind kind, Work complete);
   Error outcome(const std::string& path, const FileOperation& operation);
 
   void before_write(const std::string& path, int fd, uint64_t offset, uint64_t bytes);
   void after_write(const std::string& path, int fd, uint64_t offset, uint64_t bytes);
   void synced(const std::string& path, uint64_t writes);
+  void sync_failed(const std::string& path, uint64_t writes);
 
   SimWorld& world_;
   std::map<std::string, File> files_;
   std::size_t open_files_ = 0;
+  uint64_t operations_ = 0;
   bool powered_ = true;
   uint64_t outages_ = 0;
 };

@@ -26,21 +26,42 @@ void SimWriteCache::synced(uint64_t number) {
   for (auto& [block, versions] : blocks_) {
     const auto first_later = std::ranges::find_if(
         versions, [number](const Version& version) { return version.number > number; });
+    if ((first_later - 1)->given_up) continue;
     versions.erase(versions.begin(), first_later - 1);
     versions.front().number = 0;  // also for a sync that covers less and ends later
   }
   std::erase_if(blocks_, [](const auto& entry) { return entry.second.size() == 1; });
 }
 
-void SimWriteCache::lose_some(int fd, Random& random) {
-  for (const auto& [block, versions] : blocks_) {
-    const Version& left = versions[random.below(versions.size())];
-    const auto offset = static_cast<off_t>(block * block_bytes_);
-    if (::pwrite(fd, left.content.data(), left.content.size(), offset) < 0) {
-      throw std::system_error(errno, std::system_category(), "losing writes");
+void SimWriteCache::sync_failed(uint64_t number) {
+  for (auto& [block, versions] : blocks_) {
+    for (Version& version : versions) {
+      if (version.number > 0 && version.number <= number) version.given_up = true;
     }
   }
+}
+
+void SimWriteCache::drop_given_up(int fd, Random& random) {
+  for (auto& [block, versions] : blocks_) {
+    if (!versions.back().given_up) continue;
+    write(fd, block, versions[random.below(versions.size())]);
+    versions.clear();
+  }
+  std::erase_if(blocks_, [](const auto& entry) { return entry.second.empty(); });
+}
+
+void SimWriteCache::lose_some(int fd, Random& random) {
+  for (const auto& [block, versions] : blocks_) {
+    write(fd, block, versions[random.below(versions.size())]);
+  }
   blocks_.clear();
+}
+
+void SimWriteCache::write(int fd, uint64_t block, const Version& version) const {
+  const auto offset = static_cast<off_t>(block * block_bytes_);
+  if (::pwrite(fd, version.content.data(), version.content.size(), offset) < 0) {
+    throw std::system_error(errno, std::system_category(), "losing writes");
+  }
 }
 
 SimWriteCache::Version SimWriteCache::read(int fd, uint64_t block, uint64_t number) const {

@@ -24,6 +24,14 @@ class SimWriteCache {
   /// The writes up to `number` are durable.
   void synced(uint64_t number);
 
+  /// A sync of the writes up to `number` failed. As a kernel does, this takes their blocks for
+  /// clean: no later sync makes them durable, unless they are written again.
+  void sync_failed(uint64_t number);
+
+  /// Nobody has the file open any more: blocks whose last write a failed sync has given up fall
+  /// back to one of their contents, old or new.
+  void drop_given_up(int fd, Random& random);
+
   /// Gives each block that is not durable one of its contents, old or new: writes are lost, torn
   /// between blocks and reordered.
   void lose_some(int fd, Random& random);
@@ -32,9 +40,11 @@ class SimWriteCache {
   struct Version {
     uint64_t number;  ///< of the write; 0: what was durable before
     std::vector<std::byte> content;
+    bool given_up = false;  ///< its sync failed
   };
 
   Version read(int fd, uint64_t block, uint64_t number) const;
+  void write(int fd, uint64_t block, const Version& version) const;
 
   uint64_t block_bytes_;
   std::map<uint64_t, std::vector<Version>> blocks_;  ///< the durable version first
