@@ -44,7 +44,9 @@ class NewFile {
       throw std::runtime_error(path + " is there already (--force overwrites it)");
     }
     if (!fd) throw std::system_error(errno, std::system_category(), "create " + path);
-    file_ = open_file(image_file(options_of(path), path, Caching::page_cache));
+    FileOptions options = image_file(options_of(path), path, Caching::page_cache);
+    options.needs_locks = !made_;  // nobody else knows a new one
+    file_ = open_file(options);
     if (file_.block_device) throw std::runtime_error(path + " is no regular file");
     if (::ftruncate(file_.fd.get(), 0) != 0) {
       throw std::system_error(errno, std::system_category(), "ftruncate " + path);

@@ -32,7 +32,11 @@ ImageHolders image_holders(const std::string& path, const std::vector<DiskReport
   if (!fd) throw std::system_error(errno, std::system_category(), "open " + path);
   ImageHolders holders;
   holders.who = lock_holders(fd.get());
-  holders.locked = !holders.who.processes.empty() || lock_is_held(fd.get(), {});
+  try {
+    holders.locked = !holders.who.processes.empty() || lock_is_held(fd.get(), {});
+  } catch (const std::system_error& error) {
+    throw std::system_error(error.code(), path);
+  }
   for (const DiskReport& disk : disks) {
     std::error_code absent;
     if (holds_image(disk) && std::filesystem::equivalent(unescaped(disk.path), path, absent)) {

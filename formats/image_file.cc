@@ -15,6 +15,7 @@ FileOptions image_file(const ImageOptions& options, const std::string& path, Cac
     file.lock.sharing = Sharing::shared;
   }
   if (!options.read_only) file.lock.fence = options.fence;
+  file.needs_locks = options.locked && !options.read_only;
   return file;
 }
 

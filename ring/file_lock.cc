@@ -65,12 +65,15 @@ bool take_all(int fd, const LockRequest& request) {
          std::ranges::all_of(kUnshared, take_from(kUnsharedBase));
 }
 
-void give_back(int fd, const LockRequest& request) {
-  if (request.fence) take(fd, F_UNLCK, *request.fence);
-  if (request.sharing == Sharing::unlocked) return;
-  struct flock all = byte_lock(F_UNLCK, kUsedBase);
-  all.l_len = static_cast<off_t>(2 * (kUnsharedBase - kUsedBase));
-  ::fcntl(fd, F_OFD_SETLK, &all);
+/// What fails here ends with the descriptor.
+void give_back(int fd, const LockRequest& request) noexcept {
+  const auto unlock = [fd](uint64_t first, uint64_t bytes) {
+    struct flock lock = byte_lock(F_UNLCK, first);
+    lock.l_len = static_cast<off_t>(bytes);
+    ::fcntl(fd, F_OFD_SETLK, &lock);
+  };
+  if (request.fence) unlock(*request.fence, 1);
+  if (request.sharing != Sharing::unlocked) unlock(kUsedBase, 2 * (kUnsharedBase - kUsedBase));
 }
 
 }  // namespace
@@ -89,9 +92,19 @@ bool lock_is_held(int fd, const LockRequest& request) {
 
 /// Locks first and looks for others after: of two who come at once, neither misses the other.
 bool take_lock(int fd, const LockRequest& request) {
-  if (take_all(fd, request) && !lock_is_held(fd, request)) return true;
+  try {
+    if (take_all(fd, request) && !lock_is_held(fd, request)) return true;
+  } catch (const std::system_error&) {
+    give_back(fd, request);
+    throw;
+  }
   give_back(fd, request);
   return false;
+}
+
+bool means_no_locks(const std::error_code& error) noexcept {
+  return error == std::errc::function_not_supported ||
+         error == std::errc::operation_not_supported;
 }
 
 }  // namespace tapring

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <system_error>
 
 namespace tapring {
 
@@ -32,12 +33,16 @@ struct LockRequest {
 inline constexpr uint64_t kFirstFence = uint64_t{1} << 61;
 
 /// Locks the file for as long as the open file description of `fd` lives. False, and nothing is
-/// locked, where somebody else holds it. Throws std::system_error where the filesystem has no such
-/// locks.
+/// locked, where somebody else holds it. Throws std::system_error where that cannot be known.
 bool take_lock(int fd, const LockRequest& request);
 
 /// Whether take_lock() would be refused now. Locks nothing, not even for a moment. Throws
 /// likewise.
 bool lock_is_held(int fd, const LockRequest& request);
+
+/// Whether an error of these means that the file system has no locks at all, and not that they
+/// cannot be had now: Linux says ENOSYS (Lustre mounted without them) or EOPNOTSUPP. ENOLCK may be
+/// a lock service that is not running (NFS), or memory.
+bool means_no_locks(const std::error_code& error) noexcept;
 
 }  // namespace tapring

@@ -10,6 +10,7 @@
 #include <bit>
 #include <cerrno>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "ring/direct_io.h"
@@ -95,17 +96,46 @@ void clear_status_flags(const OpenFile& file) {
   if (::fcntl(file.fd.get(), F_SETFL, 0) != 0) refuse(errno, "fcntl " + file.path);
 }
 
+/// Whether nobody else has the lock. An error may pass, as storage and lock services come back:
+/// it is thrown if it does not within the patience.
+bool is_free(int fd, const FileOptions& options) {
+  constexpr std::chrono::milliseconds kPause{100};
+  const auto until = std::chrono::steady_clock::now() + options.lock_patience;
+  for (;;) {
+    try {
+      if (options.locking == Locking::take) return take_lock(fd, options.lock);
+      return !lock_is_held(fd, options.lock);
+    } catch (const std::system_error& error) {
+      const bool is_late = std::chrono::steady_clock::now() >= until;
+      if (means_no_locks(error.code()) || is_late) throw;
+      if (error.code() != std::errc::interrupted) std::this_thread::sleep_for(kPause);
+    }
+  }
+}
+
+std::string remedy_for_lock(const std::error_code& error) {
+  if (means_no_locks(error)) {
+    return "the file system has no locks: attach it with mode w! if nobody else can use it";
+  }
+  if (error == std::errc::no_lock_available) {
+    return "start the lock service of the storage, which for NFS version 3 is rpc.statd";
+  }
+  return "check the storage";
+}
+
 void lock(const FileOptions& options, OpenFile& file) {
-  const int fd = file.fd.get();
   try {
-    const bool free = options.locking == Locking::take ? take_lock(fd, options.lock)
-                                                       : !lock_is_held(fd, options.lock);
-    if (free) return;
+    if (is_free(file.fd.get(), options)) return;
   } catch (const std::system_error& error) {
-    file.notices.push_back(std::string("not locked against other users: ") + error.what());
+    const std::error_code code = error.code();
+    if (options.needs_locks || !means_no_locks(code)) {
+      refuse(code.value(), "lock " + file.path + " (" + remedy_for_lock(code) + ")");
+    }
+    file.notices.push_back("not locked against other users, as the file system has no locks: " +
+                           code.message());
     return;
   }
-  throw FileInUse(file.path, file.id, lock_holders(fd));
+  throw FileInUse(file.path, file.id, lock_holders(file.fd.get()));
 }
 
 struct stat status_of(const OpenFile& file) {

@@ -3,6 +3,7 @@
 // thread. The result crosses to the loop that uses it (Loop::file).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,6 +32,8 @@ struct FileOptions {
   Caching caching = Caching::page_cache;
   Locking locking = Locking::take;
   LockRequest lock{};
+  bool needs_locks = true;  ///< false: goes on, with a notice, where the file system has none
+  std::chrono::milliseconds lock_patience{3000};  ///< for errors of the lock that may pass
 };
 
 /// An open regular file or block device, and what is known of it.
