@@ -3,27 +3,17 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 
 #include <cerrno>
 #include <utility>
 
 #include "daemon/connection_id.h"
-#include "daemon/storage_name.h"
 
 namespace tapring {
 namespace {
 
 // Of a disk that waits in state 4 for somebody who serves it.
 constexpr std::chrono::seconds kPauseBeforeTryingAgain(10);
-
-// As long as libxl waits for a backend's state (LIBXL_INIT_TIMEOUT).
-constexpr std::chrono::seconds kBlkbackPatience(10);
-
-bool is_block_device(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 && S_ISBLK(status.st_mode);
-}
 
 bool has_rings(XenbusState frontend) {
   return frontend >= XenbusState::initialised && frontend <= XenbusState::closing;
@@ -141,94 +131,12 @@ bool Device::moved(bool written) {
   return written;
 }
 
-void Device::claim(const VbdState& now) {
-  const Ownership owner = ownership(name_.kind, spec_.script, spec_.params);
-  if (owner == Ownership::not_ours) {
-    claim_ = Claim::others;
-    reason_ = fmt::format("params '{}' are for the hotplug script {}", spec_.params, spec_.script);
-    return;
-  }
-  const bool kernel_serves = name_.kind == "vbd" && context_.blkback.serves(name_.sysfs_name());
-  if (kernel_serves && now.backend >= XenbusState::connected) {
-    return leave_to_kernel(
-        "xen-blkback had connected it before tapringd saw it: detach it and "
-        "attach it again to have tapringd serve it");
-  }
-  // A disk that a guest uses already is taken up in any case.
-  if (now.backend < XenbusState::connected && !context_.has_room()) return have_no_room();
-  examine(now, owner == Ownership::unless_block_device);
-}
-
-void Device::have_no_room() {
-  const std::string reason = fmt::format(
-      "{} disks are served already, as many as max_disks and LimitNOFILE= of the "
-      "service allow: raise them, or detach a disk",
-      context_.max_disks);
-  const bool to_blkback =
-      name_.kind == "vbd" && context_.blkback.loaded() && !uses_our_script(spec_.script);
-  return to_blkback ? leave_to_kernel(reason) : refuse(reason);
-}
-
-void Device::examine(const VbdState& now, bool leave_block_devices) {
-  const bool from_blkback = name_.kind == "vbd" && context_.blkback.loaded();
-  // The driver takes every new node and then writes state 2; until that is over there is nothing
-  // to take back.
-  const bool coming = now.backend == XenbusState::initialising;
-  claim_ = Claim::examining;
-  run_aside("look at " + storage_name(spec_.params),
-            [self = shared_from_this(), leave_block_devices, from_blkback, coming,
-             before = now.backend, &context = context_, path = spec_.params,
-             name = name_.sysfs_name()]() mutable {
-    Examination result;
-    result.before = before;
-    result.block_device = leave_block_devices && is_block_device(path);
-    if (!result.block_device && from_blkback) {
-      result.unbinding = context.blkback.unbind(name, coming, kBlkbackPatience);
-    }
-    context.control.post([self = std::move(self), result] { self->examined(result); });
-  });
-}
-
 void Device::run_aside(const std::string& line, Work work) {
   try {
     context_.background.run(line, std::move(work));
   } catch (const std::system_error& error) {
     refuse(error.what());
   }
-}
-
-void Device::examined(const Examination& result) {
-  examination_ = result;
-  claim_ = Claim::examined;
-  return gone_ ? vanish() : advance();
-}
-
-void Device::settle_claim() {
-  if (examination_.block_device) return leave_to_kernel("a block device is the kernel's to serve");
-  claim_ = Claim::ours;
-  if (examination_.unbinding) {
-    return refuse(
-        fmt::format("taking {} from xen-blkback: {} (let the service write there: "
-                    "ReadWritePaths=/sys/bus/xen-backend)",
-                    name_.sysfs_name(), examination_.unbinding.message()));
-  }
-  if (last_.backend == XenbusState::connected && examination_.before < XenbusState::connected) {
-    context_.background.run(kBlkbackLine, [name = name_.sysfs_name(), &blkback = context_.blkback] {
-      const Error error = blkback.bind(name);
-      if (error) spdlog::error("{}: giving it back to xen-blkback: {}", name, error.message());
-    });
-    return leave_to_kernel("xen-blkback connected it first");
-  }
-  const auto parsed = parse_disk_spec(spec_.params);
-  if (!parsed) return refuse(parsed.error());
-  disk_spec_ = *parsed;
-  proceed();
-}
-
-void Device::leave_to_kernel(std::string reason) {
-  claim_ = Claim::kernels;
-  reason_ = std::move(reason);
-  spdlog::info("{}: left to xen-blkback: {}: {}", label(), spec_.params, reason_);
 }
 
 /// What follows from the two states, for a node that is ours and with nothing under way.

@@ -46,6 +46,7 @@ struct DeviceContext {
   DiskOpener open_disk;
   ErrorPolicy errors;                            ///< of disks of which nothing else is said
   std::chrono::milliseconds lock_wait;  ///< ServerSettings'
+  PlainLines plain_lines = PlainLines::take;
   /// Another disk of this tapringd that has the file open; nullptr if there is none.
   std::function<const Device*(const FileId& file, const Device& but)> user_of;
   std::function<void(const VbdName&)> finished;  ///< called once finished(); may not destroy it
@@ -143,9 +144,19 @@ class Device : public std::enable_shared_from_this<Device> {
   /// The disk on its workers.
   enum class Link : uint8_t { none, connecting, connected, ending };
 
+  /// Of a node of which it is not known yet whose it is.
+  struct Question {
+    bool plain = false;         ///< the disk line leaves it open who serves it
+    bool from_blkback = false;  ///< which takes each node of its kind
+    XenbusState before = XenbusState::missing;  ///< the backend's state
+    OpenRequest request;
+  };
+
   struct Examination {
-    XenbusState before = XenbusState::missing;  ///< the backend's state when it began
-    bool block_device = false;
+    XenbusState before = XenbusState::missing;  ///< the question's
+    bool plain = false;                         ///< likewise
+    std::string why_kernels;                    ///< why xen-blkback keeps it, if it does
+    bool denied = false;                        ///< then: we may not open it
     Error unbinding;
   };
 
@@ -175,9 +186,12 @@ class Device : public std::enable_shared_from_this<Device> {
   void stop_watching();
   void claim(const VbdState& now);
   void have_no_room();
-  void examine(const VbdState& now, bool leave_block_devices);
+  void examine(const VbdState& now, bool plain);
+  static Examination examine_aside(const Question& question, const DiskOpener& open,
+                                   const Blkback& blkback);
   void examined(const Examination& result);
   void settle_claim();
+  void give_back();
   /// In the background; refuses the disk where that is not possible.
   void run_aside(const std::string& line, Work work);
   void leave_to_kernel(std::string reason);

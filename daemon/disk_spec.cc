@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <optional>
 
 #include "formats/format.h"
@@ -15,6 +17,8 @@ constexpr std::string_view kDefaultFormat = "aio";
 
 constexpr std::string_view kOurScript = "block-tapring";
 constexpr std::string_view kStockScript = "block";
+
+constexpr std::array kPlainLines = {"take", "leave"};
 
 std::string known_formats() {
   std::string names;
@@ -56,13 +60,25 @@ std::expected<DiskSpec, std::string> parse_disk_spec(std::string_view params) {
   return std::unexpected(fmt::format("'{}' is no absolute path (params '{}')", rest, params));
 }
 
+std::span<const char* const> plain_lines_names() noexcept { return kPlainLines; }
+
+std::optional<PlainLines> parse_plain_lines(std::string_view name) {
+  const auto found = std::ranges::find(kPlainLines, name);
+  if (found == kPlainLines.end()) return std::nullopt;
+  return static_cast<PlainLines>(found - kPlainLines.begin());
+}
+
+const char* plain_lines_name(PlainLines choice) noexcept {
+  return kPlainLines.at(static_cast<std::size_t>(choice));
+}
+
 bool uses_our_script(std::string_view script) { return file_name(script) == kOurScript; }
 
 Ownership ownership(std::string_view kind, std::string_view script, std::string_view params) {
   if (kind != "vbd") return Ownership::ours;
   if (uses_our_script(script)) return Ownership::ours;
   const bool stock = script.empty() || file_name(script) == kStockScript;
-  return stock && params.starts_with('/') ? Ownership::unless_block_device : Ownership::not_ours;
+  return stock && params.starts_with('/') ? Ownership::plain : Ownership::not_ours;
 }
 
 }  // namespace tapring

@@ -2,7 +2,10 @@
 // What a node's `params` asks for, and whether that is ours to serve.
 #pragma once
 
+#include <cstdint>
 #include <expected>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -13,10 +16,21 @@ struct DiskSpec {
   std::string path;    ///< absolute
 };
 
+/// What becomes of disks that both xen-blkback and we could serve.
+enum class PlainLines : uint8_t {
+  take,   ///< from it, where the image is a regular file that we may open
+  leave,  ///< to it
+};
+
+/// The names of PlainLines' values, in their order.
+std::span<const char* const> plain_lines_names() noexcept;
+std::optional<PlainLines> parse_plain_lines(std::string_view name);
+const char* plain_lines_name(PlainLines choice) noexcept;
+
 /// Who serves a node of kind vbd, where xen-blkback is at home too.
 enum class Ownership {
   ours,
-  unless_block_device,  ///< a path without a driver: regular files are ours, devices the kernel's
+  plain,  ///< a path without a driver: xen-blkback could serve it as well as we
   not_ours,
 };
 

@@ -107,6 +107,7 @@ ServerSettings settings_of(const Options& options) {
   policy.map_cache_bytes = uint64_t{options.map_cache_kibibytes} << 10;
   settings.open_disk = [policy](const OpenRequest& request) { return open_disk(request, policy); };
   settings.lock_wait = std::chrono::seconds(options.lock_wait_seconds);
+  settings.plain_lines = options.plain_lines;
   return settings;
 }
 

@@ -36,6 +36,9 @@ const OptionKey kKeys[] = {
      KindsKey{&Options::kinds}},
     {"image_directories", kBehaviour, "images must lie under one of these; empty: anywhere",
      DirectoriesKey{&Options::image_directories}},
+    {"plain_lines", kBehaviour,
+     "disks that xen-blkback could serve as well: take them or leave them to it",
+     PlainLinesKey{&Options::plain_lines}},
     {"log_level", kBehaviour, "least important messages to log", LogLevelKey{&Options::log_level}},
     {"lock_wait_seconds", kBehaviour, "how long to wait for another holder of an image's lock",
      NumberKey{&Options::lock_wait_seconds, 0, kMaxLockWaitSeconds}},
@@ -117,6 +120,9 @@ std::string expected_of(const CoreDumpsKey&) {
 std::string expected_of(const OnErrorKey&) {
   return fmt::format("one of {}", fmt::join(on_error_names(), ", "));
 }
+std::string expected_of(const PlainLinesKey&) {
+  return fmt::format("one of {}", fmt::join(plain_lines_names(), ", "));
+}
 
 bool assign_to(Options& options, const NumberKey& key, const OptionValue& value) {
   const auto* number = std::get_if<int64_t>(&value);
@@ -187,6 +193,13 @@ bool assign_to(Options& options, const OnErrorKey& key, const OptionValue& value
   return choice.has_value();
 }
 
+bool assign_to(Options& options, const PlainLinesKey& key, const OptionValue& value) {
+  const auto* name = std::get_if<std::string>(&value);
+  const auto choice = name == nullptr ? std::nullopt : parse_plain_lines(*name);
+  if (choice) options.*key.field = *choice;
+  return choice.has_value();
+}
+
 OptionValue value_of(const Options& options, const NumberKey& key) {
   return int64_t{options.*key.field};
 }
@@ -214,6 +227,9 @@ OptionValue value_of(const Options& options, const CoreDumpsKey& key) {
 }
 OptionValue value_of(const Options& options, const OnErrorKey& key) {
   return std::string(on_error_name(options.*key.field));
+}
+OptionValue value_of(const Options& options, const PlainLinesKey& key) {
+  return std::string(plain_lines_name(options.*key.field));
 }
 
 }  // namespace

@@ -57,8 +57,12 @@ struct OnErrorKey {
   OnError Options::* field;
 };
 
+struct PlainLinesKey {
+  PlainLines Options::* field;
+};
+
 using OptionField = std::variant<NumberKey, DirectoryKey, DirectoriesKey, KindsKey, CpusKey,
-                                 LogLevelKey, CoreDumpsKey, OnErrorKey>;
+                                 LogLevelKey, CoreDumpsKey, OnErrorKey, PlainLinesKey>;
 
 struct OptionKey {
   const char* name;   ///< as in the file: "log_level"

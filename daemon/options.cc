@@ -206,6 +206,7 @@ class CommandLine {
     if (std::holds_alternative<DirectoriesKey>(key.field)) return "DIR,...";
     if (std::holds_alternative<KindsKey>(key.field)) return "KIND,...";
     if (std::holds_alternative<OnErrorKey>(key.field)) return "WHAT";
+    if (std::holds_alternative<PlainLinesKey>(key.field)) return "WHAT";
     return "LEVEL";
   }
 

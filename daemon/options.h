@@ -13,6 +13,7 @@
 
 #include "daemon/core_dumps.h"
 #include "daemon/cpu_range.h"
+#include "daemon/disk_spec.h"
 #include "daemon/error_policy.h"
 #include "daemon/log.h"
 
@@ -33,6 +34,9 @@ struct Options {
 
   /// Images must lie under one of these, after symbolic links are resolved. Empty: anywhere.
   std::vector<std::filesystem::path> image_directories = {};
+
+  /// Of disks that xen-blkback could serve as well, as their lines name an image and nothing else.
+  PlainLines plain_lines = PlainLines::take;
 
   LogLevel log_level = LogLevel::info;
 

@@ -41,6 +41,7 @@ Server::Server(const ServerPorts& ports, ServerSettings settings)
                std::move(settings.open_disk),
                settings.errors,
                settings.lock_wait,
+               settings.plain_lines,
                [this](const FileId& file, const Device& but) { return user_of(file, but); },
                [this](const VbdName& name) { forget(name); },
                max_disks_,

@@ -39,6 +39,7 @@ struct ServerSettings {
   ErrorPolicy errors;  ///< of disks of which nothing else is said
   /// How long somebody on this host may hold the lock of an image that is being attached.
   std::chrono::milliseconds lock_wait{0};
+  PlainLines plain_lines = PlainLines::take;
 };
 
 class Server final : public Administration {

@@ -46,9 +46,9 @@ TEST(DiskSpec, EmptyParamsAreRefused) {
   EXPECT_FALSE(parse_disk_spec("aio:").has_value());
 }
 
-TEST(Ownership, BarePathOfTheStockScriptIsOursUnlessABlockDevice) {
-  EXPECT_EQ(ownership("vbd", "/etc/xen/scripts/block", "/a.img"), Ownership::unless_block_device);
-  EXPECT_EQ(ownership("vbd", "", "/a.img"), Ownership::unless_block_device);
+TEST(Ownership, BarePathOfTheStockScriptIsPlain) {
+  EXPECT_EQ(ownership("vbd", "/etc/xen/scripts/block", "/a.img"), Ownership::plain);
+  EXPECT_EQ(ownership("vbd", "", "/a.img"), Ownership::plain);
 }
 
 TEST(Ownership, OurScriptMakesItOurs) {

@@ -48,13 +48,14 @@ TEST_F(OptionsTest, NothingSaidGivesTheDefaults) {
 // A field added to Options stops this from compiling until it is a key, too.
 TEST_F(OptionsTest, EveryFieldIsAKeyAndInTheHelp) {
   Options options;
-  const auto& [run_dir, kinds, image_directories, log_level, lock_wait_seconds, max_disks,
-               core_dumps, on_no_space, on_io_error, pause_limit_seconds, workers, worker_cpus,
-               arena_mebibytes, map_cache_kibibytes, poll_microseconds, max_queues,
+  const auto& [run_dir, kinds, image_directories, plain_lines, log_level, lock_wait_seconds,
+               max_disks, core_dumps, on_no_space, on_io_error, pause_limit_seconds, workers,
+               worker_cpus, arena_mebibytes, map_cache_kibibytes, poll_microseconds, max_queues,
                max_ring_page_order, max_indirect_segments, max_persistent_grants] = options;
   const std::set<const void*> fields{&run_dir,
                                      &kinds,
                                      &image_directories,
+                                     &plain_lines,
                                      &log_level,
                                      &lock_wait_seconds,
                                      &on_no_space,
@@ -167,6 +168,7 @@ TEST_F(OptionsTest, ValuesOutOfTheirBoundsAreRefused) {
                            "core_dumps = 'some'",
                            "[performance]\nworkers = 1",
                            "on_no_space = 'stop'",
+                           "plain_lines = 'keep'",
                            "on_io_error = true",
                            "pause_limit_seconds = 604801",
                            "worker_cpus = [1]",

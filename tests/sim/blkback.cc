@@ -31,6 +31,7 @@ Error SimBlkback::unbind(const std::string& name, bool /*coming*/,
                          std::chrono::milliseconds /*patience*/) const {
   const auto found = devices_.find(name);
   if (found == devices_.end()) return {};
+  if (unbind_error_) return unbind_error_;
   world_.after(finishing_, [this, ends = std::move(found->second)] {
     for (const EventEnd end : ends) machine_.events().close(end);
   });

@@ -25,6 +25,12 @@ class SimBlkback final : public Blkback, private StoreWatcher {
 
   Limits& parameters() noexcept { return limits_; }
 
+  /// A node that is new, as the real one does with each.
+  void take(const std::string& name) { devices_[name]; }
+
+  /// What an unbind fails with.
+  void fail_unbinds(Error error) noexcept { unbind_error_ = error; }
+
   /// After it let go of a device its I/O goes on for as long.
   void finishes_in(Time time) noexcept { finishing_ = time; }
 
@@ -52,6 +58,7 @@ class SimBlkback final : public Blkback, private StoreWatcher {
   Limits limits_{.max_queues = 4, .max_ring_order = 4, .persistent_grants = false};
   Time finishing_{};
   Error bind_error_;
+  Error unbind_error_;
   // Ports are const, as the real one has its state in the kernel.
   mutable std::map<std::string, std::vector<EventEnd>> devices_;
 };

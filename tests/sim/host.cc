@@ -78,6 +78,7 @@ Host::Daemon::Daemon(Host& host)
                           host.kernel_,      journals, pointers};
   ServerSettings chosen = settings(host.storage_, host.max_persistent_grants_, host.errors_);
   chosen.max_disks = host.max_disks_;
+  chosen.plain_lines = host.plain_lines_;
   server = std::make_unique<Server>(ports, std::move(chosen));
   server->start([] {});
 }

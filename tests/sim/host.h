@@ -68,6 +68,7 @@ class Host {
 
   /// Of the configuration, for the next daemon.
   void limit_disks(uint32_t most) noexcept { max_disks_ = most; }
+  void plain_lines(PlainLines choice) noexcept { plain_lines_ = choice; }
 
   /// As `kill -9` does: the daemon ends where it is, between two stores to a journal for instance.
   /// Its mappings, ports, locks and watches go with it, and nothing is said to anybody.
@@ -181,6 +182,7 @@ class Host {
   uint32_t max_persistent_grants_;
   ErrorPolicy errors_;
   uint32_t max_disks_ = ServerSettings().max_disks;
+  PlainLines plain_lines_ = ServerSettings().plain_lines;
   SimWorld world_;
   SimStorage storage_{world_};
   SimMachine machine_{world_};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/sim/open_image.h"
 
+#include <system_error>
 #include <utility>
 
 #include "ring/blkif.h"
@@ -28,6 +29,9 @@ class ImageOfBlocks final : public OpenImage {
 std::unique_ptr<OpenImage> open_sim_image(SimStorage& storage, const OpenRequest& request) {
   if (storage.locked_elsewhere(request.spec.path)) {
     throw FileInUse(request.spec.path, {}, {.on_this_host = false, .processes = {}});
+  }
+  if (const Error error = storage.behaviour(request.spec.path).opening) {
+    throw std::system_error(error, "open " + request.spec.path);
   }
   auto image = open_disk(request, {});
   if (storage.behaviour(request.spec.path).block_bytes <= kSectorBytes) return image;

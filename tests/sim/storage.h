@@ -32,6 +32,7 @@ struct FileBehaviour {
   double error_probability = 0;                        ///< an operation fails with EIO
   double short_probability = 0;  ///< a transfer is done in part, and the rest asked for anew
   uint32_t block_bytes = 512;    ///< what it does not take part of; for files opened from then on
+  Error opening;                 ///< what the next opening fails with
   /// Asked for each operation when it would complete; an Error is its result.
   std::function<Error(const FileOperation&)> fault;
 };

@@ -149,6 +149,10 @@ image secret 1 >/dev/null
 chown "$somebody" "$images/secret.img"
 chmod 0600 "$images/secret.img"
 refused_by_us "no permission" "$(ours "aio:$images/secret.img")" "$images/secret.img"
+step "no permission, plain line"
+attach_dom0 "tap:aio:$images/secret.img,xvda,w" xvda
+expect "it is left to xen-blkback" is_in_state 0/xvda kernel
+detach xvda
 
 image fixed 1 >/dev/null
 chmod 0444 "$images/fixed.img"
