@@ -90,9 +90,11 @@ void Device::examine(const VbdState& now, bool plain) {
   question.request = {parse_disk_spec(spec_.params).value_or(DiskSpec{}), spec_.mode,
                       Purpose::checking, name_.sysfs_name()};
   claim_ = Claim::examining;
+  // A copy of the opener, as another configuration may replace it meanwhile.
   run_aside("look at " + storage_name(spec_.params),
-            [self = shared_from_this(), question, &context = context_]() mutable {
-    Examination result = examine_aside(question, context.open_disk, context.blkback);
+            [self = shared_from_this(), question, open = context_.open_disk,
+             &context = context_]() mutable {
+    Examination result = examine_aside(question, open, context.blkback);
     context.control.post([self = std::move(self), result = std::move(result)] {
       self->examined(result);
     });

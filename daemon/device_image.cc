@@ -34,8 +34,9 @@ void Device::open_image() {
 void Device::try_opening(Purpose purpose) {
   image_stage_ = ImageStage::opening;
   const OpenRequest request{disk_spec_, spec_.mode, purpose, name_.sysfs_name()};
+  // A copy of the opener, as another configuration may replace it meanwhile.
   run_aside("open " + storage_name(disk_spec_.path),
-            [self = shared_from_this(), &control = context_.control, &open = context_.open_disk,
+            [self = shared_from_this(), &control = context_.control, open = context_.open_disk,
              attempt = ++open_attempt_, request]() mutable {
     Opened opened = open_aside(open, request);
     opened.attempt = attempt;

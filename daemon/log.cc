@@ -65,15 +65,6 @@ class LogFormatter final : public spdlog::formatter {
   LogReader reader_;
 };
 
-// systemd names the stream that it connected; a later redirection has other numbers.
-LogReader reader_of_stderr() {
-  const char* stream = std::getenv("JOURNAL_STREAM");
-  struct stat status{};
-  if (stream == nullptr || ::fstat(STDERR_FILENO, &status) != 0) return LogReader::terminal;
-  const bool same = fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
-  return same ? LogReader::journal : LogReader::terminal;
-}
-
 constexpr auto kLevelNames = [] {
   std::array<const char*, kLevels.size()> names{};
   std::ranges::transform(kLevels, names.begin(), &NamedLevel::name);
@@ -95,6 +86,19 @@ std::optional<LogLevel> parse_log_level(std::string_view name) {
 
 const char* log_level_name(LogLevel level) noexcept {
   return named(level).name;
+}
+
+// systemd names the stream that it connected; a later redirection has other numbers.
+LogReader reader_of_stderr() noexcept {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat status{};
+  if (stream == nullptr || ::fstat(STDERR_FILENO, &status) != 0) return LogReader::terminal;
+  const bool same = fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
+  return same ? LogReader::journal : LogReader::terminal;
+}
+
+std::string priority_prefix(LogReader reader, LogLevel level) {
+  return reader == LogReader::journal ? fmt::format("<{}>", named(level).priority) : "";
 }
 
 std::unique_ptr<spdlog::formatter> make_log_formatter(LogReader reader) {

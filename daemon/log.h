@@ -44,6 +44,12 @@ enum class LogReader {
   terminal,
 };
 
+/// Who reads this process's.
+LogReader reader_of_stderr() noexcept;
+
+/// What a line for this reader begins with, by the level of its message.
+std::string priority_prefix(LogReader reader, LogLevel level);
+
 /// Messages are made printable(), so one message is one line whatever it quotes.
 std::unique_ptr<spdlog::formatter> make_log_formatter(LogReader reader);
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // tapringd: builds the parts, hands each what it needs, and runs until it is told to stop.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <csignal>
@@ -17,6 +17,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <sstream>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -29,8 +31,10 @@
 #include "daemon/lasting_xenstore.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
+#include "daemon/option_key.h"
 #include "daemon/options.h"
 #include "daemon/server.h"
+#include "daemon/signals.h"
 #include "daemon/sysfs_blkback.h"
 #include "daemon/thread_background.h"
 #include "daemon/watchdog.h"
@@ -47,6 +51,9 @@ constexpr auto kDrainLimit = 20s;
 
 // For an answer of xenstored, which may be swapped out, or busy with its own update.
 constexpr auto kAnswerPatience = 20s;
+
+// From one attempt to start to the next, under systemd.
+constexpr auto kPauseAfterFailedStart = 5s;
 
 // How soon a guest sees that its image has grown. To look costs a system call a disk.
 constexpr auto kSizeCheckInterval = 5s;
@@ -152,10 +159,47 @@ class Repeat {
   std::function<void()> work_;
 };
 
-int serve(const Options& options) {
+/// What the daemon was started with.
+struct Start {
+  int argc;
+  char** argv;
+  Options options;
+  std::vector<std::string> troubles;
+};
+
+void remember(const Options& options) {
+  try {
+    keep_for_next_start(options);
+  } catch (const std::system_error& error) {
+    spdlog::warn("a start with a wrong configuration will fail: {}", error.what());
+  }
+}
+
+/// Takes what a running daemon can take of the configuration as it is now.
+void reload(Start& start, Server& server) {
+  std::ostringstream out;
+  std::ostringstream err;
+  const std::vector<const char*> arguments(start.argv + std::min(start.argc, 1),
+                                           start.argv + start.argc);
+  const auto wanted = parse_options(arguments, {kDefaultConfig, out, err});
+  if (!wanted) {
+    spdlog::error("not reloaded, the configuration stays as it was: {}", err.str());
+    return;
+  }
+  const std::vector<std::string> others = take_live(start.options, *wanted);
+  set_log_level(start.options.log_level);
+  server.configure(settings_of(start.options));
+  remember(start.options);
+  spdlog::info("the configuration was reloaded");
+  if (!others.empty()) {
+    spdlog::warn("the new value of {} counts after: systemctl restart tapringd",
+                 fmt::join(others, ", "));
+  }
+}
+
+int serve(Start& start, bool& serving) {
+  const Options& options = start.options;
   boost::asio::io_context context;
-  // Blocked before there are other threads: they inherit it, and only Asio sees the signals.
-  boost::asio::signal_set signals(context, SIGTERM, SIGINT);
   Notify notify;
   ControlThread control(context);
   ThreadBackground background;
@@ -168,8 +212,10 @@ int serve(const Options& options) {
   const auto threads = start_workers(options, helpers);
   std::vector<Worker*> workers;
   for (const auto& thread : threads) workers.push_back(&thread->worker());
+  ServerSettings settings = settings_of(options);
+  settings.troubles = start.troubles;
   Server server({store, control, background, control, blkback, journals, workers},
-                settings_of(options));
+                std::move(settings));
   std::optional<Control> socket(std::in_place, context, options.run_dir, server);
 
   std::optional<Watchdog> watchdog(std::in_place, [&notify] {
@@ -183,8 +229,8 @@ int serve(const Options& options) {
   watchdog->start(notify.watchdog_interval().value_or(Watchdog::kInterval),
                   [&answers] { answers.check(); });
   std::unique_ptr<Repeat> draining;
-  signals.async_wait([&](const boost::system::error_code& error, int) {
-    if (error) return;
+  const auto stop = [&] {
+    if (draining) return;
     spdlog::info("stopping: answering what is in flight");
     notify.stopping();
     const auto left = std::ranges::count_if(server.report(), is_served);
@@ -197,9 +243,15 @@ int serve(const Options& options) {
           if (late) spdlog::error("stopping with requests unanswered: their storage hangs");
           if (late || server.idle()) context.stop();
         });
+  };
+  // A terminal that closes says SIGHUP as well: then the daemon goes on.
+  const Signals signals(context, [&](int signal) {
+    return signal == SIGHUP ? reload(start, server) : stop();
   });
   const Repeat size_check(context, kSizeCheckInterval, [&server] { server.check_sizes(); });
-  server.start([&notify] {
+  server.start([&notify, &serving, &options] {
+    remember(options);
+    serving = true;
     notify.ready("serving");
     spdlog::info("serving");
   });
@@ -217,14 +269,23 @@ int serve(const Options& options) {
 }  // namespace tapring
 
 int main(int argc, char** argv) {
-  const auto options = tapring::parse_options(argc, argv);
+  tapring::block_signals();
+  std::vector<std::string> troubles;
+  const auto options = tapring::parse_options(argc, argv, troubles);
   if (!options) return options.error();
   tapring::start_logging(*options);
   tapring::allow_core_dumps(options->core_dumps);
+  tapring::Start start{argc, argv, *options, std::move(troubles)};
+  bool serving = false;
   try {
-    return tapring::serve(*options);
+    return tapring::serve(start, serving);
   } catch (const std::exception& error) {
     spdlog::critical("{}", error.what());
+    // systemd starts us anew at once, as guests wait after a crash; what kept us from serving at
+    // all will be there again.
+    if (!serving && std::getenv("NOTIFY_SOCKET") != nullptr) {
+      tapring::wait_for_end_signal(tapring::kPauseAfterFailedStart);
+    }
     return EXIT_FAILURE;
   }
 }

@@ -17,6 +17,7 @@ namespace {
 
 constexpr const char* kBehaviour = "Behaviour";
 constexpr const char* kPerformance = "Performance";
+constexpr bool kLive = true;
 
 constexpr std::array kAllKinds = {"vbd", "vbd3", "qdisk"};
 constexpr uint32_t kMaxWorkers = 64;
@@ -35,24 +36,25 @@ const OptionKey kKeys[] = {
      "backend kinds to serve; qdisk only where no QEMU serves the same disks of a guest",
      KindsKey{&Options::kinds}},
     {"image_directories", kBehaviour, "images must lie under one of these; empty: anywhere",
-     DirectoriesKey{&Options::image_directories}},
+     DirectoriesKey{&Options::image_directories}, kLive},
     {"plain_lines", kBehaviour,
      "disks that xen-blkback could serve as well: take them or leave them to it",
-     PlainLinesKey{&Options::plain_lines}},
-    {"log_level", kBehaviour, "least important messages to log", LogLevelKey{&Options::log_level}},
+     PlainLinesKey{&Options::plain_lines}, kLive},
+    {"log_level", kBehaviour, "least important messages to log",
+     LogLevelKey{&Options::log_level}, kLive},
     {"lock_wait_seconds", kBehaviour, "how long to wait for another holder of an image's lock",
-     NumberKey{&Options::lock_wait_seconds, 0, kMaxLockWaitSeconds}},
+     NumberKey{&Options::lock_wait_seconds, 0, kMaxLockWaitSeconds}, kLive},
     {"max_disks", kBehaviour, "disks that are served at once",
-     NumberKey{&Options::max_disks, 1, kMaxDisks}},
+     NumberKey{&Options::max_disks, 1, kMaxDisks}, kLive},
     {"core_dumps", kBehaviour, "what a core dump may hold: none, without-guest-data or full",
      CoreDumpsKey{&Options::core_dumps}},
     {"on_no_space", kBehaviour, "requests for which storage has no room: pause or report",
-     OnErrorKey{&Options::on_no_space}},
+     OnErrorKey{&Options::on_no_space}, kLive},
     {"on_io_error", kBehaviour, "requests that storage fails otherwise: pause or report",
-     OnErrorKey{&Options::on_io_error}},
+     OnErrorKey{&Options::on_io_error}, kLive},
     {"pause_limit_seconds", kBehaviour,
      "how long a request waits for its storage before it fails; 0: as long as it takes",
-     NumberKey{&Options::pause_limit_seconds, 0, kMaxPauseLimitSeconds}},
+     NumberKey{&Options::pause_limit_seconds, 0, kMaxPauseLimitSeconds}, kLive},
     {"workers", kPerformance, "threads that serve rings; 0: one per online CPU, up to 4",
      NumberKey{&Options::workers, 0, kMaxWorkers}},
     {"worker_cpus", kPerformance,
@@ -62,7 +64,7 @@ const OptionKey kKeys[] = {
      NumberKey{&Options::arena_mebibytes, 1, kMaxArenaMebibytes}},
     {"map_cache_kibibytes", kPerformance,
      "memory for the map of each qcow2 or qcow image; 0: by its size, at most 32768",
-     NumberKey{&Options::map_cache_kibibytes, 0, kMaxMapCacheKibibytes}},
+     NumberKey{&Options::map_cache_kibibytes, 0, kMaxMapCacheKibibytes}, kLive},
     {"poll_microseconds", kPerformance,
      "how long a busy worker looks for work before it sleeps; 0: not at all",
      NumberKey{&Options::poll_microseconds, 0, kMaxPollMicroseconds}},
@@ -265,6 +267,20 @@ OptionValue OptionKey::from_argument(std::string_view text) const {
     return number;
   }
   return std::string(text);
+}
+
+std::vector<std::string> take_live(Options& running, const Options& wanted) {
+  std::vector<std::string> others;
+  for (const OptionKey& key : kKeys) {
+    const OptionValue value = key.value(wanted);
+    if (value == key.value(running)) continue;
+    if (key.live) {
+      key.assign(running, value);
+    } else {
+      others.emplace_back(key.name);
+    }
+  }
+  return others;
 }
 
 std::span<const OptionKey> option_keys() noexcept {

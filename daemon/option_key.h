@@ -69,6 +69,7 @@ struct OptionKey {
   const char* group;  ///< "Behaviour" or "Performance"
   const char* help;
   OptionField field;
+  bool live = false;  ///< taken by a running daemon that is told to reload
 
   /// As on the command line: "--log-level".
   std::string flag() const;
@@ -84,6 +85,9 @@ struct OptionKey {
   /// What an argument of the command line means for this key. Lists are separated by commas.
   OptionValue from_argument(std::string_view text) const;
 };
+
+/// Takes what is live from `wanted`. The names of the other keys that differ, which need a restart.
+std::vector<std::string> take_live(Options& running, const Options& wanted);
 
 /// All keys, in the order in which they are shown.
 std::span<const OptionKey> option_keys() noexcept;

@@ -12,9 +12,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <fstream>
 #include <iostream>
 #include <optional>
 #include <sstream>
+#include <system_error>
 #include <thread>
 
 #include "daemon/build_facts.h"
@@ -29,12 +31,17 @@ namespace {
 constexpr uint32_t kMaxAutomaticWorkers = 4;
 constexpr uint32_t kMaxAutomaticQueues = 8;
 constexpr int kUsageError = 2;
+constexpr const char* kLastStart = "last-start.toml";
 
 uint32_t online_cpus(uint32_t limit) {
   return std::clamp(std::thread::hardware_concurrency(), 1U, limit);
 }
 
 using Problems = std::vector<std::string>;
+
+void complain(const OptionsWorld& world, std::string_view problem) {
+  fmt::print(world.err, "{}tapringd: {}\n", priority_prefix(world.reader, LogLevel::err), problem);
+}
 
 std::optional<OptionValue> value_of(const toml::node& node) {
   if (const auto* number = node.as_integer()) return number->get();
@@ -108,6 +115,35 @@ void read_file(const std::filesystem::path& file, Options& options, Problems& pr
   }
 }
 
+/// What keep_for_next_start() left, if there are disks that wait. Keys that another version wrote,
+/// and this one does not know, are passed over.
+std::optional<Options> options_of_last_start(const std::filesystem::path& run_dir) {
+  std::error_code missing;
+  const bool disks_wait = std::filesystem::directory_iterator(run_dir / "journal", missing) !=
+                          std::filesystem::directory_iterator();
+  const std::filesystem::path file = run_dir / kLastStart;
+  if (!disks_wait || !std::filesystem::exists(file, missing)) return std::nullopt;
+  Options options;
+  Problems ignored;
+  read_file(file, options, ignored);
+  return options;
+}
+
+/// What this host cannot do.
+Problems problems_of_host(const Options& options) {
+  Problems problems;
+  std::thread([&] {
+    for (const CpuRange& cpus : options.worker_cpus) {
+      try {
+        run_on(cpus);
+      } catch (const std::system_error& error) {
+        problems.emplace_back(error.what());
+      }
+    }
+  }).join();
+  return problems;
+}
+
 std::string shown(const OptionValue& value) {
   if (const auto* number = std::get_if<int64_t>(&value)) return fmt::format("{}", *number);
   if (const auto* text = std::get_if<std::string>(&value)) return *text;
@@ -175,8 +211,8 @@ class CommandLine {
       world.out << app_.help();
       return 0;
     } catch (const CLI::ParseError& error) {
-      fmt::print(world.err, "tapringd: {}; tapringd --help lists what there is\n",
-                 printable(error.what()));
+      complain(world, fmt::format("{}; tapringd --help lists what there is",
+                                  printable(error.what())));
       return kUsageError;
     }
     return std::nullopt;
@@ -243,16 +279,39 @@ std::expected<Options, int> parse_options(std::span<const char* const> arguments
     read_file(line.config(), options, problems);
   }
   line.apply(options, problems);
-  for (const std::string& problem : problems) fmt::print(world.err, "tapringd: {}\n", problem);
+  if (line.check && world.checks_host && problems.empty()) problems = problems_of_host(options);
+  for (const std::string& problem : problems) complain(world, problem);
+  const bool starts = !line.check && !line.dump_config && world.troubles != nullptr;
+  if (!problems.empty() && starts) {
+    if (const auto last = options_of_last_start(options.run_dir)) {
+      world.troubles->push_back(
+          "the configuration is wrong (tapringd --check-config): that of the last start is in use, "
+          "as disks wait");
+      complain(world, world.troubles->back());
+      return *last;
+    }
+  }
   if (!problems.empty()) return std::unexpected(kUsageError);
   if (line.dump_config) dump(options, world.out);
   if (line.dump_config || line.check) return std::unexpected(0);
   return options;
 }
 
-std::expected<Options, int> parse_options(int argc, char** argv) {
+std::expected<Options, int> parse_options(int argc, char** argv,
+                                          std::vector<std::string>& troubles) {
   std::vector<const char*> arguments(argv + std::min(argc, 1), argv + argc);
-  return parse_options(arguments, {kDefaultConfig, std::cout, std::cerr});
+  return parse_options(arguments, {kDefaultConfig, std::cout, std::cerr, reader_of_stderr(),
+                                   /*checks_host=*/true, &troubles});
+}
+
+void keep_for_next_start(const Options& options) {
+  const std::filesystem::path file = options.run_dir / kLastStart;
+  const std::filesystem::path half = file.string() + ".new";
+  std::ofstream out(half);
+  dump(options, out);
+  out.close();
+  if (!out) throw std::system_error(errno, std::system_category(), "writing " + half.string());
+  std::filesystem::rename(half, file);
 }
 
 }  // namespace tapring

@@ -24,8 +24,8 @@ constexpr const char* kMark = "data/tapringd";
 
 Server::Server(const ServerPorts& ports, ServerSettings settings)
     : store_(ports.store),
+      troubles_(std::move(settings.troubles)),
       kinds_(std::move(settings.kinds)),
-      max_disks_(settings.max_disks),
       workers_(ports.workers),
       control_(ports.control, log_limit_),
       context_{ports.store,
@@ -44,8 +44,21 @@ Server::Server(const ServerPorts& ports, ServerSettings settings)
                settings.plain_lines,
                [this](const FileId& file, const Device& but) { return user_of(file, but); },
                [this](const VbdName& name) { forget(name); },
-               max_disks_,
+               settings.max_disks,
                [this] { return has_room(); }} {}
+
+void Server::configure(ServerSettings settings) {
+  context_.open_disk = std::move(settings.open_disk);
+  context_.max_disks = settings.max_disks;
+  context_.errors = settings.errors;
+  context_.lock_wait = settings.lock_wait;
+  context_.plain_lines = settings.plain_lines;
+  troubles_ = std::move(settings.troubles);
+  for (const auto& [name, device] : devices_) {
+    device->policy_wrote();
+    touch(name);
+  }
+}
 
 void Server::start(Work serving) {
   serving_ = std::move(serving);
@@ -209,7 +222,7 @@ void Server::forget(const VbdName& name) {
 bool Server::has_room() const {
   const auto served =
       std::ranges::count_if(devices_, [](const auto& entry) { return entry.second->is_ours(); });
-  return std::cmp_less(served, max_disks_);
+  return std::cmp_less(served, context_.max_disks);
 }
 
 const Device* Server::user_of(const FileId& file, const Device& but) const {
@@ -248,8 +261,12 @@ std::vector<DiskReport> Server::report() const {
 }
 
 std::vector<std::string> Server::troubles() const {
-  if (store_.absence().empty()) return {};
-  return {fmt::format("xenstore is away, so that no disk can come or go: {}", store_.absence())};
+  std::vector<std::string> troubles = troubles_;
+  if (!store_.absence().empty()) {
+    troubles.push_back(
+        fmt::format("xenstore is away, so that no disk can come or go: {}", store_.absence()));
+  }
+  return troubles;
 }
 
 std::string Server::resume(const VbdName& disk) {

@@ -40,6 +40,7 @@ struct ServerSettings {
   /// How long somebody on this host may hold the lock of an image that is being attached.
   std::chrono::milliseconds lock_wait{0};
   PlainLines plain_lines = PlainLines::take;
+  std::vector<std::string> troubles;  ///< of the configuration
 };
 
 class Server final : public Administration {
@@ -51,6 +52,10 @@ class Server final : public Administration {
   /// Begins to watch, and takes up what is there already, as soon as xenstore answers: then runs
   /// `serving`, once.
   void start(Work serving);
+
+  /// From now on; but kinds and the offer stay as they were. Disks that are connected keep their
+  /// image as it was opened.
+  void configure(ServerSettings settings);
 
   /// Tells guests whose images others have made larger. To be called now and then.
   void check_sizes();
@@ -87,8 +92,8 @@ class Server final : public Administration {
   const Device* user_of(const FileId& file, const Device& but) const;
 
   LastingXenstore& store_;
+  std::vector<std::string> troubles_;
   const std::vector<std::string> kinds_;
-  const uint32_t max_disks_;
   Workers workers_;
   LogLimit log_limit_;
   GuardedExecutor control_;

@@ -15,6 +15,18 @@
 #include "ring/xen_grants.h"
 
 namespace tapring {
+namespace {
+
+/// Disks are served a little slower where that is not possible, as after a start with fewer CPUs.
+void keep_to(const CpuRange& cpus, uint32_t number) {
+  try {
+    run_on(cpus);
+  } catch (const std::system_error& error) {
+    spdlog::error("worker {} runs on any CPU: {}", number, error.what());
+  }
+}
+
+}  // namespace
 
 WorkerThread::WorkerThread(const WorkerSettings& settings, Executor& helper) {
   std::promise<Worker*> ready;
@@ -40,7 +52,7 @@ void WorkerThread::run(const WorkerSettings& settings, Executor& helper,
   ::pthread_setname_np(::pthread_self(), fmt::format("worker-{}", settings.number).c_str());
   bool told = false;
   try {
-    if (settings.cpus) run_on(*settings.cpus);
+    if (settings.cpus) keep_to(*settings.cpus, settings.number);
     UringLoop loop;
     loop.look_before_sleeping(settings.look_before_sleeping);
     loop.use_helper(helper);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/options.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <initializer_list>
 #include <sstream>
@@ -30,14 +32,28 @@ class OptionsTest : public testing::Test {
     return parse({});
   }
 
+  std::expected<Options, int> check_on_host(const std::string& text) {
+    write_config(text);
+    const char* const check = "--check-config";
+    return parse_options(std::span(&check, 1),
+                         {config(), out_, err_, LogReader::terminal, /*checks_host=*/true});
+  }
+
+  std::expected<Options, int> start(const std::string& text) {
+    write_config(text);
+    return parse_options({}, {config(), out_, err_, LogReader::terminal, true, &troubles_});
+  }
+
+  std::filesystem::path run_dir() const { return directory_.path() / "run"; }
+
   std::string config() const { return directory_.path() / "tapringd.toml"; }
   std::string out() const { return out_.str(); }
   std::string err() const { return err_.str(); }
 
- private:
   TemporaryDirectory directory_;
   std::ostringstream out_;
   std::ostringstream err_;
+  std::vector<std::string> troubles_;
 };
 
 TEST_F(OptionsTest, NothingSaidGivesTheDefaults) {
@@ -200,6 +216,62 @@ TEST_F(OptionsTest, CheckConfigSaysByItsCodeWhetherTheFileIsRight) {
   EXPECT_EQ(parse({"--check-config"}), std::unexpected(0));
   write_config("nonsense = 1\n");
   EXPECT_EQ(parse({"--check-config"}), std::unexpected(2));
+}
+
+TEST_F(OptionsTest, CheckConfigLooksWhetherThisHostHasTheCpus) {
+  EXPECT_EQ(check_on_host("worker_cpus = ['0']\n"), std::unexpected(0)) << err();
+  EXPECT_EQ(check_on_host("worker_cpus = ['0', '1022-1023']\n"), std::unexpected(2));
+  EXPECT_THAT(err(), HasSubstr("CPU 1022-1023"));
+}
+
+TEST_F(OptionsTest, TheJournalIsToldThatAWrongConfigurationIsAnError) {
+  write_config("max_disk = 5\n");
+  const OptionsWorld world{config(), out_, err_, LogReader::journal};
+  EXPECT_EQ(parse_options({}, world), std::unexpected(2));
+  EXPECT_THAT(err(), testing::StartsWith("<3>tapringd: "));
+}
+
+TEST_F(OptionsTest, AStartWithAWrongConfigurationGoesOnWithTheLastOneWhileDisksWait) {
+  Options last;
+  last.run_dir = run_dir();
+  last.max_disks = 77;
+  last.worker_cpus = {{4, 7}};
+  std::filesystem::create_directories(run_dir() / "journal");
+  keep_for_next_start(last);
+  const std::string wrong = fmt::format("run_dir = '{}'\nmax_disk = 5\n", run_dir().string());
+  EXPECT_EQ(start(wrong), std::unexpected(2)) << "nobody waits";
+  std::ofstream(run_dir() / "journal" / "vbd-1-51712.0").close();
+  EXPECT_EQ(start(wrong), last);
+  EXPECT_THAT(troubles_, testing::ElementsAre(HasSubstr("tapringd --check-config")));
+  EXPECT_THAT(err(), HasSubstr("max_disk"));
+  EXPECT_EQ(parse({"--check-config"}), std::unexpected(2));
+}
+
+TEST_F(OptionsTest, AStartWithARightConfigurationUsesThatOne) {
+  Options last;
+  last.run_dir = run_dir();
+  last.max_disks = 77;
+  std::filesystem::create_directories(run_dir() / "journal");
+  std::ofstream(run_dir() / "journal" / "vbd-1-51712.0").close();
+  keep_for_next_start(last);
+  const auto options = start(fmt::format("run_dir = '{}'\n", run_dir().string()));
+  ASSERT_TRUE(options) << err();
+  EXPECT_EQ(options->max_disks, Options{}.max_disks);
+  EXPECT_THAT(troubles_, testing::IsEmpty());
+}
+
+TEST_F(OptionsTest, AReloadTakesWhatIsLiveAndNamesTheRest) {
+  Options running;
+  Options wanted;
+  wanted.image_directories = {"/srv"};
+  wanted.log_level = LogLevel::debug;
+  wanted.workers = 3;
+  wanted.kinds = {"vbd"};
+  EXPECT_THAT(take_live(running, wanted), testing::ElementsAre("kinds", "workers"));
+  EXPECT_EQ(running.image_directories, wanted.image_directories);
+  EXPECT_EQ(running.log_level, LogLevel::debug);
+  EXPECT_EQ(running.workers, Options{}.workers);
+  EXPECT_EQ(running.kinds, Options{}.kinds);
 }
 
 TEST_F(OptionsTest, WhatDumpConfigPrintsReadsBackTheSame) {

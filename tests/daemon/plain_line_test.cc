@@ -98,6 +98,17 @@ TEST_P(PlainLine, IsLeftToTheKernelIfTheConfigurationSaysSo) {
   expect_left(disk, "plain_lines");
 }
 
+TEST_P(PlainLine, IsLeftToTheKernelOnceAReloadedConfigurationSaysSo) {
+  const DiskLine served = line(2, "b.img");
+  SimFrontend& frontend = attach_and_connect(served);
+  host_.plain_lines(PlainLines::leave);
+  host_.reload();
+  const DiskLine disk = line(1, "a.img");
+  attach_at_kernel(disk);
+  EXPECT_TRUE(host_.run_until([&] { return host_.report(disk.name).state == "kernel"; }));
+  expect_served(frontend, {.requests = 20});
+}
+
 TEST_P(PlainLine, InUseIsNotLeftByANewConfiguration) {
   const DiskLine disk = line(1, "a.img");
   SimFrontend& frontend = attach_at_kernel(disk);

@@ -41,6 +41,19 @@ TEST_P(Refusal, OfOneDiskTooManyUntilThereIsRoom) {
   expect_served(attach_and_connect(third), {.requests = 20});
 }
 
+TEST_P(Refusal, OfOneDiskTooManyEndsWithAReload) {
+  host_.limit_disks(1);
+  host_.restart();
+  SimFrontend& served = attach_and_connect(line(1, "a.img"));
+  const DiskLine second = line(2, "b.img");
+  EXPECT_THAT(reason_for(second), testing::HasSubstr("max_disks"));
+  expect_detached(second);
+  host_.limit_disks(2);
+  host_.reload();
+  expect_served(attach_and_connect(second), {.requests = 20});
+  expect_served(served, {.requests = 20});
+}
+
 TEST_P(Refusal, IsNotOfADiskInUseHoweverManyThereMayBe) {
   SimFrontend& first = attach_and_connect(line(1, "a.img"));
   SimFrontend& second = attach_and_connect(line(2, "b.img"));

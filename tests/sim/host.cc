@@ -41,23 +41,24 @@ bool is_open_on(const std::filesystem::directory_entry& descriptor, const auto& 
   return of_process && is_wanted(std::filesystem::read_symlink(descriptor.path(), gone));
 }
 
-ServerSettings settings(SimStorage& storage, uint32_t max_persistent_grants,
-                        const ErrorPolicy& errors) {
+}  // namespace
+
+ServerSettings Host::settings() {
   ServerSettings settings;
-  settings.errors = errors;
+  settings.errors = errors_;
+  settings.max_disks = max_disks_;
+  settings.plain_lines = plain_lines_;
   settings.kinds = {"vbd", "vbd3", "qdisk"};
   settings.offer = {.max_queues = 4,
                     .max_ring_order = 4,
                     .max_indirect_segments = 256,
-                    .max_persistent_grants = max_persistent_grants};
-  settings.open_disk = [&storage](const OpenRequest& request) {
-    return open_sim_image(storage, request);
+                    .max_persistent_grants = max_persistent_grants_};
+  settings.open_disk = [this](const OpenRequest& request) {
+    return open_sim_image(storage_, request);
   };
   settings.lock_wait = kLockWait;
   return settings;
 }
-
-}  // namespace
 
 Host::SimWorker::SimWorker(Host& host)
     : loop(host.world_, host.storage_),
@@ -76,10 +77,7 @@ Host::Daemon::Daemon(Host& host)
   }
   const ServerPorts ports{xenstore,          *control, background, *control,
                           host.kernel_,      journals, pointers};
-  ServerSettings chosen = settings(host.storage_, host.max_persistent_grants_, host.errors_);
-  chosen.max_disks = host.max_disks_;
-  chosen.plain_lines = host.plain_lines_;
-  server = std::make_unique<Server>(ports, std::move(chosen));
+  server = std::make_unique<Server>(ports, host.settings());
   server->start([] {});
 }
 
@@ -174,6 +172,8 @@ void Host::start() {
   std::erase_if(ghosts_, [](const auto& ghost) { return ghost->server->idle(); });
   daemon_ = std::make_unique<Daemon>(*this);
 }
+
+void Host::reload() { daemon_->server->configure(settings()); }
 
 void Host::restart() {
   stop();

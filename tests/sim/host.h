@@ -70,6 +70,9 @@ class Host {
   void limit_disks(uint32_t most) noexcept { max_disks_ = most; }
   void plain_lines(PlainLines choice) noexcept { plain_lines_ = choice; }
 
+  /// As `systemctl reload` does.
+  void reload();
+
   /// As `kill -9` does: the daemon ends where it is, between two stores to a journal for instance.
   /// Its mappings, ports, locks and watches go with it, and nothing is said to anybody.
   void kill();
@@ -173,6 +176,7 @@ class Host {
   };
 
   static VbdName vbd(DiskName name) { return {"vbd", name.domain, name.device}; }
+  ServerSettings settings();
   void stop();
   void close_images();
   void bury();
