@@ -35,7 +35,7 @@ Task<Result<CompressedClusters::Content>> CompressedClusters::read(uint64_t word
 }
 
 Task<Error> CompressedClusters::load(Cluster& cluster) {
-  const CompressedPlace place = compressed_place(layout_, {cluster.word, 0});
+  const CompressedPlace place = compressed_place(layout_, cluster.word);
   const uint64_t begin = place.offset / kSector * kSector;
   if (begin >= file_.end()) co_return Fault::compressed_outside;
   const uint64_t end = std::min(place.offset + place.bytes, file_.end());

@@ -20,7 +20,7 @@ void CopiedFlags::check_l1() {
     AlignedBytes piece = read_bytes(file_, offset, (bytes + kSector - 1) / kSector * kSector);
     bool changed = false;
     for (uint64_t i = 0; i < bytes / 8; ++i) {
-      const Entry entry{load<uint64_t>(piece.span(), i * 8), 0};
+      const EntryWords entry{load<uint64_t>(piece.span(), i * 8), 0};
       const uint64_t table = entry.host();
       if (layout.in_cluster(table) != 0) continue;
       const bool is_only_one = table != 0 && counts_.of(table >> layout.cluster_bits) == 1;
@@ -42,7 +42,7 @@ void CopiedFlags::check_l1() {
   }
 }
 
-bool CopiedFlags::is_wrong(const Entry& entry, uint64_t mapped) noexcept {
+bool CopiedFlags::is_wrong(const EntryWords& entry, uint64_t mapped) noexcept {
   const Layout& layout = header_.layout;
   if (entry.compressed()) {
     sizes_.allocated_clusters += mapped;
@@ -64,7 +64,7 @@ void CopiedFlags::check_l2(const L2Table& table) {
     AlignedBytes slice = read_bytes(file_, table.offset + at, slice_bytes);
     bool changed = false;
     for (uint64_t i = 0; i < layout.l2_slice_entries(); ++i) {
-      Entry entry = load_entry(layout, slice.span(), i);
+      EntryWords entry = load_words(layout, slice.span(), i);
       if (entry.word == 0 || !is_wrong(entry, table.active)) continue;
       if (writer_ == nullptr) {
         findings_.corruption([&] {
@@ -75,7 +75,7 @@ void CopiedFlags::check_l2(const L2Table& table) {
         continue;
       }
       entry.word ^= EntryBits::kCopied;
-      store_entry(layout, slice.span(), i, entry);
+      store_words(layout, slice.span(), i, entry);
       changed = true;
     }
     if (!changed) continue;

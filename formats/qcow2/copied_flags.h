@@ -34,7 +34,7 @@ class CopiedFlags {
   bool wrote() const noexcept { return wrote_; }
 
  private:
-  bool is_wrong(const Entry& entry, uint64_t mapped) noexcept;
+  bool is_wrong(const EntryWords& entry, uint64_t mapped) noexcept;
 
   const OpenFile& file_;
   const Header& header_;

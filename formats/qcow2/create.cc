@@ -126,7 +126,7 @@ void preallocate(OpenFile& file, FileWriter& writer, const Header& header) {
     const uint64_t first = table * layout.l2_entries();
     for (uint64_t i = 0; i < std::min(layout.l2_entries(), clusters - first); ++i) {
       const uint64_t host = data + ((first + i) << layout.cluster_bits);
-      store_entry(layout, l2.span(), i, {host | EntryBits::kCopied, UINT32_MAX});
+      store_words(layout, l2.span(), i, {host | EntryBits::kCopied, UINT32_MAX});
     }
     writer.write(offset, l2.span());
   }

@@ -16,6 +16,9 @@ bool continues(const Extent& extent, Kind kind, uint64_t host) noexcept {
   return kind == Kind::unallocated || kind == Kind::zero;
 }
 
+/// Of units: the first, which without subclusters is the only one, reads as zeros.
+constexpr uint64_t kFirstZero = uint64_t{1} << Layout::kSubclusters;
+
 // Of version 1. There all clusters are the disk's alone, and none reads as zeros.
 constexpr uint64_t kCompressed1 = uint64_t{1} << 63;
 
@@ -24,11 +27,11 @@ constexpr uint32_t size_shift(const Layout& layout) noexcept {
   return 62 - layout.cluster_bits;
 }
 
-Entry from_version_1(const Layout& layout, uint64_t word) noexcept {
-  constexpr Entry kInvalid{EntryBits::kZero, 0};
+EntryWords from_version_1(const Layout& layout, uint64_t word) noexcept {
+  constexpr EntryWords kInvalid{EntryBits::kZero, 0};
   if (word == 0) return {};
   if ((word & kCompressed1) == 0) {
-    return (word & ~EntryBits::kOffset) == 0 ? Entry{word | EntryBits::kCopied, 0} : kInvalid;
+    return (word & ~EntryBits::kOffset) == 0 ? EntryWords{word | EntryBits::kCopied, 0} : kInvalid;
   }
   const uint64_t offset = word & ((kCompressed1 >> layout.cluster_bits) - 1);
   const uint64_t bytes = (word & ~kCompressed1) >> (size_shift(layout) + 1);
@@ -47,46 +50,82 @@ std::optional<L1Entry> L1Entry::parse(const Layout& layout, uint64_t word) noexc
   return layout.version == 1 ? own(table) : L1Entry(word);
 }
 
-Entry load_entry(const Layout& layout, std::span<const std::byte> slice, uint64_t index) noexcept {
+EntryWords load_words(const Layout& layout, std::span<const std::byte> slice,
+                      uint64_t index) noexcept {
   const uint64_t at = index * layout.l2_entry_bytes();
-  Entry entry{load<uint64_t>(slice, at), 0};
-  if (layout.version == 1) return from_version_1(layout, entry.word);
-  if (layout.extended_l2) entry.subclusters = load<uint64_t>(slice, at + 8);
-  return entry;
+  EntryWords words{load<uint64_t>(slice, at), 0};
+  if (layout.version == 1) return from_version_1(layout, words.word);
+  if (layout.extended_l2) words.subclusters = load<uint64_t>(slice, at + 8);
+  return words;
 }
 
-void store_entry(const Layout& layout, std::span<std::byte> slice, uint64_t index,
-                 const Entry& entry) noexcept {
+void store_words(const Layout& layout, std::span<std::byte> slice, uint64_t index,
+                 const EntryWords& words) noexcept {
   const uint64_t at = index * layout.l2_entry_bytes();
-  assert(layout.version > 1 || !entry.compressed());
-  store(slice, at, layout.version == 1 ? entry.host() : entry.word);
-  if (layout.extended_l2) store(slice, at + 8, entry.subclusters);
+  assert(layout.version > 1 || !words.compressed());
+  store(slice, at, layout.version == 1 ? words.host() : words.word);
+  if (layout.extended_l2) store(slice, at + 8, words.subclusters);
 }
 
-Kind kind_of(const Layout& layout, const Entry& entry, uint32_t unit) noexcept {
-  if (entry.compressed()) return layout.external_data ? Kind::invalid : Kind::compressed;
-  if (layout.in_cluster(entry.host()) != 0) return Kind::invalid;
-  if (!layout.extended_l2) {
-    if ((entry.word & EntryBits::kZero) != 0)
-      return layout.version < 3 ? Kind::invalid : Kind::zero;
-    return entry.has_host(layout) ? Kind::data : Kind::unallocated;
+Entry Entry::parse(const Layout& layout, const EntryWords& words, uint64_t guest) noexcept {
+  constexpr Entry kInvalid(Place::invalid, 0);
+  if (words.compressed()) {
+    if (layout.external_data) return kInvalid;
+    return {Place::compressed, words.word & ~EntryBits::kCopied};
   }
-  if ((entry.word & EntryBits::kZero) != 0) return Kind::invalid;
-  const bool allocated = (entry.subclusters >> unit & 1) != 0;
-  const bool zero = (entry.subclusters >> (unit + Layout::kSubclusters) & 1) != 0;
-  if (allocated && (zero || !entry.has_host(layout))) return Kind::invalid;
-  return allocated ? Kind::data : zero ? Kind::zero : Kind::unallocated;
+  const bool zero = (words.word & EntryBits::kZero) != 0;
+  const bool has_host = words.has_host(layout);
+  if (layout.in_cluster(words.host()) != 0) return kInvalid;
+  if (zero && (layout.version < 3 || layout.extended_l2)) return kInvalid;
+  if (layout.external_data && has_host && words.host() != guest) return kInvalid;
+  uint64_t units = zero ? kFirstZero : has_host ? 1 : 0;
+  if (layout.extended_l2) {
+    units = words.subclusters;
+    const uint64_t allocated = units & kAllocated;
+    if ((units >> Layout::kSubclusters & allocated) != 0) return kInvalid;
+    if (allocated != 0 && !has_host) return kInvalid;
+  }
+  if (!has_host) return {Place::none, 0, units};
+  const bool own = words.copied() || layout.external_data;
+  return {own ? Place::own : Place::shared, words.host(), units};
 }
 
-CompressedPlace compressed_place(const Layout& layout, const Entry& entry) noexcept {
+Entry Entry::zeros(const Layout& layout) noexcept {
+  return {Place::none, 0, layout.extended_l2 ? kAllocated << Layout::kSubclusters : kFirstZero};
+}
+
+Kind Entry::kind(uint32_t unit) const noexcept {
+  if (place_ == Place::invalid) return Kind::invalid;
+  if (place_ == Place::compressed) return Kind::compressed;
+  if ((units_ >> unit & 1) != 0) return Kind::data;
+  return (units_ >> (unit + Layout::kSubclusters) & 1) != 0 ? Kind::zero : Kind::unallocated;
+}
+
+void Entry::set_data(uint32_t first_unit, uint32_t units) noexcept {
+  assert(has_host());
+  for (uint32_t unit = first_unit; unit < first_unit + units; ++unit) {
+    units_ |= uint64_t{1} << unit;
+    units_ &= ~(uint64_t{1} << (unit + Layout::kSubclusters));
+  }
+}
+
+EntryWords Entry::words(const Layout& layout) const noexcept {
+  assert(valid());
+  if (compressed()) return {word_, 0};
+  const uint64_t host = has_own_host() ? word_ | EntryBits::kCopied : word_;
+  if (layout.extended_l2) return {host, units_};
+  return {units_ == kFirstZero ? host | EntryBits::kZero : host, 0};
+}
+
+CompressedPlace compressed_place(const Layout& layout, uint64_t word) noexcept {
   if (layout.version == 1) {
-    const uint64_t offset = entry.word & ((uint64_t{1} << size_shift(layout)) - 1);
-    return {offset, (entry.word & ~EntryBits::kCompressed) >> size_shift(layout)};
+    const uint64_t offset = word & ((uint64_t{1} << size_shift(layout)) - 1);
+    return {offset, (word & ~EntryBits::kCompressed) >> size_shift(layout)};
   }
   const uint32_t offset_bits = 62 - (layout.cluster_bits - 8);
-  const uint64_t offset = entry.word & ((uint64_t{1} << offset_bits) - 1);
+  const uint64_t offset = word & ((uint64_t{1} << offset_bits) - 1);
   const uint64_t more_sectors =
-      (entry.word & ~(EntryBits::kCopied | EntryBits::kCompressed)) >> offset_bits;
+      (word & ~(EntryBits::kCopied | EntryBits::kCompressed)) >> offset_bits;
   return {offset, (more_sectors + 1) * kSector - offset % kSector};
 }
 
@@ -97,12 +136,14 @@ Extent extent_at(const Layout& layout, std::span<const std::byte> slice, uint64_
   uint64_t index = (offset >> layout.cluster_bits) % entries;
   auto unit = static_cast<uint32_t>(layout.in_cluster(offset) / unit_bytes);
   uint64_t in_unit = offset % unit_bytes;
+  uint64_t cluster = layout.cluster_begin(offset);
   Extent extent;
-  Entry entry = load_entry(layout, slice, index);
+  Entry entry = Entry::parse(layout, load_words(layout, slice, index), cluster);
   while (bytes > 0) {
-    const Kind kind = kind_of(layout, entry, unit);
+    const Kind kind = entry.kind(unit);
     const bool compressed = kind == Kind::compressed;
-    const uint64_t host = compressed ? entry.word : entry.host() + unit * unit_bytes + in_unit;
+    const uint64_t host =
+        compressed ? entry.compressed_word() : entry.host() + unit * unit_bytes + in_unit;
     const uint64_t end = compressed ? layout.cluster_bytes() - unit * unit_bytes : unit_bytes;
     if (extent.bytes > 0 && !continues(extent, kind, host)) break;
     if (extent.bytes == 0) extent = {kind, 0, host};
@@ -114,7 +155,8 @@ Extent extent_at(const Layout& layout, std::span<const std::byte> slice, uint64_
     if (++unit < layout.cluster_bytes() / unit_bytes) continue;
     unit = 0;
     if (++index == entries) break;
-    entry = load_entry(layout, slice, index);
+    cluster += layout.cluster_bytes();
+    entry = Entry::parse(layout, load_words(layout, slice, index), cluster);
   }
   return extent;
 }

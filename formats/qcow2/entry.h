@@ -49,12 +49,13 @@ class L1Entry {
   uint64_t word_ = 0;
 };
 
-/// An entry of an L2 table, in the byte order of this machine, and as version 2 has it.
-struct Entry {
+/// The words of an entry of an L2 table, in the byte order of this machine, and as version 2 has
+/// them: whatever the table has there.
+struct EntryWords {
   uint64_t word = 0;
   uint64_t subclusters = 0;  ///< extended entries only: 32 bits "allocated", then 32 bits "zero"
 
-  bool operator==(const Entry&) const = default;
+  bool operator==(const EntryWords&) const = default;
 
   bool compressed() const noexcept { return (word & EntryBits::kCompressed) != 0; }
   bool copied() const noexcept { return (word & EntryBits::kCopied) != 0; }
@@ -64,9 +65,10 @@ struct Entry {
   }
 };
 
-Entry load_entry(const Layout& layout, std::span<const std::byte> slice, uint64_t index) noexcept;
-void store_entry(const Layout& layout, std::span<std::byte> slice, uint64_t index,
-                 const Entry& entry) noexcept;
+EntryWords load_words(const Layout& layout, std::span<const std::byte> slice,
+                      uint64_t index) noexcept;
+void store_words(const Layout& layout, std::span<std::byte> slice, uint64_t index,
+                 const EntryWords& words) noexcept;
 
 enum class Kind : uint8_t {
   unallocated,  ///< read from the backing file
@@ -76,15 +78,60 @@ enum class Kind : uint8_t {
   invalid,
 };
 
-/// Of the unit that has this index in its cluster; 0 where there are no subclusters.
-Kind kind_of(const Layout& layout, const Entry& entry, uint32_t unit) noexcept;
+/// What an entry of an L2 table says of its cluster. Words that contradict each other, or the
+/// image, make an invalid one, and then nothing of them is believed.
+class Entry {
+ public:
+  constexpr Entry() noexcept = default;  ///< unallocated
+
+  /// `guest`: where the cluster begins on the disk. In an external data file it begins there too.
+  static Entry parse(const Layout& layout, const EntryWords& words, uint64_t guest) noexcept;
+
+  /// Reads as zeros, and has no room in the file.
+  static Entry zeros(const Layout& layout) noexcept;
+  /// Has a cluster of the file, which nothing else has; not its units yet.
+  static Entry own(uint64_t host) noexcept { return Entry(Place::own, host); }
+
+  bool operator==(const Entry&) const = default;
+
+  bool valid() const noexcept { return place_ != Place::invalid; }
+  bool compressed() const noexcept { return place_ == Place::compressed; }
+  bool has_host() const noexcept { return place_ == Place::own || place_ == Place::shared; }
+  /// It may be written where it is.
+  bool has_own_host() const noexcept { return place_ == Place::own; }
+  uint64_t host() const noexcept { return has_host() ? word_ : 0; }
+  uint64_t compressed_word() const noexcept { return compressed() ? word_ : 0; }
+
+  /// Of the unit that has this index in the cluster: 0 where there are no subclusters.
+  Kind kind(uint32_t unit) const noexcept;
+  bool has_data() const noexcept { return (units_ & kAllocated) != 0; }
+
+  /// Those units are data now; has_host() is true.
+  void set_data(uint32_t first_unit, uint32_t units) noexcept;
+  /// The units of a cluster that moves to where this one is.
+  void take_units(const Entry& old) noexcept { units_ = old.units_; }
+
+  /// For the table. Not of an invalid one.
+  EntryWords words(const Layout& layout) const noexcept;
+
+ private:
+  enum class Place : uint8_t { none, shared, own, compressed, invalid };
+  static constexpr uint64_t kAllocated = 0xFFFF'FFFF;
+
+  constexpr Entry(Place place, uint64_t word, uint64_t units = 0) noexcept
+      : place_(place), word_(word), units_(units) {}
+
+  Place place_ = Place::none;
+  uint64_t word_ = 0;   ///< the cluster's place in the file, or the word of a compressed one
+  uint64_t units_ = 0;  ///< as EntryWords::subclusters; without subclusters of one unit
+};
 
 /// Where the data of a compressed cluster lie: any bytes, to the end of a sector.
 struct CompressedPlace {
   uint64_t offset;
   uint64_t bytes;
 };
-CompressedPlace compressed_place(const Layout& layout, const Entry& entry) noexcept;
+CompressedPlace compressed_place(const Layout& layout, uint64_t word) noexcept;
 
 /// A part of the guest's disk of one kind.
 struct Extent {

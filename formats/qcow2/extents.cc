@@ -33,7 +33,7 @@ Extent Extents::at(uint64_t offset, uint64_t bytes) {
   }
   Extent extent = extent_at(layout, slice_.span(), offset, rest);
   if (extent.kind == Kind::compressed) {
-    extent.host = compressed_place(layout, {extent.host, 0}).offset;
+    extent.host = compressed_place(layout, extent.host).offset;
   }
   return extent;
 }

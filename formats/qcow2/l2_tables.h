@@ -12,7 +12,8 @@ namespace tapring::qcow2 {
 struct L2Table {
   uint64_t offset = 0;
   uint64_t references = 0;
-  uint64_t active = 0;  ///< so many of the references are the disk's, not those of snapshots
+  uint64_t active = 0;    ///< so many of the references are the disk's, not those of snapshots
+  uint64_t l1_index = 0;  ///< of the first entry that leads to it
 };
 
 /// The L2 tables of an image with its snapshots, each once, however many share it.
@@ -21,7 +22,7 @@ class L2Tables {
   explicit L2Tables(uint64_t max_bytes) : most_(max_bytes / sizeof(L2Table)) {}
 
   /// Throws TooMuchMemory.
-  void add(uint64_t offset, bool active);
+  void add(uint64_t offset, bool active, uint64_t l1_index);
 
   /// In the order of the file; after the last add().
   std::span<const L2Table> sorted();

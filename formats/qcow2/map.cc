@@ -74,7 +74,7 @@ AlignedBytes Map::l1_sector(uint64_t sector) const {
 
 void Map::set_entry(const SliceRef& slice, uint64_t offset, const Entry& entry) {
   const uint64_t index = slice_index(offset);
-  store_entry(layout_, slice->bytes.span(), index, entry);
+  store_words(layout_, slice->bytes.span(), index, entry.words(layout_));
   slice->change = change();
   if (slice->dirty_sectors == 0) dirty_.push_back(slice);
   slice->dirty_sectors |= 1U << index * layout_.l2_entry_bytes() / kSector;

@@ -17,7 +17,7 @@ class Map {
  public:
   struct L1Table {
     std::vector<L1Entry> entries;  ///< enough for the disk
-    uint64_t offset = 0;            ///< where it is in the file
+    uint64_t offset = 0;           ///< where it is in the file
     /// Sectors of which it has only a part, as they were read; empty where it has all of them.
     AlignedBytes first_sector;
     AlignedBytes last_sector;
@@ -44,7 +44,8 @@ class Map {
   /// There is an L2 table for the offset.
   Task<Result<SliceRef>> slice(uint64_t offset);
   Entry entry(const Slice& slice, uint64_t offset) const noexcept {
-    return load_entry(layout_, slice.bytes.span(), slice_index(offset));
+    return Entry::parse(layout_, load_words(layout_, slice.bytes.span(), slice_index(offset)),
+                        layout_.cluster_begin(offset));
   }
   void set_entry(const SliceRef& slice, uint64_t offset, const Entry& entry);
 

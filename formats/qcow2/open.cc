@@ -38,8 +38,8 @@ std::vector<L1Entry> read_l1(const OpenFile& file, const Layout& layout, uint64_
 }
 
 /// The tables of the image must each have clusters of their own, inside the file.
-MetadataMap check_tables(const OpenFile& file, const Header& header,
-                         const std::vector<L1Entry>& l1, const SnapshotTable& snapshots,
+MetadataMap check_tables(const OpenFile& file, const Header& header, const std::vector<L1Entry>& l1,
+                         const SnapshotTable& snapshots,
                          const std::vector<uint64_t>& refcount_table) {
   using Table = MetadataMap::Table;
   const Layout& layout = header.layout;
@@ -117,6 +117,9 @@ class OpenQcow2 final : public OpenMappedImage {
     image.header = read_header(image.file);
     if (image.header.layout.external_data) {
       image.data_file = open_data_file(options, image.header.data_file.value_or(""));
+      if (image.data_file->id == image.file.id) {
+        refuse(options.path, "its data file is itself (qemu-img amend -o data_file=FILE)");
+      }
     }
     if (image.header.backing_name) {
       image.backing =

@@ -37,8 +37,10 @@ std::unique_ptr<Image> OpenMappedImage::serve_on(Loop& loop) {
 void OpenMappedImage::describe(const ImageOptions& options) {
   const uint64_t bytes = image_.header.layout.size_bytes;
   image_.map_cache_bytes = map_cache_bytes(options, image_.header.layout);
-  geometry_ = {bytes / kSector * kSector, image_.file.physical_block_bytes, discard_granularity(),
-               false, options.read_only};
+  // Where the disk's data are.
+  const OpenFile& data = image_.data_file ? *image_.data_file : image_.file;
+  geometry_ = {bytes / kSector * kSector, data.physical_block_bytes, discard_granularity(), false,
+               options.read_only};
   if (geometry_.size_bytes == 0) {
     refuse(options.path, "is empty (give it a size: qemu-img resize " + options.path + " 10G)");
   }

@@ -97,7 +97,7 @@ bool ReferenceWalk::count_l1(const std::string& what, uint64_t offset, uint32_t 
       findings_.lost_table([&] { return entry() + " leads out of the file"; });
     } else {
       counts_.add(table >> layout_.cluster_bits, 1);
-      l2_tables_.add(table, active);
+      l2_tables_.add(table, active, index);
     }
   });
   return true;
@@ -148,8 +148,8 @@ void ReferenceWalk::count_mapped(const L2Table& table) {
     const AlignedBytes slice = read_bytes(file_, table.offset + at, slice_bytes);
     const uint64_t first = at / layout_.l2_entry_bytes();
     for (uint64_t i = 0; i < layout_.l2_slice_entries(); ++i) {
-      const Entry entry = load_entry(layout_, slice.span(), i);
-      if (entry != Entry{}) count_entry(table, first + i, entry);
+      const EntryWords entry = load_words(layout_, slice.span(), i);
+      if (entry != EntryWords{}) count_entry(table, first + i, entry);
     }
   }
 }
@@ -172,7 +172,7 @@ void ReferenceWalk::check_overlaps() {
 }
 
 /// What is wrong with it apart from where it leads; nullptr if nothing is.
-const char* ReferenceWalk::fault_of(const Entry& entry) const noexcept {
+const char* ReferenceWalk::fault_of(const EntryWords& entry) const noexcept {
   constexpr uint64_t kReserved = 0x3F00'0000'0000'01FE;
   if (entry.compressed()) {
     if (layout_.external_data) return "is compressed, and the data are in another file";
@@ -192,14 +192,14 @@ const char* ReferenceWalk::fault_of(const Entry& entry) const noexcept {
   return nullptr;
 }
 
-void ReferenceWalk::count_entry(const L2Table& table, uint64_t index, const Entry& entry) {
+void ReferenceWalk::count_entry(const L2Table& table, uint64_t index, const EntryWords& entry) {
   if (const char* fault = fault_of(entry)) {
     findings_.corruption([&] { return entry_of(table, index) + ' ' + fault; });
   }
   uint64_t offset = entry.host();
   uint64_t bytes = layout_.cluster_bytes();
   if (entry.compressed()) {
-    const CompressedPlace place = compressed_place(layout_, entry);
+    const CompressedPlace place = compressed_place(layout_, entry.word);
     offset = place.offset;
     bytes = place.bytes;
   } else if (layout_.in_cluster(offset) != 0) {
@@ -207,7 +207,17 @@ void ReferenceWalk::count_entry(const L2Table& table, uint64_t index, const Entr
         [&] { return entry_of(table, index) + " leads to no beginning of a cluster"; });
     return;
   }
-  if (layout_.external_data || (offset == 0 && !entry.compressed())) return;
+  if (layout_.external_data) {
+    const uint64_t guest = table.l1_index * layout_.l2_covers() + (index << layout_.cluster_bits);
+    if (entry.has_host(layout_) && offset != guest) {
+      findings_.corruption([&] {
+        return entry_of(table, index) + " leads to byte " + std::to_string(offset) +
+               " of the data file, not to byte " + std::to_string(guest) + " as on the disk";
+      });
+    }
+    return;
+  }
+  if (offset == 0 && !entry.compressed()) return;
   if (!lies_inside(file_, layout_, offset, bytes)) {
     findings_.corruption([&] { return entry_of(table, index) + " leads out of the file"; });
     return;

@@ -51,8 +51,8 @@ class ReferenceWalk {
   bool count_l1(const std::string& what, uint64_t offset, uint32_t entries, bool active);
   void count_bitmaps(const BitmapsExtension& extension);
   void count_bitmap(const std::string& what, uint64_t offset, uint32_t entries);
-  void count_entry(const L2Table& table, uint64_t index, const Entry& entry);
-  const char* fault_of(const Entry& entry) const noexcept;
+  void count_entry(const L2Table& table, uint64_t index, const EntryWords& entry);
+  const char* fault_of(const EntryWords& entry) const noexcept;
 
   const OpenFile& file_;
   const Header& header_;

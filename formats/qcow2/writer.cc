@@ -76,8 +76,7 @@ Task<Error> Writer::end_change(Error error) {
 Task<Error> Writer::write(uint64_t offset, Buffers from) {
   Error error = co_await begin_change();
   if (!error) error = co_await write_parts(offset, from);
-  if (error) co_return co_await end_change(error);
-  co_return error;
+  co_return co_await end_change(error);
 }
 
 Task<Error> Writer::flush() {
@@ -128,11 +127,6 @@ Task<Error> Writer::write_data(uint64_t host, Buffers from, uint64_t skip, uint6
   co_return co_await data().write(host, part.buffers());
 }
 
-/// Whether the cluster of the file is this entry's alone.
-bool Writer::has_own_cluster(const Entry& entry) const noexcept {
-  return entry.has_host(layout_) && (entry.copied() || external());
-}
-
 /// What begins at `offset` and can be written where it is.
 std::optional<Extent> Writer::writable_extent(const Slice& slice, uint64_t offset,
                                               uint64_t bytes) const noexcept {
@@ -140,7 +134,7 @@ std::optional<Extent> Writer::writable_extent(const Slice& slice, uint64_t offse
   if (extent.kind != Kind::data) return std::nullopt;
   const uint64_t end = offset + extent.bytes;
   for (uint64_t at = offset; at < end; at = layout_.cluster_begin(at) + layout_.cluster_bytes()) {
-    if (has_own_cluster(map_.entry(slice, at))) continue;
+    if (map_.entry(slice, at).has_own_host()) continue;
     extent.bytes = at - offset;
     break;
   }
@@ -191,15 +185,13 @@ Task<Result<uint64_t>> Writer::write_some(uint64_t offset, Buffers from, uint64_
 
 /// Why nothing may be done to the cluster that the entry leads to.
 Error Writer::fault_of(const Entry& entry) const noexcept {
-  for (uint32_t unit = 0; unit < layout_.cluster_bytes() / layout_.unit_bytes(); ++unit) {
-    if (kind_of(layout_, entry, unit) == Kind::invalid) return Fault::invalid_entry;
-  }
+  if (!entry.valid()) return Fault::invalid_entry;
   if (external()) return {};
   // Version 1 packs what is compressed between its tables, and gives nothing back.
   if (entry.compressed() && layout_.version == 1) return {};
-  HostRange range{entry.host(), entry.host() == 0 ? 0 : layout_.cluster_bytes()};
+  HostRange range{entry.host(), entry.has_host() ? layout_.cluster_bytes() : 0};
   if (entry.compressed()) {
-    const CompressedPlace place = compressed_place(layout_, entry);
+    const CompressedPlace place = compressed_place(layout_, entry.compressed_word());
     range = {place.offset, place.bytes};
   }
   return metadata_.hits(range.offset, range.bytes) ? Fault::metadata_overlap : Error();
@@ -215,12 +207,12 @@ Task<Result<Writer::Run>> Writer::place(const Slice& slice, uint64_t offset, uin
   Run run{offset, offset + bytes, first.host(), 1, false, false};
   if (external()) {
     run.host = begin;
-  } else if (!has_own_cluster(first)) {
+  } else if (!first.has_own_host()) {
     const uint64_t clusters = (layout_.round_up(run.end) - begin) >> layout_.cluster_bits;
     uint64_t wanted = 1;
     for (; wanted < clusters; ++wanted) {
       const Entry next = map_.entry(slice, begin + (wanted << layout_.cluster_bits));
-      if (has_own_cluster(next) || fault_of(next)) break;
+      if (next.has_own_host() || fault_of(next)) break;
     }
     const Result<Allocator::Allocation> allocated = co_await allocator_->allocate(wanted);
     if (!allocated) co_return std::unexpected(allocated.error());
@@ -236,17 +228,15 @@ Task<Result<Writer::Run>> Writer::place(const Slice& slice, uint64_t offset, uin
 /// Without subclusters all of a cluster is mapped at once. With them only those that are touched,
 /// but for what cannot stay where it is.
 bool Writer::copies_whole(const Entry& old, bool moves) const noexcept {
-  constexpr uint64_t kAllocated = 0xFFFF'FFFF;
-  return !layout_.extended_l2 || old.compressed() || (moves && (old.subclusters & kAllocated) != 0);
+  return !layout_.extended_l2 || old.compressed() || (moves && old.has_data());
 }
 
 void Writer::choose_fill(const Slice& slice, Run& run) const noexcept {
   const uint64_t unit = layout_.unit_bytes();
   const uint64_t cluster = layout_.cluster_bytes();
   const auto is_data = [&](uint64_t at) {
-    return !run.moves &&
-           kind_of(layout_, map_.entry(slice, at),
-                   static_cast<uint32_t>(layout_.in_cluster(at) / unit)) == Kind::data;
+    return !run.moves && map_.entry(slice, at).kind(
+                             static_cast<uint32_t>(layout_.in_cluster(at) / unit)) == Kind::data;
   };
   const uint64_t last = run.end - 1;
   run.fill_begin = run.offset / unit * unit;
@@ -319,17 +309,13 @@ void Writer::map_run(const SliceRef& slice, const Run& run) {
   for (uint64_t i = 0; i < run.clusters; ++i) {
     const uint64_t at = begin + i * cluster_bytes;
     const Entry old = map_.entry(*slice, at);
-    Entry entry{(run.host + i * cluster_bytes) | EntryBits::kCopied, 0};
-    if (layout_.extended_l2) {
-      const uint64_t unit = layout_.unit_bytes();
-      if (!old.compressed()) entry.subclusters = old.subclusters;
-      const uint64_t end = std::min(run.fill_end, at + cluster_bytes);
-      for (uint64_t unit_at = std::max(run.fill_begin, at) / unit * unit; unit_at < end;
-           unit_at += unit) {
-        const uint64_t bit = uint64_t{1} << (unit_at - at) / unit;
-        entry.subclusters = (entry.subclusters | bit) & ~(bit << Layout::kSubclusters);
-      }
-    }
+    Entry entry = Entry::own(run.host + i * cluster_bytes);
+    if (!old.compressed()) entry.take_units(old);
+    const uint64_t unit = layout_.unit_bytes();
+    const uint64_t first = (std::max(run.fill_begin, at) - at) / unit;
+    const uint64_t end = std::min(run.fill_end, at + cluster_bytes) - at;
+    entry.set_data(static_cast<uint32_t>(first),
+                   static_cast<uint32_t>((end + unit - 1) / unit - first));
     map_.set_entry(slice, at, entry);
     if (run.moves) release_old(old);
   }
@@ -338,10 +324,10 @@ void Writer::map_run(const SliceRef& slice, const Run& run) {
 void Writer::release_old(const Entry& old) {
   if (external()) return;
   if (old.compressed()) {
-    const CompressedPlace place = compressed_place(layout_, old);
+    const CompressedPlace place = compressed_place(layout_, old.compressed_word());
     const uint64_t begin = layout_.cluster_begin(place.offset);
     commit_.release_later({begin, layout_.round_up(place.offset + place.bytes) - begin});
-  } else if (old.host() != 0) {
+  } else if (old.has_host()) {
     commit_.release_later({old.host(), layout_.cluster_bytes()});
   }
 }

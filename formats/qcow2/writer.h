@@ -89,7 +89,6 @@ class Writer {
 
   std::optional<Extent> writable_extent(const Slice& slice, uint64_t offset,
                                         uint64_t bytes) const noexcept;
-  bool has_own_cluster(const Entry& entry) const noexcept;
   Error fault_of(const Entry& entry) const noexcept;
   bool copies_whole(const Entry& old, bool moves) const noexcept;
   bool reads_as_zeros(const Slice& slice, uint64_t begin, uint64_t end) const noexcept;

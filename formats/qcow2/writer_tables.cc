@@ -35,10 +35,10 @@ Task<Result<SliceRef>> Writer::own_slice(uint64_t offset) {
 void Writer::disown_all(AlignedBytes& table) const noexcept {
   if (external()) return;
   for (uint64_t i = 0; i < layout_.l2_entries(); ++i) {
-    Entry entry = load_entry(layout_, table.span(), i);
-    if (!entry.copied()) continue;
-    entry.word &= ~EntryBits::kCopied;
-    store_entry(layout_, table.span(), i, entry);
+    EntryWords words = load_words(layout_, table.span(), i);
+    if (!words.copied()) continue;
+    words.word &= ~EntryBits::kCopied;
+    store_words(layout_, table.span(), i, words);
   }
 }
 
@@ -75,9 +75,7 @@ Task<Error> Writer::make_table(uint64_t l1_index) {
 
 /// The entry of a cluster that reads as zeros and has no room in the file.
 Entry Writer::discarded(uint64_t offset) const noexcept {
-  if (offset >= backing_bytes_) return {};
-  constexpr uint64_t kAllZero = uint64_t{0xFFFF'FFFF} << Layout::kSubclusters;
-  return layout_.extended_l2 ? Entry{0, kAllZero} : Entry{EntryBits::kZero, 0};
+  return offset >= backing_bytes_ ? Entry() : Entry::zeros(layout_);
 }
 
 Task<Error> Writer::discard(uint64_t offset, uint64_t bytes) {
@@ -100,8 +98,8 @@ Task<Error> Writer::discard(uint64_t offset, uint64_t bytes) {
     error = co_await discard_clusters(at, part_end, change);
     at = part_end;
   }
-  if (error) co_return co_await end_change(error);
-  co_return co_await commit_.until_written(change);
+  if (!error) error = co_await commit_.until_written(change);
+  co_return co_await end_change(error);
 }
 
 /// Clusters that one slice maps.
@@ -123,7 +121,7 @@ Task<Error> Writer::discard_clusters(uint64_t offset, uint64_t end, uint64_t& ch
     const Error fault = fault_of(old);
     if (fault == Fault::metadata_overlap) co_return fault;
     if (fault) continue;
-    if (external() && old.has_host(layout_)) {
+    if (external() && old.has_host()) {
       // Where the storage cannot do it, the room stays taken.
       co_await data().discard(at, layout_.cluster_bytes());
     }
