@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/answer_limit.h"
 
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <utility>
@@ -9,7 +10,14 @@ namespace tapring {
 
 void AnswerLimit::check(Clock::time_point now) {
   const std::scoped_lock lock(mutex_);
-  if (!waiting_ || expired_ || socket_ < 0 || now - since_ < patience_) return;
+  if (!waiting_ || expired_) return;
+  if (now - since_ >= kNotable && !std::exchange(told_, true)) {
+    spdlog::warn(
+        "xenstored has not answered for {} s: disks in service go on, but no disk comes or goes, "
+        "and tapring gets no answer meanwhile",
+        std::chrono::duration_cast<std::chrono::seconds>(now - since_).count());
+  }
+  if (socket_ < 0 || now - since_ < patience_) return;
   expired_ = true;
   ::shutdown(socket_, SHUT_RDWR);
 }
@@ -24,6 +32,7 @@ void AnswerLimit::begin(int socket) {
   waiting_ = true;
   used_ = true;
   expired_ = false;
+  told_ = false;
   socket_ = socket;
   since_ = Clock::now();
 }

@@ -13,6 +13,12 @@ class AnswerLimit {
  public:
   using Clock = std::chrono::steady_clock;
 
+  /// For an answer of xenstored, which may be swapped out, or busy with its own update.
+  static constexpr std::chrono::seconds kPatience{20};
+
+  /// A wait this long is logged.
+  static constexpr std::chrono::seconds kNotable{3};
+
   explicit AnswerLimit(Clock::duration patience) noexcept : patience_(patience) {}
   AnswerLimit(const AnswerLimit&) = delete;
   AnswerLimit& operator=(const AnswerLimit&) = delete;
@@ -53,6 +59,7 @@ class AnswerLimit {
   bool waiting_ = false;
   bool used_ = false;
   bool expired_ = false;
+  bool told_ = false;  ///< of this wait, in the log
   int socket_ = -1;
   Clock::time_point since_;
 };

@@ -2,6 +2,7 @@
 #include "daemon/control.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -89,6 +90,13 @@ struct Session : std::enable_shared_from_this<Session> {
       // A timer that fired may have been set again before its handler ran.
       if (self->deadline.expiry() <= asio::steady_timer::clock_type::now()) self->close();
     });
+  }
+
+  /// The client has closed its end, perhaps because it has waited long enough: nobody would learn
+  /// that what it asked for was done. One that only sends no more is still there.
+  bool is_gone() {
+    pollfd line{.fd = socket.native_handle(), .events = 0, .revents = 0};
+    return ::poll(&line, 1, 0) > 0 && (line.revents & POLLHUP) != 0;
   }
 
   void close() {
@@ -179,7 +187,7 @@ class Control::Listener : public std::enable_shared_from_this<Listener> {
           session->socket, asio::dynamic_buffer(input, self->limits_.request_bytes), '\n',
           asio::redirect_error(asio::use_awaitable, error));
       const bool too_long = error == asio::error::not_found;
-      if (self->closed_ || (error && !too_long)) co_return;
+      if (self->closed_ || (error && !too_long) || session->is_gone()) co_return;
       std::string answer = too_long ? self->refuse_long_request()
                                     : answer_control({input.data(), length - 1}, self->disks_);
       answer += '\n';

@@ -23,6 +23,7 @@
 #include "daemon/ctl_image.h"
 #include "daemon/ctl_pages.h"
 #include "daemon/ctl_rates.h"
+#include "daemon/ctl_usage.h"
 #include "daemon/error_policy.h"
 #include "daemon/image_holders.h"
 #include "daemon/json_text.h"
@@ -36,7 +37,7 @@ namespace {
 
 namespace json = boost::json;
 
-enum ExitCode : int { kDone = 0, kRefused = 1, kUnusable = 2 };
+enum ExitCode : int { kDone = 0, kRefused = 1, kUsage = 2, kNoDaemon = 3, kNoAnswer = 4 };
 
 /// The daemon says no.
 struct Refused : std::runtime_error {
@@ -55,14 +56,14 @@ struct Request {
   bool json = false;
 };
 
-json::object ask(const Request& request) {
+json::object ask(const Request& request, const CtlWorld& world) {
   json::object message{{"command", request.command}};
   if (!request.disk.empty()) message["disk"] = request.disk;
   if (!request.level.empty()) message["level"] = request.level;
   for (const auto& [field, word] : request.policy) {
     if (!word.empty()) message[field] = word;
   }
-  json::object answer = ask_daemon(request.run_dir, message);
+  json::object answer = ask_daemon(request.run_dir, message, world.patience);
   const json::value* ok = answer.if_contains("ok");
   if (ok != nullptr && ok->is_bool() && ok->get_bool()) return answer;
   const json::value* error = answer.if_contains("error");
@@ -87,7 +88,7 @@ void print_troubles(const json::object& answer, std::ostream& err) {
 }
 
 void list(const Request& request, const CtlWorld& world) {
-  const json::object answer = ask(request);
+  const json::object answer = ask(request, world);
   if (request.json) {
     world.out << json_text(answer) << "\n";
   } else {
@@ -97,7 +98,7 @@ void list(const Request& request, const CtlWorld& world) {
 }
 
 void show(const Request& request, const CtlWorld& world) {
-  const json::object answer = ask(request);
+  const json::object answer = ask(request, world);
   if (request.json) {
     world.out << json_text(answer) << "\n";
     return;
@@ -110,8 +111,25 @@ void show(const Request& request, const CtlWorld& world) {
   }
 }
 
+/// Waits until what the disk held has been tried: until it goes on, or everything has failed again.
 void resume(const Request& request, const CtlWorld& world) {
-  const json::object answer = ask(request);
+  constexpr std::chrono::milliseconds kPause(50);
+  constexpr std::chrono::seconds kPatience(10);  // for storage that is slow to fail
+  Request look = request;
+  look.command = "show";
+  const DiskReport before = disks_of(ask(look, world)).front();
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  json::object answer = ask(request, world);
+  for (;;) {
+    const DiskReport now = disks_of(answer).front();
+    if (now.state != "paused") break;
+    const bool tried = now.counters.retries - before.counters.retries >= before.counters.held;
+    if (tried || std::chrono::steady_clock::now() > until) {
+      throw Refused(fmt::format("{}: still paused, {}: {}", now.disk, now.paused_for, now.reason));
+    }
+    std::this_thread::sleep_for(kPause);
+    answer = ask(look, world);
+  }
   if (request.json) world.out << json_text(answer) << "\n";
 }
 
@@ -119,7 +137,7 @@ void resume(const Request& request, const CtlWorld& world) {
 void hand_over(const Request& request, const CtlWorld& world,
                std::initializer_list<std::string_view> aims) {
   constexpr std::chrono::milliseconds kPause(50);
-  json::object answer = ask(request);
+  json::object answer = ask(request, world);
   Request look = request;
   look.command = "show";
   const auto under_way = [&answer] {
@@ -129,7 +147,7 @@ void hand_over(const Request& request, const CtlWorld& world,
   };
   while (under_way()) {
     std::this_thread::sleep_for(kPause);
-    answer = ask(look);
+    answer = ask(look, world);
   }
   for (const DiskReport& disk : disks_of(answer)) {
     if (std::ranges::find(aims, disk.state) != aims.end()) continue;
@@ -147,7 +165,7 @@ void release(const Request& request, const CtlWorld& world) {
 }
 
 void policy(const Request& request, const CtlWorld& world) {
-  const json::object answer = ask(request);
+  const json::object answer = ask(request, world);
   if (request.json) {
     world.out << json_text(answer) << "\n";
     return;
@@ -169,8 +187,8 @@ struct Sample {
   }
 };
 
-Sample sample(const Request& request) {
-  const json::object answer = ask(request);
+Sample sample(const Request& request, const CtlWorld& world) {
+  const json::object answer = ask(request, world);
   return {std::chrono::nanoseconds(json::value_to<int64_t>(answer.at("time_ns"))),
           disks_of(answer)};
 }
@@ -201,9 +219,9 @@ json::object json_of(const std::vector<DiskSample>& samples, std::chrono::nanose
 }
 
 void stats(const Request& request, const CtlWorld& world) {
-  const Sample before = sample(request);
+  const Sample before = sample(request, world);
   std::this_thread::sleep_for(std::chrono::duration<double>(request.interval_s));
-  const Sample after = sample(request);
+  const Sample after = sample(request, world);
   const std::chrono::nanoseconds elapsed = after.time - before.time;
   std::vector<DiskSample> samples;
   samples.reserve(after.disks.size());
@@ -218,7 +236,7 @@ void stats(const Request& request, const CtlWorld& world) {
 }
 
 void log(const Request& request, const CtlWorld& world) {
-  const json::object answer = ask(request);
+  const json::object answer = ask(request, world);
   if (request.json) {
     world.out << json_text(answer) << "\n";
   } else {
@@ -227,10 +245,10 @@ void log(const Request& request, const CtlWorld& world) {
 }
 
 /// Of a daemon that does not answer no disk can be named, but who has the lock can.
-std::vector<DiskReport> disks_if_any(Request request) {
+std::vector<DiskReport> disks_if_any(Request request, const CtlWorld& world) {
   request.command = "list";
   try {
-    return disks_of(ask(request));
+    return disks_of(ask(request, world));
   } catch (const NoDaemon&) {
     return {};
   }
@@ -239,7 +257,7 @@ std::vector<DiskReport> disks_if_any(Request request) {
 void holder(const Request& request, const CtlWorld& world) {
   ImageHolders holders;
   try {
-    holders = image_holders(request.path, disks_if_any(request));
+    holders = image_holders(request.path, disks_if_any(request, world));
   } catch (const std::system_error& error) {
     throw Refused(error.what());
   }
@@ -254,17 +272,19 @@ struct Command {
   const char* name;
   const char* help;
   void (*run)(const Request& request, const CtlWorld& world);
+  bool changes = false;  ///< something, if the daemon does it
 };
 
 constexpr Command kCommands[] = {
     {"list", "list the disks, where they are served from, and why not", list},
     {"show", "show all that is known of a disk", show},
     {"stats", "show what happens on the disks: rates over an interval, and totals", stats},
-    {"resume", "try what a paused disk holds at once", resume},
-    {"adopt", "take a disk from xen-blkback while its guest uses it", adopt},
-    {"release", "give a disk to xen-blkback while its guest uses it", release},
-    {"policy", "set what becomes of requests that a disk's storage fails, and print it", policy},
-    {"log", "set the daemon's log level; without LEVEL, print it", log},
+    {"resume", "try what a paused disk holds at once", resume, true},
+    {"adopt", "take a disk from xen-blkback while its guest uses it", adopt, true},
+    {"release", "give a disk to xen-blkback while its guest uses it", release, true},
+    {"policy", "set what becomes of requests that a disk's storage fails, and print it", policy,
+     true},
+    {"log", "set the daemon's log level; without LEVEL, print it", log, true},
     {"holder", "show who of this host has an image locked", holder},
 };
 
@@ -282,26 +302,34 @@ std::string dashed(std::string_view field) {
 }
 
 void declare(CLI::App& app, Request& request) {
-  app.set_version_flag("--version", version_line("tapring"),
+  app.set_version_flag("-V,--version", version_line("tapring"),
                        "print the version and what it was built from, and exit");
   app.set_help_flag("-h,--help", "print this help and exit");
   app.add_option("--run-dir", request.run_dir, "the daemon's run_dir")
       ->type_name("DIR")
       ->capture_default_str();
+  app.add_flag("--json", request.json, "print JSON, on one line");
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(
-      "Exit code: 0; 1 if the daemon refuses, as for an unknown disk; 2 for wrong usage or\n"
-      "if no daemon answers. Of image: 1 for whatever cannot be done.");
+      "Exit code: 0; 1 if it cannot be done, as for an unknown disk; 2 for wrong usage;\n"
+      "3 if no daemon answers; 4 if it has not answered in time. Of image check: 2 for\n"
+      "corruptions, 3 for leaks.");
   for (const Command& command : kCommands) {
     CLI::App* sub = app.add_subcommand(command.name, command.help);
     sub->add_flag("--json", request.json, "print JSON, on one line");
   }
   const char* disk_help = "DOMAIN/VDEV or DOMAIN/DEVICE: 0/xvda, 0/51712";
+  const CLI::Validator not_empty(
+      [](const std::string& text) {
+        return std::string(text.empty() ? "it is empty; name a disk, as 0/xvda" : "");
+      },
+      "");
   for (const char* command : {"show", "resume", "adopt", "release", "policy"}) {
     app.get_subcommand(command)
         ->add_option("DISK", request.disk, disk_help)
         ->type_name("")
+        ->check(not_empty)
         ->required();
   }
   for (const char* field : policy_fields()) {
@@ -310,7 +338,7 @@ void declare(CLI::App& app, Request& request) {
         ->type_name("");
   }
   CLI::App* stats = app.get_subcommand("stats");
-  stats->add_option("DISK", request.disk, disk_help)->type_name("");
+  stats->add_option("DISK", request.disk, disk_help)->type_name("")->check(not_empty);
   stats->add_option("--interval", request.interval_s, "how long to look")
       ->type_name("SECONDS")
       ->check(CLI::Range(0.01, 3600.0).description(""))
@@ -322,49 +350,65 @@ void declare(CLI::App& app, Request& request) {
   app.get_subcommand("log")->add_option("LEVEL", request.level, level_help())->type_name("");
 }
 
-int fail(const Request& request, const CtlWorld& world, ExitCode code, const char* reason) {
+int fail(const Request& request, const CtlWorld& world, ExitCode code, const std::string& reason) {
   if (request.json) world.out << json_text({{"ok", false}, {"error", reason}}) << "\n";
   fmt::print(world.err, "tapring: {}\n", printable(reason));
   return code;
 }
 
 int run(const Request& request, const CtlWorld& world) {
+  const Command& command = *std::ranges::find(kCommands, request.command, &Command::name);
   try {
-    std::ranges::find(kCommands, request.command, &Command::name)->run(request, world);
+    command.run(request, world);
     return kDone;
   } catch (const Refused& refusal) {
     return fail(request, world, kRefused, refusal.what());
+  } catch (const NoAnswer& error) {
+    const char* outlook = command.changes ? "; what it was asked to do may still happen" : "";
+    return fail(request, world, kNoAnswer, error.what() + std::string(outlook));
   } catch (const NoDaemon& error) {
-    return fail(request, world, kUnusable, error.what());
+    return fail(request, world, kNoDaemon, error.what());
   } catch (const std::exception& error) {
-    const std::string reason = fmt::format("the answer cannot be read: {}", error.what());
-    return fail(request, world, kUnusable, reason.c_str());
+    return fail(request, world, kNoDaemon,
+                fmt::format("the answer cannot be read: {}", error.what()));
   }
 }
 
-}  // namespace
-
-int run_ctl(std::span<const char* const> arguments, const CtlWorld& world) {
+int run_arguments(const std::vector<std::string>& arguments, const CtlWorld& world) {
   CLI::App app("Asks tapringd, which serves disks of Xen guests", "tapring");
   Request request;
   declare(app, request);
   ImageRequest image;
   declare_image(app, image);
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  const auto misuse = [&](const std::string& reason) {
+    fmt::print(world.err, "tapring: {}\n", printable(reason));
+    // The others say what a check found.
+    return command_in(arguments) == "image" ? kRefused : kUsage;
+  };
   try {
-    app.parse(std::move(reversed));
+    if (const auto wrong = wrong_command(app, arguments)) return misuse(*wrong);
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::Success& asked) {
     app.exit(asked, world.out, world.err);
     return kDone;
   } catch (const CLI::ParseError& error) {
-    fmt::print(world.err, "tapring: {}; tapring --help lists what there is\n",
-               printable(error.what()));
-    // The others say what a check found.
-    return app.got_subcommand("image") ? kRefused : kUnusable;
+    return misuse(error.what() + std::string("; tapring --help lists what there is"));
   }
-  if (image.app->parsed()) return run_image(image, world);
+  if (image.app->parsed()) {
+    image.json = image.json || request.json;
+    return run_image(image, world);
+  }
   request.command = app.get_subcommands().front()->get_name();
   return run(request, world);
+}
+
+}  // namespace
+
+int run_ctl(std::span<const char* const> arguments, const CtlWorld& world) {
+  const int code = run_arguments(plain_arguments(arguments), world);
+  if (world.out.flush()) return code;
+  fmt::print(world.err, "tapring: the output could not be written; is there room for it?\n");
+  return code == kDone ? kRefused : code;
 }
 
 }  // namespace tapring

@@ -23,15 +23,13 @@ namespace {
 
 std::string remedy(int number) {
   if (number == EACCES || number == EPERM) return "run this as root";
-  if (number == EAGAIN) return "see journalctl -u tapringd";
+  if (number == EAGAIN) return "it has too many clients; try again";
   return "start it: systemctl start tapringd";
 }
 
 [[noreturn]] void fail(const std::filesystem::path& socket, int number) {
-  const std::string reason =
-      number == EAGAIN ? std::string("no answer in time") : std::generic_category().message(number);
-  throw NoDaemon(
-      fmt::format("no tapringd answers at {} ({}); {}", socket.string(), reason, remedy(number)));
+  throw NoDaemon(fmt::format("no tapringd answers at {} ({}); {}", socket.string(),
+                             std::generic_category().message(number), remedy(number)));
 }
 
 UniqueFd connect_to(const std::filesystem::path& socket, std::chrono::milliseconds time) {
@@ -63,12 +61,21 @@ void send_line(const UniqueFd& fd, std::string_view line) {
   }
 }
 
-std::string receive_line(const UniqueFd& fd, const std::filesystem::path& socket) {
+[[noreturn]] void give_up(const std::filesystem::path& socket, std::chrono::milliseconds time) {
+  throw NoAnswer(
+      fmt::format("tapringd at {} has not answered for {} s; it may wait for xenstored: see "
+                  "journalctl -u tapringd",
+                  socket.string(), std::chrono::ceil<std::chrono::seconds>(time).count()));
+}
+
+std::string receive_line(const UniqueFd& fd, const std::filesystem::path& socket,
+                         std::chrono::milliseconds time) {
   std::string line;
   std::array<char, 16384> part{};
   for (;;) {
     const ssize_t length = ::recv(fd.get(), part.data(), part.size(), 0);
     if (length < 0 && errno == EINTR) continue;
+    if (length < 0 && errno == EAGAIN) give_up(socket, time);
     if (length < 0) fail(socket, errno);
     if (length == 0) fail(socket, ECONNRESET);
     line.append(part.data(), static_cast<std::size_t>(length));
@@ -87,7 +94,7 @@ boost::json::object ask_daemon(const std::filesystem::path& run_dir,
   boost::json::parse_options lenient;
   lenient.allow_invalid_utf8 = true;  // as older daemons quote a guest's bytes
   const boost::json::value answer =
-      boost::json::parse(receive_line(fd, socket), error, {}, lenient);
+      boost::json::parse(receive_line(fd, socket, time), error, {}, lenient);
   if (error || !answer.is_object()) {
     throw NoDaemon(fmt::format("what answers at {} is not a tapringd", socket.string()));
   }

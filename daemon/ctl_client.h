@@ -6,15 +6,24 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "daemon/answer_limit.h"
+
 namespace tapring {
 
-/// Nobody answers at the control socket, or not in time, or not in our language. what() says which,
-/// and what to do about it.
+/// Nobody answers at the control socket, or not in our language. what() says which, and what to do
+/// about it.
 struct NoDaemon : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-inline constexpr std::chrono::seconds kAnswerTime{10};
+/// The daemon was asked and has not answered in time: it may still do what it was asked.
+struct NoAnswer : NoDaemon {
+  using NoDaemon::NoDaemon;
+};
+
+/// Longer than the daemon itself waits for xenstored, whose thread cannot answer meanwhile.
+inline constexpr std::chrono::seconds kAnswerTime =
+    AnswerLimit::kPatience + std::chrono::seconds(10);
 
 /// Asks the daemon of `run_dir` one thing, on a connection of its own. Blocks for up to `time`.
 /// Throws NoDaemon.

@@ -6,9 +6,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <bit>
 #include <boost/json.hpp>
+#include <map>
 #include <ostream>
 
+#include "daemon/byte_size.h"
 #include "daemon/image_check.h"
 #include "daemon/image_info.h"
 #include "daemon/image_map.h"
@@ -112,19 +115,33 @@ int create(const ImageRequest& request, const CtlWorld& world) {
   return kDone;
 }
 
+[[noreturn]] void misfit(const char* option, const std::string& text, const char* expected) {
+  throw CLI::ValidationError(fmt::format("{} {}: must be {}", option, text, expected));
+}
+
 void declare_create(CLI::App& create, ImageRequest& request) {
   ImageOrder& order = request.order;
   create.add_option("--format", request.format, "qcow2 or raw")
       ->type_name("FORMAT")
       ->required()
       ->check(CLI::IsMember({"qcow2", "raw"}).description(""));
-  const auto bytes = [&create](const char* name, uint64_t& value, const char* help) {
-    return create.add_option(name, value, help)
-        ->type_name("BYTES")
-        ->transform(CLI::AsSizeValue(false).description(""));
+  const auto bytes = [&create](const char* name, uint64_t& value, const char* help,
+                               bool (*fits)(uint64_t size), const char* expected) {
+    const auto take = [name, &value, fits, expected](const std::string& text) {
+      const auto size = parse_byte_size(text);
+      if (!size || !fits(*size)) misfit(name, text, expected);
+      value = *size;
+    };
+    create.add_option_function<std::string>(name, take, help)->type_name("BYTES");
   };
-  bytes("--size", order.size_bytes, "of the disk: 10G; by default the backing file's");
-  bytes("--cluster-size", order.cluster_bytes, "512 to 2M; by default 64K");
+  bytes(
+      "--size", order.size_bytes, "of the disk: 10G; by default the backing file's",
+      [](uint64_t size) { return size < uint64_t{INT64_MAX} - 511; },
+      "a size of less than 8E, as 512M or 1.5G");
+  bytes(
+      "--cluster-size", order.cluster_bytes, "512 to 2M; by default 64K",
+      [](uint64_t size) { return std::has_single_bit(size) && size >= 512 && size <= 2 << 20; },
+      "a power of 2 from 512 to 2M");
   const auto word = [&create](const char* name, auto& value, const char* help,
                               const char* type = "") {
     return create.add_option(name, value, help)->type_name(type);
@@ -136,8 +153,17 @@ void declare_create(CLI::App& create, ImageRequest& request) {
   word("--refcount-bits", order.refcount_bits, "1 to 64; by default 16", "N");
   word("--compression", order.compression, "zlib, which is the default, or zstd", "TYPE")
       ->check(CLI::IsMember({"zlib", "zstd"}).description(""));
-  word("--compat", order.version, "version of qcow2: 3, which is the default, or 2", "N")
-      ->check(CLI::IsMember({2, 3}).description(""));
+  // As QEMU calls them, too.
+  const std::map<std::string, uint32_t> versions{{"3", 3}, {"1.1", 3}, {"2", 2}, {"0.10", 2}};
+  const auto take_version = [&order, versions](const std::string& text) {
+    const auto version = versions.find(text);
+    if (version == versions.end()) misfit("--compat", text, "3 (or 1.1), or 2 (or 0.10)");
+    order.version = version->second;
+  };
+  create
+      .add_option_function<std::string>("--compat", take_version,
+                                        "version of qcow2: 3, which is the default, or 2")
+      ->type_name("N");
   create.add_flag("--extended-l2", order.extended_l2, "subclusters");
   create.add_flag("--lazy-refcounts", order.lazy_refcounts, "for QEMU");
   word("--preallocate", order.preallocate, "off, metadata or falloc", "WHAT")

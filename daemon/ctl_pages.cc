@@ -73,6 +73,7 @@ void print_counters(const DiskCounters& counters, std::ostream& out) {
   print_line(out, "in flight", fmt::format("{}", counters.in_flight));
   print_line(out, "held", fmt::format("{}", counters.held));
   print_line(out, "pauses", fmt::format("{}", counters.pauses));
+  print_line(out, "retries", fmt::format("{}", counters.retries));
   print_line(out, "given up", fmt::format("{}", counters.given_up));
   print_line(out, "wakeups", fmt::format("{}", counters.wakeups));
   print_line(out, "notifications", fmt::format("{}", counters.notifications));
@@ -148,6 +149,7 @@ void print_policy(const DiskReport& disk, std::ostream& out) {
 Table stats_table(std::span<const DiskSample> samples) {
   constexpr auto kRight = Table::Align::right;
   Table table({{"DISK"},
+               {"STATE"},
                {"READ/S", kRight},
                {"MB/S", kRight},
                {"US", kRight},
@@ -164,7 +166,7 @@ Table stats_table(std::span<const DiskSample> samples) {
                {"FLUSHES", kRight},
                {"ERRORS", kRight}});
   for (const auto& [disk, rates] : samples) {
-    std::vector<Cell> row = {{disk.disk}};
+    std::vector<Cell> row = {{disk.disk}, {state_of(disk), colour_of(disk.state)}};
     for (const OperationRate* rate : {&rates.reads, &rates.writes}) {
       row.push_back({fmt::format("{:.0f}", rate->per_second)});
       row.push_back({fmt::format("{:.1f}", rate->bytes_per_second / kMegabyte)});

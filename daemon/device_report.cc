@@ -37,6 +37,7 @@ DiskReport Device::report() const {
     report.counters = disk_->counters();
     report.counters.held = pause_->held();
     report.counters.pauses = pause_->pauses();
+    report.counters.retries = pause_->retries();
     report.counters.given_up = pause_->given_up();
   }
   if (is_paused()) {
@@ -96,6 +97,10 @@ std::string Device::reason() const {
   if (is_paused()) return paused_reason();
   if (!handover_failure_.empty()) return handover_failure_;
   if (claim_ != Claim::ours || link_ != Link::none) return {};
+  if (frontend_dead_) return "its domain is gone; the toolstack has yet to remove the disk";
+  if (last_.backend == XenbusState::closed && last_.frontend == XenbusState::missing) {
+    return "its guest has no such disk any more; the toolstack has yet to remove it";
+  }
   if (!locked_by_.empty()) return locked_by_;
   if (image_stage_ == ImageStage::opening || opening_given_up_) {
     return "its storage has not answered yet";

@@ -40,6 +40,7 @@ class DiskPause {
   void change(StorageFault from, StorageFault to) noexcept {
     --of(from);
     ++of(to);
+    ++retries_;
   }
   /// A request waited as long as it may.
   void give_up() noexcept { ++given_up_; }
@@ -54,6 +55,7 @@ class DiskPause {
 
   uint64_t pauses() const noexcept { return pauses_; }
   uint64_t given_up() const noexcept { return given_up_; }
+  uint64_t retries() const noexcept { return retries_; }
 
  private:
   std::atomic<uint32_t>& of(StorageFault fault) noexcept {
@@ -66,6 +68,7 @@ class DiskPause {
   std::array<std::atomic<uint32_t>, 2> by_fault_{};
   std::atomic<uint64_t> pauses_ = 0;
   std::atomic<uint64_t> given_up_ = 0;
+  std::atomic<uint64_t> retries_ = 0;
 };
 
 }  // namespace tapring

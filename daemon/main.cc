@@ -49,9 +49,6 @@ using namespace std::chrono_literals;
 // Storage that hangs must not hold up the end of the service for ever.
 constexpr auto kDrainLimit = 20s;
 
-// For an answer of xenstored, which may be swapped out, or busy with its own update.
-constexpr auto kAnswerPatience = 20s;
-
 // From one attempt to start to the next, under systemd.
 constexpr auto kPauseAfterFailedStart = 5s;
 
@@ -205,7 +202,7 @@ int serve(Start& start, bool& serving) {
   ThreadBackground background;
   const SysfsBlkback blkback;
   JournalFiles journals(options.run_dir);
-  AnswerLimit answers(kAnswerPatience);
+  AnswerLimit answers(AnswerLimit::kPatience);
   LastingXenstore store([&] { return std::make_unique<XenXenstore>(context, &answers); }, control,
                         control);
   HelperThreads helpers;

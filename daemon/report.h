@@ -31,6 +31,7 @@ struct DiskCounters {
   uint64_t in_flight = 0;      ///< taken and not yet answered, now
   uint64_t held = 0;           ///< of these, those that wait for the storage
   uint64_t pauses = 0;         ///< how often that began
+  uint64_t retries = 0;        ///< tries of held requests that failed again
   uint64_t given_up = 0;       ///< errors that came of having waited as long as the policy allows
 };
 

@@ -11,7 +11,7 @@ namespace tapring {
 BOOST_DESCRIBE_STRUCT(DiskCounters, (),
                       (reads, writes, flushes, discards, read_bytes, written_bytes, discarded_bytes,
                        errors, unsupported, read_ns, write_ns, flush_ns, discard_ns, wakeups,
-                       notifications, in_flight, held, pauses, given_up))
+                       notifications, in_flight, held, pauses, retries, given_up))
 
 BOOST_DESCRIBE_STRUCT(DiskReport, (),
                       (disk, domain, device, kind, vdev, mode, format, path, state, paused_for,

@@ -318,6 +318,16 @@ TEST_P(Attach, AGuestDestroyedInMidIoLeavesNothingBehind) {
   EXPECT_EQ(sim::Host::descriptors(doomed.params), 0U);
 }
 
+TEST_P(Attach, OfADomainThatIsGoneItsDiskSaysSo) {
+  const DiskLine disk = line(1, "a.img");
+  SimFrontend& victim = attach_and_connect(disk);
+  victim.die();
+  host_.machine().destroy_domain(1);
+  host_.store().announce("@releaseDomain");
+  EXPECT_TRUE(host_.run_until([&] { return host_.report(disk.name).state == "closed"; }));
+  EXPECT_THAT(host_.report(disk.name).reason, testing::HasSubstr("its domain is gone"));
+}
+
 TEST_P(Attach, ForcedDetachInMidIoLeavesNothingBehind) {
   const DiskLine disk = line(1, "a.img");
   SimFrontend& frontend = attach_and_connect(disk);

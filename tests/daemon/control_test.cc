@@ -10,6 +10,7 @@
 #include <boost/json.hpp>
 #include <cstring>
 #include <fstream>
+#include <future>
 #include <string>
 #include <system_error>
 
@@ -46,6 +47,8 @@ class Client {
     EXPECT_EQ(::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(text.size()));
   }
+
+  void send_no_more() { ::shutdown(fd_.get(), SHUT_WR); }
 
   /// The next line, or what came of it before the connection was closed.
   std::string line() {
@@ -200,6 +203,29 @@ TEST_F(ControlTest, ClientsBeyondTheBoundAreToldAndDropped) {
   Client second(socket());
   EXPECT_THAT(second.line(), HasSubstr("too many clients"));
   EXPECT_TRUE(second.closed());
+}
+
+TEST_F(ControlTest, WhatAClientAskedThatIsGoneIsNotDone) {
+  reporter_.set({paused_disk(0)});
+  ControlThread control(run_dir(), reporter_);
+  std::promise<void> xenstored_answers;
+  control.post([answer = xenstored_answers.get_future().share()] { answer.wait(); });
+  Client(socket()).send(
+      "{\"command\":\"policy\",\"disk\":\"0/xvdc\",\"on_no_space\":\"report\"}\n");
+  Client other(socket());
+  other.send(kList);
+  xenstored_answers.set_value();
+  EXPECT_THAT(other.line(), HasSubstr("\"on_no_space\":\"pause\""));
+  other.send(kList);
+  EXPECT_THAT(other.line(), HasSubstr("\"on_no_space\":\"pause\""));
+}
+
+TEST_F(ControlTest, AClientThatSendsNoMoreGetsItsAnswer) {
+  const ControlThread control(run_dir(), reporter_);
+  Client client(socket());
+  client.send(kList);
+  client.send_no_more();
+  EXPECT_THAT(client.line(), HasSubstr("\"ok\":true"));
 }
 
 TEST_F(ControlTest, AClientThatDoesNotReadItsAnswerHoldsUpNobody) {

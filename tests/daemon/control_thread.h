@@ -5,8 +5,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "daemon/control.h"
 
@@ -23,6 +25,8 @@ class ControlThread {
   ~ControlThread() { stop(); }
   ControlThread(const ControlThread&) = delete;
   ControlThread& operator=(const ControlThread&) = delete;
+
+  void post(std::function<void()> work) { boost::asio::post(io_, std::move(work)); }
 
   /// Closes the control socket and waits until nothing of it runs any more.
   void stop() {

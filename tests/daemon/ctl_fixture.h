@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <initializer_list>
+#include <ostream>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -21,19 +23,22 @@ class CtlAlone : public testing::Test {
  protected:
   ~CtlAlone() override { set_log_level(LogLevel::info); }
 
-  int tapring(std::initializer_list<const char*> words) {
+  int tapring(std::initializer_list<const char*> words, std::ostream* out = nullptr) {
     out_.str("");
     err_.str("");
     const std::string run_dir = directory_.path();
     std::vector<const char*> arguments{"--run-dir", run_dir.c_str()};
     arguments.insert(arguments.end(), words);
-    return run_ctl(arguments, {out_, err_});
+    CtlWorld world{out == nullptr ? out_ : *out, err_};
+    world.patience = patience_;
+    return run_ctl(arguments, world);
   }
 
   std::string out() const { return out_.str(); }
   std::string err() const { return err_.str(); }
 
   TemporaryDirectory directory_;
+  std::chrono::milliseconds patience_ = kAnswerTime;
 
  private:
   std::ostringstream out_;

@@ -162,6 +162,7 @@ struct NewImage {
 const NewImage kNewImages[] = {
     {"plain", {}, "compat=1.1"},
     {"version_2", {"--compat", "2"}, "compat=0.10"},
+    {"version_of_qemu", {"--compat", "0.10"}, "compat=0.10"},
     {"small_clusters",
      {"--cluster-size", "512", "--refcount-bits", "1", "--lazy-refcounts"},
      "cluster_size=512,refcount_bits=1,lazy_refcounts=on"},
@@ -264,8 +265,12 @@ TEST_F(CtlImage, CreateSaysWhatCannotBeAndLeavesNothing) {
   create("base");
   const std::vector<std::pair<std::vector<std::string>, std::string>> orders{
       {{"--size", "0"}, "at least one sector"},
-      {{"--size", "1M", "--cluster-size", "1000"}, "no power of 2"},
-      {{"--size", "1M", "--cluster-size", "4M"}, "cluster_bits is 22"},
+      {{"--size", "1M", "--cluster-size", "1000"}, "--cluster-size 1000: must be a power of 2"},
+      {{"--size", "1M", "--cluster-size", "256"}, "from 512 to 2M"},
+      {{"--size", "-5"}, "--size -5: must be a size of less than 8E"},
+      {{"--size", "8E"}, "less than 8E"},
+      {{"--size", "1M", "--compat", "4"}, "--compat 4: must be 3 (or 1.1)"},
+      {{"--size", "1M", "--cluster-size", "4M"}, "from 512 to 2M"},
       {{"--size", "1M", "--refcount-bits", "128"}, "refcount_order is 7"},
       {{"--size", "1M", "--extended-l2", "--cluster-size", "4K"}, "need at least 14"},
       {{"--size", "1000T", "--cluster-size", "512"}, "too large"},

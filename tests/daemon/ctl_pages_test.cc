@@ -71,8 +71,8 @@ TEST(CtlPages, ShowTellsEverything) {
         "size             10.0 GiB (10737418240 bytes)\n", "notice           page cache is used\n",
         "notice           size rounded down\n", "backend state    4 (connected)\n",
         "protocol         x86_64-abi\n", "queues           2\n", "ring pages       8\n",
-        "workers          1, 3\n",
-        "reads            100, 400.0 KiB, mean latency 50 us\n", "writes           0\n"}) {
+        "workers          1, 3\n", "reads            100, 400.0 KiB, mean latency 50 us\n",
+        "writes           0\n"}) {
     EXPECT_THAT(page, HasSubstr(line));
   }
   EXPECT_THAT(page, Not(HasSubstr("reason")));
@@ -116,8 +116,9 @@ TEST(CtlPages, StatsGiveRatesThenTotals) {
   DiskSample sample{connected_disk(0), {}};
   sample.rates.reads = {1234.4, 5.5e6, 81.6};
   const std::string text = text_of(stats_table(std::vector{sample}));
-  EXPECT_THAT(text, testing::ContainsRegex(
-                        "0/xvda +1234 +5\\.5 +82 +0 +0\\.0 +- +0 +- +0 +100 +400\\.0 KiB +0 "));
+  EXPECT_THAT(
+      text, testing::ContainsRegex(
+                "0/xvda +connected +1234 +5\\.5 +82 +0 +0\\.0 +- +0 +- +0 +100 +400\\.0 KiB +0 "));
 }
 
 }  // namespace

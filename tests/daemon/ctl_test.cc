@@ -6,11 +6,15 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
+#include <chrono>
 #include <fstream>
+#include <initializer_list>
+#include <optional>
 
 #include "daemon/log.h"
 #include "ring/open_file.h"
 #include "tests/daemon/ctl_fixture.h"
+#include "tests/daemon/scripted_daemon.h"
 
 namespace tapring {
 namespace {
@@ -74,8 +78,10 @@ TEST_F(Ctl, StatsShowWhatHappenedInBetween) {
 }
 
 TEST_F(Ctl, StatsAreATableOfAllDisks) {
+  reporter_.set({connected_disk(0), refused_disk(0), paused_disk(0)});
   EXPECT_EQ(tapring({"stats", "--interval=0.01"}), 0);
-  EXPECT_THAT(out(), testing::MatchesRegex("DISK .*\n0/xvda .*\n0/xvdb .*\n"));
+  EXPECT_THAT(out(), testing::MatchesRegex("DISK    STATE .*\n0/xvda  connected .*\n"
+                                           "0/xvdb  refused .*\n0/xvdc  paused: no space .*\n"));
 }
 
 TEST_F(Ctl, ResumeIsForAPausedDisk) {
@@ -86,6 +92,15 @@ TEST_F(Ctl, ResumeIsForAPausedDisk) {
   EXPECT_EQ(out(), "");
   EXPECT_EQ(tapring({"show", "0/xvdc", "--json"}), 0);
   EXPECT_EQ(json::parse(out()).at("disks").at(0).at("state").as_string(), "connected");
+}
+
+TEST_F(Ctl, ResumeOfADiskThatStaysPausedFails) {
+  reporter_.set({paused_disk(0)});
+  reporter_.have_no_room();
+  EXPECT_EQ(tapring({"resume", "0/xvdc"}), 1);
+  EXPECT_EQ(err(),
+            "tapring: 0/xvdc: still paused, no space: 3 request(s) wait; make room where the image "
+            "is (df /srv/a.img)\n");
 }
 
 TEST_F(Ctl, AdoptAndReleaseWaitForTheirEnd) {
@@ -180,7 +195,7 @@ TEST_F(CtlAlone, HolderNeedsNoDaemon) {
 
 TEST_F(CtlAlone, WithoutADaemonTheSocketAndTheRemedyAreNamed) {
   for (const char* command : {"list", "stats", "log"}) {
-    EXPECT_EQ(tapring({command}), 2);
+    EXPECT_EQ(tapring({command}), 3);
     EXPECT_THAT(err(), HasSubstr((directory_.path() / "control.sock").string()));
     EXPECT_THAT(err(), HasSubstr("systemctl start tapringd"));
   }
@@ -193,6 +208,60 @@ TEST_F(CtlAlone, WrongUsageIsExitCodeTwo) {
   EXPECT_EQ(tapring({"list", "0/xvda"}), 2);
   EXPECT_EQ(tapring({"stats", "--interval", "0"}), 2);
   EXPECT_THAT(err(), HasSubstr("tapring --help"));
+}
+
+TEST_F(CtlAlone, AWordThatIsNoCommandGetsOneThatIs) {
+  EXPECT_EQ(tapring({"lst"}), 2);
+  EXPECT_EQ(err(), "tapring: there is no command \"lst\"; did you mean list?\n");
+  EXPECT_EQ(tapring({"image", "infos", "x"}), 1);
+  EXPECT_EQ(err(), "tapring: there is no command \"infos\"; did you mean info?\n");
+  EXPECT_EQ(tapring({"frobnicate"}), 2);
+  EXPECT_THAT(err(), HasSubstr("there is no command \"frobnicate\"; there are list, show, "));
+}
+
+TEST_F(CtlAlone, HelpAndVersionAreCommandsToo) {
+  EXPECT_EQ(tapring({"help"}), 0);
+  EXPECT_THAT(out(), HasSubstr("adopt"));
+  EXPECT_EQ(tapring({"help", "stats"}), 0);
+  EXPECT_THAT(out(), HasSubstr("--interval"));
+  EXPECT_EQ(tapring({"version"}), 0);
+  EXPECT_THAT(out(), testing::StartsWith("tapring "));
+}
+
+TEST_F(Ctl, JsonMayBeAskedForBeforeTheCommand) {
+  EXPECT_EQ(tapring({"--json", "list"}), 0) << err();
+  EXPECT_EQ(json::parse(out()).at("disks").as_array().size(), 2U);
+}
+
+TEST_F(Ctl, ADiskWithoutANameIsWrongUsage) {
+  for (const char* command : {"show", "stats", "resume"}) {
+    EXPECT_EQ(tapring({command, ""}), 2);
+    EXPECT_THAT(err(), HasSubstr("DISK: it is empty"));
+  }
+}
+
+TEST_F(Ctl, OutputThatIsLostIsAnError) {
+  for (const auto& words : {std::initializer_list<const char*>{"list"},
+                            {"list", "--json"},
+                            {"show", "0/xvda"},
+                            {"log"},
+                            {"--help"},
+                            {"--version"}}) {
+    std::ofstream full("/dev/full");
+    EXPECT_EQ(tapring(words, &full), 1) << *words.begin();
+    EXPECT_THAT(err(), HasSubstr("could not be written"));
+  }
+}
+
+TEST_F(CtlAlone, ADaemonThatDoesNotAnswerMayStillDoIt) {
+  const ScriptedDaemon daemon(directory_.path(), std::nullopt);
+  patience_ = std::chrono::milliseconds(50);
+  EXPECT_EQ(tapring({"policy", "0/xvda", "--on-no-space", "pause"}), 4);
+  EXPECT_THAT(err(), HasSubstr("has not answered for 1 s"));
+  EXPECT_THAT(err(), HasSubstr("may still happen"));
+  EXPECT_EQ(tapring({"list"}), 4);
+  EXPECT_THAT(err(), testing::Not(HasSubstr("may still happen")));
+  EXPECT_EQ(tapring({"holder", "/dev/null"}), 0) << err();
 }
 
 TEST_F(CtlAlone, HelpNamesEveryCommand) {

@@ -110,9 +110,13 @@ class FakeReporter final : public Administration {
     const std::scoped_lock lock(mutex_);
     DiskReport& report = *std::ranges::find(disks_, disk.device, &DiskReport::device);
     if (report.state != "paused") return "it is not paused";
-    report.state = "connected";
+    if (room_) report.state = "connected";
+    report.counters.retries += report.counters.held;
     return {};
   }
+
+  /// What is paused stays so.
+  void have_no_room() { room_ = false; }
 
   /// To be "connected" or "kernel", or to fail with this reason, two looks later.
   std::string adopt(const VbdName& disk) override { return move(disk, "adopting", adopted_); }
@@ -142,6 +146,7 @@ class FakeReporter final : public Administration {
   std::string aim_;
   const char* adopted_ = "connected";
   std::string failure_;
+  bool room_ = true;
   mutable int looks_left_ = 0;
   mutable std::mutex mutex_;
   mutable std::vector<DiskReport> disks_;
