@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "ring/error.h"
 #include "ring/task.h"
@@ -29,15 +29,20 @@ class Allocator {
   virtual ~Allocator() = default;
 
   /// At least one cluster and at most `clusters` that follow each other, each now with one
-  /// reference.
-  virtual Task<Result<Allocation>> allocate(uint64_t clusters) = 0;
-
-  /// The clusters that the range touches of which it is the last reference.
-  virtual Task<Result<std::vector<HostRange>>> last_references(HostRange range) = 0;
+  /// reference. None where the file would have to grow, unless it may.
+  virtual Task<Result<Allocation>> allocate(uint64_t clusters, bool may_grow) = 0;
 
   /// Takes one reference from each cluster that the range touches. Those that have none then may
-  /// be allocated again.
+  /// be allocated again. The others go on where one has a fault, or cannot be read: it stays taken,
+  /// and the first such error is told.
   virtual Task<Error> release(HostRange range) = 0;
+
+  /// Free clusters for which the storage still has room, to be punched: they are not allocated
+  /// until end_punch(). An empty range if there are none.
+  virtual HostRange take_to_punch(uint64_t /*most_bytes*/) { return {}; }
+  virtual void end_punch(HostRange /*range*/, bool /*punched*/) {}
+  /// Runs of clusters that take_to_punch() would give.
+  virtual std::size_t waiting_for_punch() const noexcept { return 0; }
 
   /// Writes what is not in the file as it is in memory. Not durable before the file is synced.
   virtual Task<Error> write_dirty() = 0;

@@ -3,7 +3,15 @@
 
 #include <utility>
 
+#include "ring/next_turn.h"
+
 namespace tapring::qcow2 {
+namespace {
+
+/// Of many releases, others are let in between.
+constexpr std::size_t kReleasesOfATurn = 256;
+
+}  // namespace
 
 Task<Error> Commit::run() {
   const uint64_t wanted = begun_ + 1;  // what is under way may have begun too early
@@ -70,11 +78,30 @@ Task<Error> Commit::sync() {
 }
 
 void Commit::release_later(HostRange range) {
+  pending_.bytes += range.bytes;
   if (!releases_.empty() && releases_.back().offset + releases_.back().bytes == range.offset) {
     releases_.back().bytes += range.bytes;
   } else {
     releases_.push_back(range);
+    ++pending_.ranges;
   }
+}
+
+Task<Error> Commit::make_room() {
+  Error error;
+  if (is_due()) error = co_await until_written(map_.change());
+  while (!error && pending_.ranges >= kMaxReleases) error = co_await release_some();
+  co_return error;
+}
+
+/// A commit writes the entries, the sync of the next one makes that durable, then only transfers
+/// that are under way are waited for.
+Task<Error> Commit::release_some() {
+  if (!releases_.empty() || !unsynced_releases_.empty()) {
+    co_return co_await until_written(map_.change());
+  }
+  if (running_ || releasing_.inside() > 0) co_await progress_.wait();
+  co_return Error{};
 }
 
 /// What fails here leaves clusters that are not used again.
@@ -84,18 +111,15 @@ Detached Commit::release(std::vector<HostRange> ranges) {
   Claim claim(releases_in_turn_, 0, 1);
   co_await claim;
   co_await epochs_.end();
+  std::size_t done = 0;
   for (const HostRange& range : ranges) {
-    const Error error = co_await release_range(range);
-    if (error) co_return;
+    co_await allocator_.release(range);
+    --pending_.ranges;
+    pending_.bytes -= range.bytes;
+    if (++done % kReleasesOfATurn == 0) co_await NextTurn(loop_);
   }
-}
-
-Task<Error> Commit::release_range(HostRange range) {
-  const Result<std::vector<HostRange>> freed = co_await allocator_.last_references(range);
-  if (!freed) co_return freed.error();
-  // Where it fails the room stays taken until the clusters are used again.
-  for (const HostRange& hole : *freed) co_await file_.discard(hole.offset, hole.bytes);
-  co_return co_await allocator_.release(range);
+  puncher_.retry();
+  progress_.wake_all();
 }
 
 Task<Error> Commit::finish() {
@@ -103,6 +127,7 @@ Task<Error> Commit::finish() {
   // The sync of another one tells that those entries are durable.
   if (!error) error = co_await run();
   co_await releasing_.emptied();
+  co_await puncher_.finish();
   if (error) co_return error;
   error = co_await allocator_.write_dirty();
   if (!error) error = co_await file_.sync();

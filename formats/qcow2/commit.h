@@ -8,8 +8,8 @@
 //
 // So an entry in the file never refers to what is not there, and what a power cut leaves behind is
 // leaked clusters at most. What nothing in the file refers to any more, for certain since a sync,
-// is released. A guest's flush is the sync of a commit that began after it: the entries of what was
-// done by then are in the file already.
+// is released, to be used again at once. A guest's flush is the sync of a commit that began after
+// it: the entries of what was done by then are in the file already.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@
 #include "formats/qcow2/epochs.h"
 #include "formats/qcow2/host_file.h"
 #include "formats/qcow2/map.h"
+#include "formats/qcow2/puncher.h"
 #include "formats/qcow2/table_writer.h"
 #include "ring/claims.h"
 #include "ring/gate.h"
@@ -28,9 +29,11 @@ namespace tapring::qcow2 {
 
 class Commit {
  public:
-  /// Slices of the map and ranges to release that may wait; then a writer commits first.
+  /// Slices of the map and ranges to release that may wait; then a writer sees to them first.
   static constexpr std::size_t kMaxDirty = 64;
   static constexpr std::size_t kMaxReleases = 4096;
+  /// With more than this to release, the file does not grow.
+  static constexpr uint64_t kMaxReleasedBytes = uint64_t{32} << 20;
 
   struct Parts {
     Map& map;
@@ -39,15 +42,18 @@ class Commit {
     TableWriter& tables;
     HostFile& file;
     std::optional<HostFile>& data_file;
+    Puncher& puncher;
   };
 
   Commit(Loop& loop, const Parts& parts) noexcept
-      : map_(parts.map),
+      : loop_(loop),
+        map_(parts.map),
         allocator_(parts.allocator),
         epochs_(parts.epochs),
         tables_(parts.tables),
         file_(parts.file),
         data_file_(parts.data_file),
+        puncher_(parts.puncher),
         progress_(loop),
         releasing_(loop),
         releases_in_turn_(loop) {}
@@ -62,10 +68,13 @@ class Commit {
   /// The map no longer refers to the range. It is released when the file does not either.
   void release_later(HostRange range);
 
-  bool is_due() const noexcept {
-    return map_.dirty_slices() >= kMaxDirty ||
-           releases_.size() + unsynced_releases_.size() >= kMaxReleases || allocator_.is_due();
-  }
+  /// Until no more waits to be written and released than may.
+  Task<Error> make_room();
+
+  /// There are clusters that the file need not grow for once they are released.
+  bool must_release_first() const noexcept { return pending_.bytes > kMaxReleasedBytes; }
+  /// Does the next step towards that.
+  Task<Error> release_some();
 
   /// All is in the file and durable, and every cluster is released that was to be. Before this is
   /// destroyed.
@@ -76,14 +85,25 @@ class Commit {
   Task<Error> run_once();
   Task<Error> sync();
   Detached release(std::vector<HostRange> ranges);
-  Task<Error> release_range(HostRange range);
+  bool is_due() const noexcept {
+    return map_.dirty_slices() >= kMaxDirty || allocator_.is_due();
+  }
 
+  /// From release_later() until it is done.
+  struct Pending {
+    std::size_t ranges = 0;
+    uint64_t bytes = 0;
+  };
+
+  Loop& loop_;
   Map& map_;
   Allocator& allocator_;
   Epochs& epochs_;
   TableWriter& tables_;
   HostFile& file_;
   std::optional<HostFile>& data_file_;
+  Puncher& puncher_;
+  Pending pending_;
   std::vector<HostRange> releases_;           ///< whose entries are in memory
   std::vector<HostRange> unsynced_releases_;  ///< whose entries are written
   uint64_t begun_ = 0;

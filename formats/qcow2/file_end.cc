@@ -6,7 +6,7 @@
 
 namespace tapring::qcow2 {
 
-Task<Result<Allocator::Allocation>> FileEnd::allocate(uint64_t clusters) {
+Task<Result<Allocator::Allocation>> FileEnd::allocate(uint64_t clusters, bool /*may_grow*/) {
   const uint64_t bytes = clusters << layout_.cluster_bits;
   if (next_ + bytes > EntryBits::kOffset) co_return std::unexpected(Fault::image_full);
   const HostRange range{next_, bytes};

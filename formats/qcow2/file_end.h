@@ -14,10 +14,7 @@ class FileEnd final : public Allocator {
       : layout_(layout), next_(layout.round_up(file_bytes)) {}
 
   /// All that are asked for.
-  Task<Result<Allocation>> allocate(uint64_t clusters) override;
-  Task<Result<std::vector<HostRange>>> last_references(HostRange /*range*/) override {
-    co_return std::vector<HostRange>();
-  }
+  Task<Result<Allocation>> allocate(uint64_t clusters, bool may_grow) override;
   Task<Error> release(HostRange /*range*/) override { co_return Error{}; }
   Task<Error> write_dirty() override { co_return Error{}; }
   bool is_due() const noexcept override { return false; }

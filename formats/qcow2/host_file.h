@@ -21,6 +21,7 @@ class HostFile {
   Task<Error> sync();
   /// Once the storage has said that it cannot do this at all, it is not asked again.
   Task<Error> discard(uint64_t offset, uint64_t bytes);
+  bool discards() const noexcept { return discards_; }
   Task<Error> close() { return file_->close(); }
 
   /// Bytes that the file had when it was opened or that we have written since.

@@ -77,7 +77,9 @@ Task<Error> Refcounts::grow_table() {
   const Error error = co_await write_grown(first, blocks, std::move(table));
   if (error) co_return error;
   metadata_.remove(old.offset, old.bytes);
-  co_return co_await release(old);
+  // If this fails, the old table stays taken.
+  co_await release(old);
+  co_return Error{};
 }
 
 Task<Error> Refcounts::write_grown(uint64_t first, uint64_t blocks, std::vector<uint64_t> table) {

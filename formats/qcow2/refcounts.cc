@@ -45,15 +45,16 @@ void Refcounts::set(const SliceRef& slice, uint64_t cluster, uint64_t refcount) 
   slice->dirty_sectors |= 1U << byte / kSector;
 }
 
-Task<Result<Refcounts::Allocation>> Refcounts::allocate(uint64_t clusters) {
+/// What is released comes first, then what the search finds. The file grows last.
+Task<Result<Refcounts::Allocation>> Refcounts::allocate(uint64_t clusters, bool may_grow) {
   Claim claim(allocating_, 0, 1);
   co_await claim;
   if (!free_.empty()) {
     const Result<Allocation> released = co_await take_released(clusters);
     if (!released || released->range.bytes > 0) co_return released;
   }
-  next_ = std::min(next_, std::exchange(forgotten_, kNone));
-  for (;;) {
+  next_ = std::min(next_, free_.take_forgotten());
+  while (may_grow || next_ < untouched_) {
     if (next_ >= clusters_counted()) {
       const Error error = co_await grow_table();
       if (error) co_return std::unexpected(error);
@@ -73,6 +74,11 @@ Task<Result<Refcounts::Allocation>> Refcounts::allocate(uint64_t clusters) {
     const uint64_t entries = layout_.refcount_slice_entries();
     next_ = (next_ / entries + 1) * entries;
   }
+  co_return Allocation{};
+}
+
+bool Refcounts::is_free(const Slice& slice, uint64_t cluster) const noexcept {
+  return get(slice, cluster) == 0 && !free_.is_being_punched(cluster);
 }
 
 /// The first free clusters of the slice, from `first` on; none if it has none.
@@ -81,10 +87,10 @@ Task<Result<Refcounts::Allocation>> Refcounts::take(uint64_t first, uint64_t clu
   if (!slice) co_return std::unexpected(slice.error());
   const uint64_t entries = layout_.refcount_slice_entries();
   const uint64_t end = (first / entries + 1) * entries;
-  while (first < end && get(**slice, first) != 0) ++first;
+  while (first < end && !is_free(**slice, first)) ++first;
   const uint64_t most = std::min(end, first + clusters);
   uint64_t last = first;
-  while (last < most && get(**slice, last) == 0) ++last;
+  while (last < most && is_free(**slice, last)) ++last;
   if (last > EntryBits::kOffset >> layout_.cluster_bits)
     co_return std::unexpected(Fault::image_full);
   Allocation allocation;
@@ -94,80 +100,78 @@ Task<Result<Refcounts::Allocation>> Refcounts::take(uint64_t first, uint64_t clu
     co_return std::unexpected(Fault::metadata_overlap);
   }
   for (uint64_t cluster = first; cluster < last; ++cluster) set(*slice, cluster, 1);
+  free_.remove(first, last - first);
   allocation.fresh = first >= untouched_;
   untouched_ = std::max(untouched_, last);
   co_return allocation;
 }
 
 Task<Result<Refcounts::Allocation>> Refcounts::take_released(uint64_t clusters) {
-  const auto [first, count] = *free_.begin();
-  free_.erase(free_.begin());
-  const Result<Allocation> taken = co_await take(first, std::min(clusters, count));
+  FreeClusters::Run run = free_.take(clusters);
+  const Result<Allocation> taken = co_await take(run.first, run.count);
   if (!taken) {
-    forgotten_ = std::min(forgotten_, first);
+    free_.forget(run.first);
     co_return taken;
   }
+  const uint64_t end = run.first + run.count;
   const uint64_t taken_end = (taken->range.offset + taken->range.bytes) >> layout_.cluster_bits;
-  if (taken->range.bytes > 0 && taken_end < first + count) {
-    free_.emplace(taken_end, first + count - taken_end);
+  if (taken->range.bytes > 0 && taken_end < end) {
+    free_.add({taken_end, end - taken_end, run.punched});
   }
   co_return taken;
 }
 
-/// The slice of a cluster that must have a reference.
-Task<Result<SliceRef>> Refcounts::counted_slice(uint64_t cluster) {
-  if (cluster >= clusters_counted() || slice_host(cluster) == 0) {
-    co_return std::unexpected(Fault::refcount);
-  }
-  Result<SliceRef> slice = co_await cache_.load(slice_host(cluster));
-  if (slice && get(**slice, cluster) == 0) co_return std::unexpected(Fault::refcount);
-  co_return slice;
-}
-
-Task<Result<std::vector<HostRange>>> Refcounts::last_references(HostRange range) {
-  if (metadata_.hits(range.offset, range.bytes)) co_return std::unexpected(Fault::metadata_overlap);
-  std::vector<HostRange> last;
-  const uint64_t end = layout_.round_up(range.offset + range.bytes);
-  for (uint64_t at = layout_.cluster_begin(range.offset); at < end; at += layout_.cluster_bytes()) {
-    const Result<SliceRef> slice = co_await counted_slice(at >> layout_.cluster_bits);
-    if (!slice) co_return std::unexpected(slice.error());
-    if (get(**slice, at >> layout_.cluster_bits) > 1) continue;
-    if (!last.empty() && last.back().offset + last.back().bytes == at) {
-      last.back().bytes += layout_.cluster_bytes();
-    } else {
-      last.push_back({at, layout_.cluster_bytes()});
-    }
-  }
-  co_return last;
-}
-
 Task<Error> Refcounts::release(HostRange range) {
+  const uint64_t entries = layout_.refcount_slice_entries();
   const uint64_t end = layout_.round_up(range.offset + range.bytes) >> layout_.cluster_bits;
-  for (uint64_t cluster = range.offset >> layout_.cluster_bits; cluster < end; ++cluster) {
-    const Result<SliceRef> slice = co_await counted_slice(cluster);
-    if (!slice) co_return slice.error();
-    const uint64_t refcount = get(**slice, cluster);
-    set(*slice, cluster, refcount - 1);
-    if (refcount == 1) add_free(cluster);
+  Error first;
+  for (uint64_t at = range.offset >> layout_.cluster_bits; at < end;) {
+    const uint64_t slice_end = std::min(end, (at / entries + 1) * entries);
+    const Error error = co_await release_in_slice(at, slice_end);
+    if (!first) first = error;
+    at = slice_end;
   }
-  co_return Error{};
+  co_return first;
 }
 
-void Refcounts::add_free(uint64_t cluster) {
-  if (cluster >= next_) return;
-  const auto later = free_.upper_bound(cluster);
-  if (later != free_.begin()) {
-    const auto before = std::prev(later);
-    if (before->first + before->second == cluster) {
-      ++before->second;
-      return;
+/// Of clusters whose refcounts are in one slice.
+Task<Error> Refcounts::release_in_slice(uint64_t first, uint64_t end) {
+  const uint64_t bytes = (end - first) << layout_.cluster_bits;
+  const bool near_metadata = metadata_.hits(first << layout_.cluster_bits, bytes);
+  if (first >= clusters_counted() || slice_host(first) == 0) co_return Fault::refcount;
+  const Result<SliceRef> slice = co_await cache_.load(slice_host(first));
+  if (!slice) co_return slice.error();
+  Error fault;
+  FreeClusters::Run freed;
+  for (uint64_t cluster = first; cluster < end; ++cluster) {
+    const uint64_t refcount = get(**slice, cluster);
+    if (near_metadata && metadata_.hits(cluster << layout_.cluster_bits, 1)) {
+      fault = Fault::metadata_overlap;
+    } else if (refcount == 0) {
+      fault = Fault::refcount;
+    } else {
+      set(*slice, cluster, refcount - 1);
+      if (refcount > 1) continue;
+      if (freed.first + freed.count != cluster) {
+        if (freed.count > 0) free_.add(freed);
+        freed = {cluster, 0};
+      }
+      ++freed.count;
     }
   }
-  if (free_.size() < kMaxFreeRanges) {
-    free_.emplace(cluster, 1);
-  } else {
-    forgotten_ = std::min(forgotten_, cluster);
-  }
+  if (freed.count > 0) free_.add(freed);
+  co_return fault;
+}
+
+HostRange Refcounts::take_to_punch(uint64_t most_bytes) {
+  const uint64_t most = std::max<uint64_t>(most_bytes >> layout_.cluster_bits, 1);
+  const FreeClusters::Run run = free_.take_to_punch(most);
+  return {run.first << layout_.cluster_bits, run.count << layout_.cluster_bits};
+}
+
+void Refcounts::end_punch(HostRange range, bool punched) {
+  free_.end_punch({range.offset >> layout_.cluster_bits, range.bytes >> layout_.cluster_bits},
+                  punched);
 }
 
 Task<Error> Refcounts::write_dirty() {

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <vector>
 
 #include "formats/qcow2/allocator.h"
+#include "formats/qcow2/free_clusters.h"
 #include "formats/qcow2/header_sector.h"
 #include "formats/qcow2/layout.h"
 #include "formats/qcow2/metadata_map.h"
@@ -22,8 +22,6 @@ class Refcounts final : public Allocator {
   static constexpr std::size_t kMaxDirty = 64;
   /// Of the slices that need not be in memory.
   static constexpr uint64_t kCacheBytes = uint64_t{1} << 20;
-  /// Released ranges that are remembered. What is more is looked for again before the file grows.
-  static constexpr std::size_t kMaxFreeRanges = 16384;
 
   struct Place {
     std::vector<uint64_t> table;  ///< entries of the refcount table, checked
@@ -33,15 +31,15 @@ class Refcounts final : public Allocator {
   Refcounts(Loop& loop, const Layout& layout, HostFile& file, TableWriter& tables,
             HeaderSector& header, MetadataMap& metadata, Epochs& epochs, Place place);
 
-  Task<Result<Allocation>> allocate(uint64_t clusters) override;
-  Task<Result<std::vector<HostRange>>> last_references(HostRange range) override;
+  Task<Result<Allocation>> allocate(uint64_t clusters, bool may_grow) override;
   Task<Error> release(HostRange range) override;
+  HostRange take_to_punch(uint64_t most_bytes) override;
+  void end_punch(HostRange range, bool punched) override;
+  std::size_t waiting_for_punch() const noexcept override { return free_.filled_runs(); }
   Task<Error> write_dirty() override;
   bool is_due() const noexcept override { return dirty_.size() >= kMaxDirty; }
 
  private:
-  static constexpr uint64_t kNone = UINT64_MAX;
-
   uint64_t clusters_counted() const noexcept {
     return place_.table.size() * layout_.refcount_block_entries();
   }
@@ -49,8 +47,8 @@ class Refcounts final : public Allocator {
   uint64_t get(const Slice& slice, uint64_t cluster) const noexcept;
   void set(const SliceRef& slice, uint64_t cluster, uint64_t refcount);
 
-  Task<Result<SliceRef>> counted_slice(uint64_t cluster);
-  void add_free(uint64_t cluster);
+  bool is_free(const Slice& slice, uint64_t cluster) const noexcept;
+  Task<Error> release_in_slice(uint64_t first, uint64_t end);
   Task<Result<Allocation>> take(uint64_t first, uint64_t clusters);
   Task<Result<Allocation>> take_released(uint64_t clusters);
   Task<Error> make_block(uint64_t table_index);
@@ -65,10 +63,9 @@ class Refcounts final : public Allocator {
   Place place_;
   TableCache cache_;
   std::vector<SliceRef> dirty_;
-  std::map<uint64_t, uint64_t> free_;  ///< released: first cluster, and how many
-  uint64_t next_ = 0;        ///< clusters before it are taken, in free_, or forgotten
-  uint64_t forgotten_ = kNone;  ///< the first that is free and not in free_, of those before next_
-  uint64_t untouched_;                 ///< from this cluster on the file has never been written
+  FreeClusters free_;   ///< of those that were released
+  uint64_t next_ = 0;   ///< clusters before it are taken, or in free_, or it has forgotten them
+  uint64_t untouched_;  ///< from this cluster on the file has never been written
   Claims allocating_;
   Claims writing_;
 };

@@ -36,7 +36,9 @@ Writer::Writer(const Context& context, WritableParts parts)
       table_writer_(file_, metadata_),
       header_(context.loop, table_writer_, std::move(parts.header_sector)),
       allocator_(allocator_for(context, std::move(parts.refcount_table))),
-      commit_(context.loop, {map_, *allocator_, epochs_, table_writer_, file_, data_file_}),
+      puncher_(context.loop, *allocator_, file_),
+      commit_(context.loop,
+              {map_, *allocator_, epochs_, table_writer_, file_, data_file_, puncher_}),
       clusters_(context.loop),
       tables_(context.loop),
       header_changes_(context.loop),
@@ -57,8 +59,19 @@ Task<Error> Writer::begin_change() {
     }
     changed_ = true;
   }
-  if (commit_.is_due()) co_return co_await commit_.until_written(map_.change());
-  co_return Error{};
+  co_return co_await commit_.make_room();
+}
+
+/// What is on its way to be released is waited for before the file grows: else a guest that writes
+/// and discards would have a file without end.
+Task<Result<Allocator::Allocation>> Writer::allocate(uint64_t clusters) {
+  for (;;) {
+    const bool may_grow = !commit_.must_release_first();
+    const auto allocation = co_await allocator_->allocate(clusters, may_grow);
+    if (!allocation || allocation->range.bytes > 0) co_return allocation;
+    const Error error = co_await commit_.release_some();
+    if (error) co_return std::unexpected(error);
+  }
 }
 
 /// An image that turns out to be corrupt is marked as such, and not changed any more.
@@ -74,6 +87,7 @@ Task<Error> Writer::end_change(Error error) {
 }
 
 Task<Error> Writer::write(uint64_t offset, Buffers from) {
+  const Puncher::Change punches_wait(puncher_);
   Error error = co_await begin_change();
   if (!error) error = co_await write_parts(offset, from);
   co_return co_await end_change(error);
@@ -214,7 +228,7 @@ Task<Result<Writer::Run>> Writer::place(const Slice& slice, uint64_t offset, uin
       const Entry next = map_.entry(slice, begin + (wanted << layout_.cluster_bits));
       if (next.has_own_host() || fault_of(next)) break;
     }
-    const Result<Allocator::Allocation> allocated = co_await allocator_->allocate(wanted);
+    const Result<Allocator::Allocation> allocated = co_await allocate(wanted);
     if (!allocated) co_return std::unexpected(allocated.error());
     run.host = allocated->range.offset;
     run.clusters = allocated->range.bytes >> layout_.cluster_bits;

@@ -74,6 +74,7 @@ class Writer {
   bool external() const noexcept { return layout_.external_data; }
 
   Task<Error> begin_change();
+  Task<Result<Allocator::Allocation>> allocate(uint64_t clusters);
   Task<Error> write_parts(uint64_t offset, Buffers from);
   Task<Error> write_data(uint64_t host, Buffers from, uint64_t skip, uint64_t bytes);
   // `change` is raised to the change of the map without which the data would not be found.
@@ -116,6 +117,7 @@ class Writer {
   TableWriter table_writer_;
   HeaderSector header_;
   std::unique_ptr<Allocator> allocator_;
+  Puncher puncher_;
   Commit commit_;
   Claims clusters_;
   Claims tables_;

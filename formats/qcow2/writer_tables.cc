@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "formats/qcow2/fault.h"
+#include "formats/qcow2/parts.h"
 #include "formats/qcow2/writer.h"
 #include "ring/next_turn.h"
 
@@ -54,7 +55,7 @@ Task<Error> Writer::make_table(uint64_t l1_index) {
     disown_all(content);
   }
   const uint64_t clusters = layout_.round_up(content.size()) >> layout_.cluster_bits;
-  const Result<Allocator::Allocation> allocated = co_await allocator_->allocate(clusters);
+  const Result<Allocator::Allocation> allocated = co_await allocate(clusters);
   if (!allocated) co_return allocated.error();
   const HostRange place = allocated->range;
   metadata_.insert(MetadataMap::Table::l2, place.offset, place.bytes);
@@ -79,6 +80,7 @@ Entry Writer::discarded(uint64_t offset) const noexcept {
 }
 
 Task<Error> Writer::discard(uint64_t offset, uint64_t bytes) {
+  const Puncher::Change punches_wait(puncher_);
   const uint64_t disk_end = layout_.size_bytes / kSector * kSector;
   Error error = co_await begin_change();
   if (error) co_return error;
@@ -104,32 +106,40 @@ Task<Error> Writer::discard(uint64_t offset, uint64_t bytes) {
 
 /// Clusters that one slice maps.
 Task<Error> Writer::discard_clusters(uint64_t offset, uint64_t end, uint64_t& change) {
-  if (commit_.is_due()) {
-    const Error error = co_await commit_.until_written(map_.change());
-    if (error) co_return error;
-  }
+  Error error = co_await commit_.make_room();
+  if (!error) error = co_await puncher_.room();
+  if (error) co_return error;
   Claim claim(clusters_, offset, end);
   co_await claim;
   const bool has_table = map_.l1_entry(map_.l1_index(offset)).has_table();
   if (!has_table && offset >= backing_bytes_) co_return Error{};
   const Result<SliceRef> slice = co_await own_slice(offset);
   if (!slice) co_return slice.error();
-  for (uint64_t at = offset; at < end; at += layout_.cluster_bytes()) {
+  Parts punches;
+  HostRange hole;
+  for (uint64_t at = offset; at < end && !error; at += layout_.cluster_bytes()) {
     const Entry old = map_.entry(**slice, at);
     const Entry entry = discarded(at);
     if (old == entry) continue;
     const Error fault = fault_of(old);
-    if (fault == Fault::metadata_overlap) co_return fault;
+    if (fault == Fault::metadata_overlap) error = fault;
     if (fault) continue;
     if (external() && old.has_host()) {
-      // Where the storage cannot do it, the room stays taken.
-      co_await data().discard(at, layout_.cluster_bytes());
+      if (hole.offset + hole.bytes != at) {
+        if (punches.full()) co_await punches.done();
+        if (hole.bytes > 0) punches.add(data().discard(hole.offset, hole.bytes));
+        hole = {at, 0};
+      }
+      hole.bytes += layout_.cluster_bytes();
     }
     map_.set_entry(*slice, at, entry);
     release_old(old);
   }
+  // Where the storage cannot do it, the room stays taken.
+  if (hole.bytes > 0) punches.add(data().discard(hole.offset, hole.bytes));
+  co_await punches.done();
   change = std::max(change, (*slice)->change);
-  co_return Error{};
+  co_return error;
 }
 
 }  // namespace tapring::qcow2
