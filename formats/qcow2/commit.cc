@@ -52,13 +52,13 @@ Task<Error> Commit::run_once() {
   SectorWrites writes;
   map_.take_dirty(writes);
   std::vector<HostRange> releases = std::exchange(releases_, {});
-  Error error = co_await allocator_.write_dirty();
-  if (!error) error = co_await sync();
+  const Error of_refcounts = co_await allocator_.write_dirty();
+  Error error = co_await sync();
   if (!error) {
     synced_ = begun_;
     progress_.wake_all();
     release(std::exchange(unsynced_releases_, {}));
-    error = co_await writes.write(tables_);
+    error = of_refcounts ? of_refcounts : co_await writes.write(tables_);
   }
   if (error) {
     map_.give_back(writes);

@@ -9,7 +9,8 @@
 // So an entry in the file never refers to what is not there, and what a power cut leaves behind is
 // leaked clusters at most. What nothing in the file refers to any more, for certain since a sync,
 // is released, to be used again at once. A guest's flush is the sync of a commit that began after
-// it: the entries of what was done by then are in the file already.
+// it: the entries of what was done by then are in the file already. So it loses nothing where there
+// is no room for refcounts or entries: these stay to be written, and the sync is done all the same.
 #pragma once
 
 #include <cstdint>

@@ -20,6 +20,8 @@ using Table = MetadataMap::Table;
 Task<Error> Refcounts::make_block(uint64_t table_index) {
   const uint64_t cluster = table_index * layout_.refcount_block_entries();
   const uint64_t offset = cluster << layout_.cluster_bits;
+  const Error unsettled = co_await settle_header();
+  if (unsettled) co_return unsettled;
   if (metadata_.hits(offset, 1)) co_return Fault::metadata_overlap;
   AlignedBytes block(layout_.cluster_bytes());
   store_refcount(block.span(), 0, layout_.refcount_order, 1);
@@ -54,8 +56,24 @@ Task<Error> Refcounts::write_block(uint64_t table_index, uint64_t offset, Aligne
                                    {&entries, 1});
 }
 
+/// After a write of the header that failed it may name either table. As long as they say the same
+/// that does no harm.
+Task<Error> Refcounts::settle_header() {
+  if (!header_unsure_) co_return Error{};
+  const Error error = co_await header_.write();
+  if (!error) header_unsure_ = false;
+  co_return error;
+}
+
+void Refcounts::set_in_header(uint64_t table, uint64_t bytes) noexcept {
+  header_.set(Header::kRefcountTableAt, table);
+  header_.set(Header::kRefcountClustersAt, static_cast<uint32_t>(bytes >> layout_.cluster_bits));
+}
+
 /// The new table, and the blocks that count its clusters, go where the old one counts nothing.
 Task<Error> Refcounts::grow_table() {
+  const Error unsettled = co_await settle_header();
+  if (unsettled) co_return unsettled;
   const uint64_t cluster_bytes = layout_.cluster_bytes();
   const uint64_t old_bytes = place_.table.size() * 8;
   const uint64_t bytes =
@@ -105,10 +123,12 @@ Task<Error> Refcounts::write_grown(uint64_t first, uint64_t blocks, std::vector<
   }
   if (!error) error = co_await tables_.sync();
   if (!error) {
-    header_.set(Header::kRefcountTableAt, offset);
-    header_.set(Header::kRefcountClustersAt,
-                static_cast<uint32_t>(table_bytes.size() / cluster_bytes));
+    set_in_header(offset, table_bytes.size());
     error = co_await header_.write();
+    if (error) {
+      set_in_header(place_.offset, place_.table.size() * 8);
+      header_unsure_ = true;
+    }
   }
   if (error) {
     metadata_.remove(begin, used * cluster_bytes);

@@ -54,6 +54,8 @@ class Refcounts final : public Allocator {
   Task<Error> make_block(uint64_t table_index);
   Task<Error> write_block(uint64_t table_index, uint64_t offset, AlignedBytes& block);
   Task<Error> grow_table();
+  Task<Error> settle_header();
+  void set_in_header(uint64_t table, uint64_t bytes) noexcept;
   Task<Error> write_grown(uint64_t first, uint64_t blocks, std::vector<uint64_t> table);
 
   Layout layout_;
@@ -65,6 +67,7 @@ class Refcounts final : public Allocator {
   std::vector<SliceRef> dirty_;
   FreeClusters free_;   ///< of those that were released
   uint64_t next_ = 0;   ///< clusters before it are taken, or in free_, or it has forgotten them
+  bool header_unsure_ = false;  ///< in the file it may name a table that was not taken into use
   uint64_t untouched_;  ///< from this cluster on the file has never been written
   Claims allocating_;
   Claims writing_;
