@@ -202,6 +202,28 @@ TEST_F(Qcow2SlowPunches, AreDoneSeveralAtOnceWhenNothingElseIs) {
   EXPECT_FALSE(image.close());
 }
 
+/// The search for free clusters comes by it: it begins at the first cluster of the file.
+TEST_F(Qcow2SlowPunches, AreNotOvertakenByNewData) {
+  create(kCluster, kDisk);
+  {
+    ServedImage image(1, "qcow2", options_);
+    ASSERT_FALSE(image.write(0, std::string(kDisk / 2, 'w')));
+    ASSERT_FALSE(image.close());
+  }
+  ServedImage image(2, "qcow2", options_);
+  slow_down(image);
+  ASSERT_FALSE(image.discard(0, kCluster));
+  ASSERT_FALSE(image.flush());
+  image.world().run_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(image.storage().in_flight(options_.path), 1U) << "the punch";
+  ASSERT_FALSE(image.write(kDisk / 2, std::string(kCluster, 'n')));
+  image.world().run_until_idle();
+  std::string read(kCluster, '?');
+  ASSERT_FALSE(image.read(kDisk / 2, read));
+  EXPECT_TRUE(read == std::string(kCluster, 'n'));
+  EXPECT_FALSE(image.close());
+}
+
 /// Its cluster is lost, the others of the batch are not.
 TEST_F(Qcow2Room, OneBadRefcountDoesNotEndABatchOfReleases) {
   create(kCluster, kMebibyte);
