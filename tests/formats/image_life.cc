@@ -182,7 +182,11 @@ void Life::after_end(End end, bool lost) {
 }
 
 void Life::open_again() {
-  if (plan_.format == "qcow2" && random_.chance(kUnclean)) mark_unclean(plan_.options.path);
+  if (plan_.format == "qcow2" && random_.chance(kUnclean)) {
+    mark_unclean(plan_.options.path);
+    // All of it is durable once it was mended, which the simulated storage does not see.
+    image_.storage().make_losable(plan_.options.path);
+  }
   for (int i = 0; plan_.faults > 0 && i < kOpenings; ++i) {
     try {
       const FailingCalls calls(plan_.faults, random_);
