@@ -3,10 +3,12 @@
 // then, and cut at many points, as many as asked for. What fails is printed with the command that
 // repeats it; figures at the end.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <map>
@@ -31,6 +33,8 @@ struct Options {
   uint64_t first = 1;
   uint64_t by_qemu = 10;
   double faults = 0;  ///< percent
+  uint64_t requests = 80;
+  bool bounded = false;
 };
 
 struct Figures {
@@ -44,6 +48,7 @@ struct Figures {
   uint64_t openings_failed = 0;
   uint64_t losses = 0;
   uint64_t most_close_operations = 0;
+  uint64_t most_growth = 0;
   uint64_t compared_by_qemu = 0;
   uint64_t failed = 0;
 };
@@ -58,6 +63,23 @@ std::vector<End> draw_ends(uint64_t point, sim::Random& random) {
   return ends;
 }
 
+/// The command that repeats it.
+std::string command_of(const Options& options, uint64_t seed, uint64_t point) {
+  return fmt::format(
+      "image_cut_explore --format {} --faults {} --requests {}{} --first {} --workloads 1 "
+      "--points {} --by-qemu 1",
+      options.format, options.faults, options.requests, options.bounded ? " --bounded" : "", seed,
+      point + 1);
+}
+
+/// What is under way, for when an assertion ends the process.
+std::string under_way;
+
+void tell_what_was_under_way(int /*signal*/) {
+  const ssize_t written = ::write(STDERR_FILENO, under_way.data(), under_way.size());
+  ::_exit(written < 0 ? 2 : 1);
+}
+
 class Explorer {
  public:
   explicit Explorer(const Options& options) : options_(options) {}
@@ -66,13 +88,12 @@ class Explorer {
     const CutImage& image = image_of(static_cast<unsigned>(seed % kShapes));
     ++figures_.workloads;
     for (uint64_t point = 0; point < options_.points; ++point) {
+      under_way = "aborted: " + command_of(options_, seed, point) + '\n';
       const std::string reason = reason_of(image, seed, point);
       if (reason.empty()) continue;
       ++figures_.failed;
-      fmt::print(
-          "workload {} point {} FAILED: {}: {}\n  image_cut_explore --format {} --faults {} "
-          "--first {} --workloads 1 --points {} --by-qemu 1\n",
-          seed, point, image.text(), reason, options_.format, options_.faults, seed, point + 1);
+      fmt::print("workload {} point {} FAILED: {}: {}\n  {}\n", seed, point, image.text(), reason,
+                 command_of(options_, seed, point));
       std::fflush(stdout);
     }
   }
@@ -99,6 +120,8 @@ class Explorer {
     sim::Random random(~plan.end_seed);
     plan.ends = draw_ends(point, random);
     plan.faults = options_.faults / 100;
+    plan.most_requests = options_.requests;
+    plan.bounded = options_.bounded;
     const bool by_qemu = ++runs_ % options_.by_qemu == 0;
     plan.judge = [&image, by_qemu] {
       return by_qemu ? damage_found_by_qemu(image) + image.spoiled() : image.spoiled();
@@ -134,6 +157,7 @@ class Explorer {
     figures_.losses += figures.losses;
     figures_.most_close_operations =
         std::max(figures_.most_close_operations, figures.close_operations);
+    figures_.most_growth = std::max(figures_.most_growth, figures.growth);
   }
 
   Options options_;
@@ -144,6 +168,8 @@ class Explorer {
 };
 
 int explore(const Options& options) {
+  std::signal(SIGABRT, tell_what_was_under_way);
+  std::signal(SIGSEGV, tell_what_was_under_way);
   Explorer explorer(options);
   for (uint64_t seed = options.first; seed < options.first + options.workloads; ++seed) {
     explorer.run_workload(seed);
@@ -152,10 +178,12 @@ int explore(const Options& options) {
   fmt::print(
       "{}: {} workloads, {} power cuts, {} kills, {} closed in order; {} left leaked "
       "clusters\n  {} faults: {} requests and {} openings failed, {} times writes were "
-      "lost; a close took {} operations at most\n  {} also read by QEMU; {} failed\n",
+      "lost\n  a close took {} operations at most, a file grew by {} bytes more than its "
+      "disk and tables take\n  {} also read by QEMU; {} failed\n",
       options.format, figures.workloads, figures.power_cuts, figures.kills, figures.closed,
       figures.with_leaks, figures.faults, figures.requests_failed, figures.openings_failed,
-      figures.losses, figures.most_close_operations, figures.compared_by_qemu, figures.failed);
+      figures.losses, figures.most_close_operations, figures.most_growth, figures.compared_by_qemu,
+      figures.failed);
   return figures.failed == 0 ? 0 : 1;
 }
 
@@ -176,6 +204,11 @@ int main(int argc, char** argv) {
   app.add_option("--faults", options.faults, "so many percent of the operations of files fail")
       ->check(CLI::Range(0.0, 100.0))
       ->capture_default_str();
+  app.add_option("--requests", options.requests, "so many in a life, at most")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_flag("--bounded", options.bounded,
+               "judge how far files grow, and how much is done to close one");
   app.add_option("--by-qemu", options.by_qemu, "of so many images QEMU reads one as well")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -27,9 +28,11 @@ using sim::FileOperation;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""us;
 
-constexpr uint64_t kMostMicroseconds = 20'000;
+constexpr uint64_t kMostMicroseconds = 30'000;  ///< of a life before its cut
 constexpr double kUnclean = 0.15;  ///< somebody else has had the image meanwhile, and died
-constexpr int kOpenings = 3;       ///< that may fail; the next one must not
+constexpr uint64_t kMostCloseOperations = 400;
+constexpr uint64_t kMostGrowth = uint64_t{48} << 20;
+constexpr int kOpenings = 3;  ///< that may fail; the next one must not
 
 [[noreturn]] void fail(const std::string& what) {
   throw std::runtime_error(what);
@@ -42,6 +45,8 @@ class Life {
         load_random_(plan.seed),
         random_(plan.end_seed),
         model_(content),
+        first_bytes_(std::filesystem::file_size(plan.options.path)),
+        disk_bytes_(content.size()),
         image_(plan.seed, plan.format, plan.options) {
     set_up_storage();
   }
@@ -67,7 +72,8 @@ class Life {
   void open_again();
   void last_life();
 
-  Error counted_close();
+  Error bounded_close();
+  void judge_size();
   void judge_content();
   void judge_closed();
 
@@ -75,6 +81,8 @@ class Life {
   sim::Random load_random_;
   sim::Random random_;
   sim::DiskModel model_;
+  uint64_t first_bytes_;  ///< of the image's file
+  uint64_t disk_bytes_;
   ServedImage image_;
   bool failing_ = false;      ///< files fail now
   bool sync_failed_ = false;  ///< since the image was opened
@@ -82,17 +90,20 @@ class Life {
   LifeFigures figures_;
 };
 
-/// Punches are often slow, and done long after the clusters were given back.
+/// Any kind of operation may be slow: a punch is then done long after the cluster was given back, a
+/// read long after it was found where to read.
 void Life::set_up_storage() {
   const std::filesystem::path directory = std::filesystem::path(plan_.options.path).parent_path();
-  const bool slow_punches = load_random_.chance(0.3);
-  const bool slow_syncs = load_random_.chance(0.3);
+  using Kind = FileOperation::Kind;
+  std::map<Kind, sim::Latency> latencies;
+  for (const Kind kind : {Kind::read, Kind::write, Kind::sync, Kind::discard}) {
+    if (load_random_.chance(0.25)) latencies[kind] = {50us, load_random_.between(1, 30) * 1ms};
+  }
   const double short_transfers = load_random_.chance(0.2) ? 0.2 : 0;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     if (!entry.is_regular_file()) continue;
     sim::FileBehaviour& behaviour = image_.storage().behaviour(entry.path());
-    if (slow_punches) behaviour.latencies[FileOperation::Kind::discard] = {100us, 30ms};
-    if (slow_syncs) behaviour.latencies[FileOperation::Kind::sync] = {500us, 8ms};
+    behaviour.latencies = latencies;
     behaviour.short_probability = short_transfers;
     behaviour.fault = [this](const FileOperation& operation) { return fault_of(operation); };
     image_.storage().make_losable(entry.path());
@@ -149,7 +160,7 @@ void Life::close_in_order(bool lost) {
     failing_ = false;
     judge_mended(lost);
   }
-  const Error error = counted_close();
+  const Error error = bounded_close();
   if (!error && lost) fail("closed as if nothing was lost");
   if (error && !failing_ && !sync_failed_) fail("close: " + error.message());
 }
@@ -209,7 +220,7 @@ void Life::last_life() {
   if (!image_.world().run_until([&load] { return load.idle(); })) fail("the image hangs");
   if (!load.wrong().empty()) fail("at the end, " + load.wrong());
   if (const Error error = image_.flush()) fail("at the end, a flush: " + error.message());
-  if (const Error error = counted_close()) fail("at the end, close: " + error.message());
+  if (const Error error = bounded_close()) fail("at the end, close: " + error.message());
   model_.settle();
   judge_closed();
   image_.open_again(plan_.options);
@@ -217,12 +228,28 @@ void Life::last_life() {
   if (const Error error = image_.close()) fail("closed again: " + error.message());
 }
 
-Error Life::counted_close() {
+/// What waits when it is closed is as bounded as what a flush has to do.
+Error Life::bounded_close() {
   const uint64_t before = image_.storage().operations();
   const Error error = image_.close();
-  figures_.close_operations =
-      std::max(figures_.close_operations, image_.storage().operations() - before);
+  const uint64_t operations = image_.storage().operations() - before;
+  figures_.close_operations = std::max(figures_.close_operations, operations);
+  if (plan_.bounded && operations > kMostCloseOperations) {
+    fail("close took " + std::to_string(operations) + " operations");
+  }
   return error;
+}
+
+/// Without faults and cuts, which leave leaked clusters, its file has room for what it had, all of
+/// the disk once more, tables for that, and what may wait to be released.
+void Life::judge_size() {
+  const uint64_t bytes = std::filesystem::file_size(plan_.options.path);
+  const uint64_t had = first_bytes_ + disk_bytes_ + disk_bytes_ / 4;
+  const uint64_t growth = bytes > had ? bytes - had : 0;
+  figures_.growth = std::max(figures_.growth, growth);
+  if (plan_.bounded && sound_ && growth > kMostGrowth) {
+    fail("the file has grown to " + std::to_string(bytes) + " bytes");
+  }
 }
 
 void Life::judge_content() {
@@ -238,6 +265,7 @@ void Life::judge_closed() {
   if (!verdict.damage.empty()) fail(verdict.damage);
   if (verdict.leaks > 0 && sound_) fail("leaked clusters, though nothing was in the way");
   figures_.leaks = verdict.leaks;
+  judge_size();
   if (!plan_.judge) return;
   if (const std::string wrong = plan_.judge(); !wrong.empty()) fail(wrong);
 }

@@ -26,6 +26,7 @@ struct LifePlan {
   std::vector<End> ends;        ///< of all lives but the last, which ends in order on sound storage
   double faults = 0;            ///< so many of the operations of its files fail
   uint64_t most_requests = 80;  ///< of a life
+  bool bounded = false;         ///< the growth of its file, and what close() does, are judged too
   /// Asked after each life, when nobody has the image open, for what is wrong with it besides;
   /// empty if nothing is.
   std::function<std::string()> judge{};
@@ -38,6 +39,7 @@ struct LifeFigures {
   uint64_t losses = 0;            ///< lives in which a flush said that writes were lost
   uint64_t leaks = 0;             ///< clusters, at the end
   uint64_t close_operations = 0;  ///< of its files: the most that a close() took
+  uint64_t growth = 0;            ///< bytes of its file beyond what it had, the disk and tables
   std::string content;            ///< of the disk, at the end
 };
 
