@@ -33,7 +33,7 @@ class Commit {
   /// Slices of the map and ranges to release that may wait; then a writer sees to them first.
   static constexpr std::size_t kMaxDirty = 64;
   static constexpr std::size_t kMaxReleases = 4096;
-  /// With more than this to release, the file does not grow.
+  /// With more than this to release, the file does not grow and a discard does not end.
   static constexpr uint64_t kMaxReleasedBytes = uint64_t{32} << 20;
 
   struct Parts {

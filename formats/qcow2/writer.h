@@ -100,6 +100,7 @@ class Writer {
   void disown_all(AlignedBytes& table) const noexcept;
 
   Entry discarded(uint64_t offset) const noexcept;
+  Task<Error> release_much();
   Task<Error> discard_clusters(uint64_t offset, uint64_t end, uint64_t& change);
   Task<Error> end_change(Error error);
 

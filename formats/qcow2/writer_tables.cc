@@ -101,7 +101,18 @@ Task<Error> Writer::discard(uint64_t offset, uint64_t bytes) {
     at = part_end;
   }
   if (!error) error = co_await commit_.until_written(change);
+  if (!error) co_await release_much();
   co_return co_await end_change(error);
+}
+
+/// More than may wait is not left to the next commit: the death of the process would leak it all,
+/// and an idle guest would keep its room.
+Task<Error> Writer::release_much() {
+  if (!commit_.must_release_first()) co_return Error{};
+  Error error;
+  while (!error && commit_.must_release_first()) error = co_await commit_.release_some();
+  if (!error) error = co_await allocator_->write_dirty();
+  co_return error;
 }
 
 /// Clusters that one slice maps.

@@ -19,6 +19,7 @@
 #include "formats/qcow2/commit.h"
 #include "formats/qcow2/puncher.h"
 #include "tests/daemon/temporary_directory.h"
+#include "tests/formats/image_verdict.h"
 #include "tests/formats/qemu.h"
 #include "tests/formats/served_image.h"
 
@@ -41,6 +42,12 @@ class Qcow2Room : public testing::Test {
 
   sim::FileBehaviour& behaviour(ServedImage& image) {
     return image.storage().behaviour(options_.path);
+  }
+
+  uint64_t allocated_bytes() const {
+    struct stat status {};
+    EXPECT_EQ(::stat(options_.path.c_str(), &status), 0);
+    return static_cast<uint64_t>(status.st_blocks) * 512;
   }
 
   uint64_t file_bytes() const { return std::filesystem::file_size(options_.path); }
@@ -196,9 +203,7 @@ TEST_F(Qcow2SlowPunches, AreDoneSeveralAtOnceWhenNothingElseIs) {
   image.world().run_for(std::chrono::milliseconds(100));
   EXPECT_EQ(image.storage().in_flight(options_.path), qcow2::Puncher::kMaxPunches);
   image.world().run_until_idle();
-  struct stat status {};
-  ASSERT_EQ(::stat(options_.path.c_str(), &status), 0);
-  EXPECT_LT(static_cast<uint64_t>(status.st_blocks) * 512, kDisk * 3 / 4 + kMebibyte);
+  EXPECT_LT(allocated_bytes(), kDisk * 3 / 4 + kMebibyte);
   EXPECT_FALSE(image.close());
 }
 
@@ -250,6 +255,21 @@ TEST_F(Qcow2Room, OneBadRefcountDoesNotEndABatchOfReleases) {
   perform_all(again, requests);
   ASSERT_FALSE(again.close());
   EXPECT_EQ(complaints_of_qemu(options_.path), "");
+}
+
+/// With no flush after the discard, and nothing else.
+TEST_F(Qcow2Room, OfALargeDiscardAKillLeaksNoMoreThanMayWait) {
+  constexpr uint64_t kMost = qcow2::Commit::kMaxReleasedBytes;
+  create(kCluster, 2 * kMost);
+  ServedImage image(1, "qcow2", options_);
+  ASSERT_FALSE(image.write(0, std::string(2 * kMost, 'w')));
+  ASSERT_FALSE(image.discard(0, 2 * kMost));
+  image.world().run_until_idle();
+  EXPECT_LE(allocated_bytes(), kMost);
+  image.die();
+  image.close();
+  image.world().run_until_idle();
+  EXPECT_LE(verdict_on(options_.path, "qcow2").leaks, kMost / kCluster);
 }
 
 /// More free ranges than are remembered: each second cluster is given back and written again.
