@@ -2,6 +2,7 @@
 #include "daemon/image_create.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bit>
@@ -47,6 +48,7 @@ class NewFile {
     FileOptions options = image_file(options_of(path), path, Caching::page_cache);
     options.needs_locks = !made_;  // nobody else knows a new one
     file_ = open_file(options);
+    check_same(fd.get());
     if (file_.block_device) throw std::runtime_error(path + " is no regular file");
     if (::ftruncate(file_.fd.get(), 0) != 0) {
       throw std::system_error(errno, std::system_category(), "ftruncate " + path);
@@ -77,6 +79,13 @@ class NewFile {
   }
 
  private:
+  /// It was opened twice, by its path.
+  void check_same(int fd) const {
+    struct stat status {};
+    if (::fstat(fd, &status) == 0 && file_.id == FileId{status.st_dev, status.st_ino}) return;
+    throw std::runtime_error(path_ + " was replaced by another file meanwhile: try again");
+  }
+
   std::string path_;
   OpenFile file_;
   bool made_ = false;
@@ -94,7 +103,9 @@ uint64_t backing_bytes(const ImageOrder& order) {
   options.read_only = true;
   options.locked = false;
   options.purpose = Purpose::checking;
-  return open_backing_file(options, order.backing, order.backing_format)->geometry().size_bytes;
+  return open_backing_file(options, {order.path}, order.backing, order.backing_format)
+      ->geometry()
+      .size_bytes;
 }
 
 qcow2::NewImage image_of(const ImageOrder& order, uint64_t size_bytes) {

@@ -97,6 +97,12 @@ uint32_t max_disks_of(const Options& options) {
   return most;
 }
 
+std::vector<std::string> texts_of(const std::vector<std::filesystem::path>& paths) {
+  std::vector<std::string> texts;
+  for (const std::filesystem::path& path : paths) texts.push_back(path.string());
+  return texts;
+}
+
 ServerSettings settings_of(const Options& options) {
   ServerSettings settings;
   settings.max_disks = max_disks_of(options);
@@ -105,9 +111,9 @@ ServerSettings settings_of(const Options& options) {
                     options.max_indirect_segments, options.max_persistent_grants};
   settings.errors = options.error_policy();
   OpenPolicy policy;
-  for (const auto& directory : options.image_directories) {
-    policy.image_directories.push_back(directory.string());
-  }
+  policy.files.directories = texts_of(options.image_directories);
+  policy.files.named = options.named_files;
+  policy.files.listed = texts_of(options.named_file_directories);
   policy.map_cache_bytes = uint64_t{options.map_cache_kibibytes} << 10;
   settings.open_disk = [policy](const OpenRequest& request) { return open_disk(request, policy); };
   settings.lock_wait = std::chrono::seconds(options.lock_wait_seconds);

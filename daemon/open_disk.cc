@@ -4,7 +4,6 @@
 #include <fstream>
 
 #include "daemon/progress_log.h"
-#include "formats/allowed_path.h"
 #include "formats/format.h"
 #include "formats/printable.h"
 #include "ring/file_lock.h"
@@ -34,13 +33,12 @@ ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy)
   options.locked = mode.find('!') == std::string::npos;
   if (!options.locked && !options.read_only) options.fence = fence_of(disk);
   options.purpose = purpose;
-  options.directories = policy.image_directories;
+  options.files = policy.files;
   options.map_cache_bytes = policy.map_cache_bytes;
   return options;
 }
 
 std::unique_ptr<OpenImage> open_disk(const OpenRequest& request, const OpenPolicy& policy) {
-  check_allowed_path(request.spec.path, policy.image_directories);
   ImageOptions options = image_options(request, policy);
   ProgressLog log(request.disk + ": " + printable(options.path) +
                   ": its refcounts are being mended");

@@ -6,7 +6,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "daemon/disk_spec.h"
 #include "formats/image.h"
@@ -14,8 +13,8 @@
 namespace tapring {
 
 struct OpenPolicy {
-  std::vector<std::string> image_directories;  ///< where images may live; empty: anywhere
-  uint64_t map_cache_bytes = 0;                ///< of each image with a map; 0: by its size
+  FilePolicy files;
+  uint64_t map_cache_bytes = 0;  ///< of each image with a map; 0: by its size
 };
 
 struct OpenRequest {

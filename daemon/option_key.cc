@@ -37,6 +37,12 @@ const OptionKey kKeys[] = {
      KindsKey{&Options::kinds}},
     {"image_directories", kBehaviour, "images must lie under one of these; empty: anywhere",
      DirectoriesKey{&Options::image_directories}, kLive},
+    {"named_files", kBehaviour,
+     "files that an image may name: any, owner (what the owner of the image may open), directory, "
+     "listed or none",
+     NamedFilesKey{&Options::named_files}, kLive},
+    {"named_file_directories", kBehaviour, "where these must lie if named_files is listed",
+     DirectoriesKey{&Options::named_file_directories}, kLive},
     {"plain_lines", kBehaviour,
      "disks that xen-blkback could serve as well: take them or leave them to it",
      PlainLinesKey{&Options::plain_lines}, kLive},
@@ -119,6 +125,9 @@ std::string expected_of(const LogLevelKey&) {
 std::string expected_of(const CoreDumpsKey&) {
   return fmt::format("one of {}", fmt::join(core_dumps_names(), ", "));
 }
+std::string expected_of(const NamedFilesKey&) {
+  return fmt::format("one of {}", fmt::join(named_files_names(), ", "));
+}
 std::string expected_of(const OnErrorKey&) {
   return fmt::format("one of {}", fmt::join(on_error_names(), ", "));
 }
@@ -188,6 +197,13 @@ bool assign_to(Options& options, const CoreDumpsKey& key, const OptionValue& val
   return choice.has_value();
 }
 
+bool assign_to(Options& options, const NamedFilesKey& key, const OptionValue& value) {
+  const auto* name = std::get_if<std::string>(&value);
+  const auto choice = name == nullptr ? std::nullopt : parse_named_files(*name);
+  if (choice) options.*key.field = *choice;
+  return choice.has_value();
+}
+
 bool assign_to(Options& options, const OnErrorKey& key, const OptionValue& value) {
   const auto* name = std::get_if<std::string>(&value);
   const auto choice = name == nullptr ? std::nullopt : parse_on_error(*name);
@@ -226,6 +242,9 @@ OptionValue value_of(const Options& options, const LogLevelKey& key) {
 }
 OptionValue value_of(const Options& options, const CoreDumpsKey& key) {
   return std::string(core_dumps_name(options.*key.field));
+}
+OptionValue value_of(const Options& options, const NamedFilesKey& key) {
+  return std::string(named_files_name(options.*key.field));
 }
 OptionValue value_of(const Options& options, const OnErrorKey& key) {
   return std::string(on_error_name(options.*key.field));

@@ -53,6 +53,10 @@ struct CoreDumpsKey {
   CoreDumps Options::* field;
 };
 
+struct NamedFilesKey {
+  NamedFiles Options::* field;
+};
+
 struct OnErrorKey {
   OnError Options::* field;
 };
@@ -62,7 +66,8 @@ struct PlainLinesKey {
 };
 
 using OptionField = std::variant<NumberKey, DirectoryKey, DirectoriesKey, KindsKey, CpusKey,
-                                 LogLevelKey, CoreDumpsKey, OnErrorKey, PlainLinesKey>;
+                                 LogLevelKey, CoreDumpsKey, NamedFilesKey, OnErrorKey,
+                                 PlainLinesKey>;
 
 struct OptionKey {
   const char* name;   ///< as in the file: "log_level"

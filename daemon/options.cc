@@ -243,6 +243,7 @@ class CommandLine {
     if (std::holds_alternative<KindsKey>(key.field)) return "KIND,...";
     if (std::holds_alternative<OnErrorKey>(key.field)) return "WHAT";
     if (std::holds_alternative<PlainLinesKey>(key.field)) return "WHAT";
+    if (std::holds_alternative<NamedFilesKey>(key.field)) return "WHICH";
     return "LEVEL";
   }
 

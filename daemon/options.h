@@ -16,6 +16,7 @@
 #include "daemon/disk_spec.h"
 #include "daemon/error_policy.h"
 #include "daemon/log.h"
+#include "formats/file_policy.h"
 
 namespace tapring {
 
@@ -37,6 +38,12 @@ struct Options {
 
   /// Of disks that xen-blkback could serve as well, as their lines name an image and nothing else.
   PlainLines plain_lines = PlainLines::take;
+
+  /// Which files that an image names, such as its backing file, may be opened for it.
+  NamedFiles named_files = NamedFiles::owner;
+
+  /// Those that may be where named_files is "listed".
+  std::vector<std::filesystem::path> named_file_directories = {};
 
   LogLevel log_level = LogLevel::info;
 

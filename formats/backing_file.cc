@@ -7,7 +7,6 @@
 #include <system_error>
 #include <utility>
 
-#include "formats/allowed_path.h"
 #include "formats/format.h"
 #include "formats/printable.h"
 
@@ -70,13 +69,7 @@ void check_whole_sectors(const ImageOptions& options) {
 std::string path_named_by(const ImageOptions& options, const std::string& name) {
   if (name.find('\0') != std::string::npos) refuse(options, "it names a file with a zero byte");
   const fs::path path = without_protocol(options, name);
-  const std::string resolved = (fs::path(options.path).parent_path() / path).string();
-  try {
-    check_allowed_path(resolved, options.directories);
-  } catch (const std::system_error& error) {
-    throw error_of_named(options, "a file that it names", error);
-  }
-  return resolved;
+  return (fs::path(options.path).parent_path() / path).string();
 }
 
 std::system_error error_of_named(const ImageOptions& options, const std::string& what,
@@ -88,12 +81,14 @@ std::system_error error_of_named(const ImageOptions& options, const std::string&
   return {error.code(), options.path + ": " + what + ": " + words};
 }
 
-std::unique_ptr<OpenImage> open_backing_file(const ImageOptions& options, const std::string& name,
+std::unique_ptr<OpenImage> open_backing_file(const ImageOptions& options, const Namer& namer,
+                                             const std::string& name,
                                              const std::optional<std::string>& stated) {
   const Format& format = format_for(options, name, stated);
   ImageOptions backing = options;
   backing.path = path_named_by(options, name);
   backing.read_only = true;
+  backing.named_by = namer;
   backing.overlays.push_back(fs::weakly_canonical(options.path).string());
   std::error_code told_when_it_is_opened;
   const std::string real = fs::weakly_canonical(backing.path, told_when_it_is_opened).string();

@@ -15,7 +15,7 @@ namespace tapring {
 constexpr std::size_t kMaxChain = 200;
 
 /// The path of a file that an image names: relative ones begin at the image's own directory.
-/// Throws std::system_error for what is no path, and where `options` does not let images live.
+/// Throws std::system_error for what is no path.
 std::string path_named_by(const ImageOptions& options, const std::string& name);
 
 /// An error of a file that the image of `options` names, with the image's path before it, unless
@@ -23,10 +23,11 @@ std::string path_named_by(const ImageOptions& options, const std::string& name);
 std::system_error error_of_named(const ImageOptions& options, const std::string& what,
                                  const std::system_error& error);
 
-/// Opens the backing file of the image of `options`, read-only. `format`: as the image states it,
-/// by QEMU's names; an image that does not is refused, with the command that mends it. Throws
-/// std::system_error.
-std::unique_ptr<OpenImage> open_backing_file(const ImageOptions& options, const std::string& name,
+/// Opens the backing file of the image of `options`, which is `namer`, read-only. `format`: as the
+/// image states it, by QEMU's names; an image that does not is refused, with the command that mends
+/// it. Throws std::system_error.
+std::unique_ptr<OpenImage> open_backing_file(const ImageOptions& options, const Namer& namer,
+                                             const std::string& name,
                                              const std::optional<std::string>& format);
 
 }  // namespace tapring

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "formats/file_policy.h"
 #include "ring/error.h"
 #include "ring/file.h"
 #include "ring/file_id.h"
@@ -99,7 +100,8 @@ struct ImageOptions {
   bool locked = true;
   std::optional<uint64_t> fence;  ///< LockRequest's
   Purpose purpose = Purpose::service;
-  std::vector<std::string> directories;  ///< where files may be that it names; none: anywhere
+  FilePolicy files;                      ///< which may be opened for it
+  std::optional<Namer> named_by{};       ///< the image that names this file
   std::vector<std::string> overlays;     ///< the real paths of the images whose chain it is in
   /// Of its backing file, and of the backing files of that, for those that cannot state them.
   std::vector<std::string> backing_formats;

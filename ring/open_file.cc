@@ -37,10 +37,10 @@ std::string remedy_for(int error, bool read_only) {
   }
 }
 
-UniqueFd open_descriptor(const FileOptions& options) {
-  const int access = options.read_only ? O_RDONLY : O_RDWR;
-  // O_NONBLOCK so that a FIFO or a drive without a medium cannot hold us; taken off again below.
-  UniqueFd fd(::open(options.path.c_str(), access | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+std::string path_of(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+
+UniqueFd open_descriptor(const FileOptions& options, const std::string& path, int flags) {
+  UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC));
   if (!fd) {
     const int error = errno;
     const char* purpose = options.read_only ? " for reading (" : " for writing (";
@@ -138,9 +138,9 @@ void lock(const FileOptions& options, OpenFile& file) {
   throw FileInUse(file.path, file.id, lock_holders(file.fd.get()));
 }
 
-struct stat status_of(const OpenFile& file) {
+struct stat status_of(int fd, const std::string& path) {
   struct stat status {};
-  if (::fstat(file.fd.get(), &status) != 0) refuse(errno, "fstat " + file.path);
+  if (::fstat(fd, &status) != 0) refuse(errno, "fstat " + path);
   return status;
 }
 
@@ -152,18 +152,38 @@ void check_type(const struct stat& status, const std::string& path) {
   refuse(EINVAL, path + " is no regular file and no block device");
 }
 
+/// Looks the path up once: what is judged is what is opened, and only that.
+OpenFile open_judged(const FileOptions& options) {
+  const UniqueFd place = open_descriptor(options, options.path, O_PATH);
+  const FoundFile found{real_path_of(place.get()), status_of(place.get(), options.path)};
+  check_type(found.status, options.path);
+  if (options.judge) options.judge(found);
+  OpenFile file;
+  file.path = options.path;
+  file.real_path = found.real_path;
+  file.id = {found.status.st_dev, found.status.st_ino};
+  file.owner = found.status.st_uid;
+  const int access = options.read_only ? O_RDONLY : O_RDWR;
+  // O_NONBLOCK so that a drive without a medium cannot hold us; taken off again.
+  file.fd = open_descriptor(options, path_of(place.get()), access | O_NOCTTY | O_NONBLOCK);
+  clear_status_flags(file);
+  return file;
+}
+
 }  // namespace
 
+std::filesystem::path real_path_of(int fd) {
+  std::error_code error;
+  std::filesystem::path path = std::filesystem::read_symlink(path_of(fd), error);
+  if (error || !path.is_absolute()) return {};
+  return path;
+}
+
 OpenFile open_file(const FileOptions& options) {
-  OpenFile file;
-  file.fd = open_descriptor(options);
-  file.path = options.path;
-  struct stat status = status_of(file);
-  check_type(status, file.path);
-  file.id = {status.st_dev, status.st_ino};
-  clear_status_flags(file);
+  OpenFile file = open_judged(options);
   lock(options, file);
-  status = status_of(file);  // who had the lock before may have made it larger
+  // Who had the lock before may have made it larger.
+  const struct stat status = status_of(file.fd.get(), file.path);
   if (S_ISREG(status.st_mode)) {
     describe_regular(status, !options.read_only && options.locking == Locking::take, file);
   } else {

@@ -3,8 +3,12 @@
 // thread. The result crosses to the loop that uses it (Loop::file).
 #pragma once
 
+#include <sys/stat.h>
+
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +30,12 @@ enum class Locking : uint8_t {
   look,  ///< only find out whether another has it; and nothing is written to the file
 };
 
+/// A file that a path leads to, before it is opened for use.
+struct FoundFile {
+  std::string real_path;  ///< where it is, without links; empty if that cannot be known
+  struct stat status {};
+};
+
 struct FileOptions {
   std::string path;
   bool read_only = false;
@@ -34,6 +44,9 @@ struct FileOptions {
   LockRequest lock{};
   bool needs_locks = true;  ///< false: goes on, with a notice, where the file system has none
   std::chrono::milliseconds lock_patience{3000};  ///< for errors of the lock that may pass
+  /// Throws where the file may not be opened. What is opened then is this very file, whatever the
+  /// path leads to by that time.
+  std::function<void(const FoundFile&)> judge{};
 };
 
 /// An open regular file or block device, and what is known of it.
@@ -50,7 +63,12 @@ struct OpenFile {
   bool secure_erase = false;          ///< the device can erase for ever
   bool block_device = false;
   std::vector<std::string> notices;  ///< what was not done as asked, and why
+  std::string real_path{};           ///< FoundFile's
+  uid_t owner = 0;
 };
+
+/// Where an open file or directory is, without links; empty if that cannot be known.
+std::filesystem::path real_path_of(int fd);
 
 /// Takes the lock, or looks at it, before anything else is read of the file. Blocks. Throws
 /// FileInUse where another has it, and std::system_error that names the path, and what to do where

@@ -5,7 +5,6 @@
 #include <optional>
 #include <utility>
 
-#include "formats/allowed_path.h"
 #include "formats/backing_file.h"
 #include "formats/image_name.h"
 #include "formats/printable.h"
@@ -67,7 +66,7 @@ std::unique_ptr<OpenImage> open_backing(const OpenFile& file, const Header& head
                           "place for it: state it in the disk line, as in qcow:" +
                           file.path + "@raw)");
   }
-  return open_backing_file(stated.image, *name, stated.backing_format);
+  return open_backing_file(stated.image, namer_of(file), *name, stated.backing_format);
 }
 
 class OpenQcow final : public qcow2::OpenMappedImage {
@@ -104,7 +103,6 @@ class OpenQcow final : public qcow2::OpenMappedImage {
 
 std::unique_ptr<OpenImage> open_qcow(const ImageOptions& options) {
   const qcow::Stated stated = qcow::split_options(options);
-  check_allowed_path(stated.image.path, stated.image.directories);
   return std::make_unique<qcow::OpenQcow>(stated);
 }
 

@@ -6,7 +6,6 @@
 #include <system_error>
 #include <utility>
 
-#include "formats/allowed_path.h"
 #include "formats/backing_file.h"
 #include "formats/image_name.h"
 #include "formats/qcow2/check.h"
@@ -116,25 +115,28 @@ class OpenQcow2 final : public OpenMappedImage {
     image.file = open_host_file(options, options.path);
     image.header = read_header(image.file);
     if (image.header.layout.external_data) {
-      image.data_file = open_data_file(options, image.header.data_file.value_or(""));
+      image.data_file = open_data_file(options, image);
       if (image.data_file->id == image.file.id) {
         refuse(options.path, "its data file is itself (qemu-img amend -o data_file=FILE)");
       }
     }
     if (image.header.backing_name) {
-      image.backing =
-          open_backing_file(options, *image.header.backing_name, image.header.backing_format);
+      image.backing = open_backing_file(options, namer_of(image.file), *image.header.backing_name,
+                                        image.header.backing_format);
     }
     return image;
   }
 
-  static OpenFile open_data_file(const ImageOptions& options, const std::string& name) {
+  static OpenFile open_data_file(const ImageOptions& options, const OpenedImage& image) {
+    const std::string name = image.header.data_file.value_or("");
     if (name.empty()) {
       refuse(options.path, "does not name its data file (qemu-img amend -o data_file=FILE)");
     }
     const std::string path = path_named_by(options, name);
+    ImageOptions data = options;
+    data.named_by = namer_of(image.file);
     try {
-      return open_host_file(options, path);
+      return open_host_file(data, path);
     } catch (const std::system_error& error) {
       throw error_of_named(options, "its data file", error);
     }
@@ -186,7 +188,6 @@ std::unique_ptr<OpenImage> open_qcow2(const ImageOptions& options) {
   }
   ImageOptions image = options;
   image.path = name.path;
-  check_allowed_path(image.path, image.directories);
   return std::make_unique<qcow2::OpenQcow2>(image, name.word);
 }
 

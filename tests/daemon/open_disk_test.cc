@@ -5,8 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <system_error>
+#include <thread>
 
 #include "tests/daemon/temporary_directory.h"
 
@@ -120,7 +123,7 @@ TEST_F(OpenDisk, LockGoesWithTheLastWhoSharesTheImage) {
 
 TEST_F(OpenDisk, ImageOutsideTheAllowedDirectoriesIsRefused) {
   const std::string path = image("a", 4096);
-  policy_.image_directories = {"/srv/images"};
+  policy_.files.directories = {"/srv/images"};
   expect_refusal(path, "w", "see image_directories");
 }
 
@@ -128,14 +131,45 @@ TEST_F(OpenDisk, LinkOutOfAnAllowedDirectoryIsRefused) {
   const std::string path = image("a", 4096);
   std::filesystem::create_directory(directory_.path() / "allowed");
   std::filesystem::create_symlink(path, directory_.path() / "allowed/link");
-  policy_.image_directories = {(directory_.path() / "allowed").string()};
-  EXPECT_THROW(open(policy_.image_directories[0] + "/link", "w"),
+  policy_.files.directories = {(directory_.path() / "allowed").string()};
+  EXPECT_THROW(open(policy_.files.directories[0] + "/link", "w"),
                std::runtime_error);
+}
+
+// Once the path had been judged and was then opened, and led elsewhere by that time.
+TEST_F(OpenDisk, WhoSwapsALinkMeanwhileGetsNoFileFromOutsideAttached) {
+  const std::filesystem::path allowed = directory_.path() / "allowed";
+  std::filesystem::create_directory(allowed);
+  const std::string outside = image("outside", 8192);
+  const std::string inside = image("allowed/inside", 4096);
+  const std::filesystem::path link = allowed / "link", next = allowed / "next";
+  std::filesystem::create_symlink(inside, link);
+  policy_.files.directories = {allowed.string()};
+  std::atomic<bool> over = false;
+  std::thread swapper([&] {
+    for (bool out = true; !over; out = !out) {
+      std::filesystem::create_symlink(out ? outside : inside, next);
+      std::filesystem::rename(next, link);
+    }
+  });
+  int opened = 0;
+  for (int i = 0; i < 1000; ++i) {
+    try {
+      const Purpose purpose = i % 2 == 0 ? Purpose::checking : Purpose::service;
+      EXPECT_EQ(open(link.string(), "w", purpose)->geometry().size_bytes, 4096U);
+      ++opened;
+    } catch (const std::system_error& refused) {
+      EXPECT_EQ(refused.code(), std::errc::permission_denied) << refused.what();
+    }
+  }
+  over = true;
+  swapper.join();
+  EXPECT_GT(opened, 0);
 }
 
 TEST_F(OpenDisk, ImageBelowAnAllowedDirectoryIsOpened) {
   const std::string path = image("a", 4096);
-  policy_.image_directories = {directory_.path().string()};
+  policy_.files.directories = {directory_.path().string()};
   EXPECT_NO_THROW(open(path, "w"));
 }
 

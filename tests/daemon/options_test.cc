@@ -64,10 +64,11 @@ TEST_F(OptionsTest, NothingSaidGivesTheDefaults) {
 // A field added to Options stops this from compiling until it is a key, too.
 TEST_F(OptionsTest, EveryFieldIsAKeyAndInTheHelp) {
   Options options;
-  const auto& [run_dir, kinds, image_directories, plain_lines, log_level, lock_wait_seconds,
-               max_disks, core_dumps, on_no_space, on_io_error, pause_limit_seconds, workers,
-               worker_cpus, arena_mebibytes, map_cache_kibibytes, poll_microseconds, max_queues,
-               max_ring_page_order, max_indirect_segments, max_persistent_grants] = options;
+  const auto& [run_dir, kinds, image_directories, plain_lines, named_files, named_file_directories,
+               log_level, lock_wait_seconds, max_disks, core_dumps, on_no_space, on_io_error,
+               pause_limit_seconds, workers, worker_cpus, arena_mebibytes, map_cache_kibibytes,
+               poll_microseconds, max_queues, max_ring_page_order, max_indirect_segments,
+               max_persistent_grants] = options;
   const std::set<const void*> fields{&run_dir,
                                      &kinds,
                                      &image_directories,
@@ -87,7 +88,9 @@ TEST_F(OptionsTest, EveryFieldIsAKeyAndInTheHelp) {
                                      &max_indirect_segments,
                                      &max_persistent_grants,
                                      &max_disks,
-                                     &core_dumps};
+                                     &core_dumps,
+                                     &named_files,
+                                     &named_file_directories};
   std::set<const void*> found;
   EXPECT_EQ(parse({"--help"}), std::unexpected(0));
   for (const OptionKey& key : option_keys()) {
@@ -182,6 +185,8 @@ TEST_F(OptionsTest, ValuesOutOfTheirBoundsAreRefused) {
                            "log_level = 'off'",
                            "max_disks = 0",
                            "core_dumps = 'some'",
+                           "named_files = 'all'",
+                           "named_file_directories = ['b']",
                            "[performance]\nworkers = 1",
                            "on_no_space = 'stop'",
                            "plain_lines = 'keep'",
@@ -276,7 +281,8 @@ TEST_F(OptionsTest, AReloadTakesWhatIsLiveAndNamesTheRest) {
 
 TEST_F(OptionsTest, WhatDumpConfigPrintsReadsBackTheSame) {
   EXPECT_EQ(parse({"--dump-config", "--workers=7", "--image-directories=/a b,/c'\"d",
-                   "--worker-cpus=3,4-7", "--core-dumps=none"}),
+                   "--worker-cpus=3,4-7", "--core-dumps=none", "--named-files=listed",
+                   "--named-file-directories=/d"}),
             std::unexpected(0));
   const auto options = parse_config(out());
   ASSERT_TRUE(options) << err();
@@ -285,6 +291,8 @@ TEST_F(OptionsTest, WhatDumpConfigPrintsReadsBackTheSame) {
   expected.image_directories = {"/a b", "/c'\"d"};
   expected.worker_cpus = {{3, 3}, {4, 7}};
   expected.core_dumps = CoreDumps::none;
+  expected.named_files = NamedFiles::listed;
+  expected.named_file_directories = {"/d"};
   EXPECT_EQ(*options, expected);
 }
 

@@ -156,7 +156,7 @@ TEST_F(Qcow2Hostile, ABackingFileOutsideTheAllowedDirectoriesIsRefused) {
   const auto image = create("image", "-b way_out/secret -F raw");
   ImageOptions options = read_only(image);
   EXPECT_EQ(refusal(options), "");
-  options.directories = {directory_.path()};
+  options.files.directories = {directory_.path()};
   EXPECT_THAT(refusal(options), HasSubstr("is not in a directory where images may live"));
 }
 
@@ -166,7 +166,7 @@ TEST_F(Qcow2Hostile, ASnapshotOfALinkThatLeadsOutIsRefused) {
   std::filesystem::rename(image, outside.path() / "image");
   std::filesystem::create_symlink(outside.path() / "image", directory_.path() / "link");
   ImageOptions options = read_only(directory_.path() / "link@1");
-  options.directories = {directory_.path()};
+  options.files.directories = {directory_.path()};
   EXPECT_THAT(refusal(options), HasSubstr("is not in a directory where images may live"));
 }
 
@@ -201,7 +201,7 @@ TEST_F(Qcow2Hostile, ANameThatNoFileCanHaveIsSaidOfTheImage) {
               shell_quoted(image.string()));
   for (const bool anywhere : {true, false}) {
     ImageOptions options = read_only(image);
-    if (!anywhere) options.directories = {directory_.path()};
+    if (!anywhere) options.files.directories = {directory_.path()};
     EXPECT_THAT(refusal(options), testing::StartsWith(image.string() + ": "));
     EXPECT_THAT(refusal(options), HasSubstr("File name too long"));
   }

@@ -196,7 +196,7 @@ TEST_F(Qcow, ABackingFileOutsideTheAllowedDirectoriesIsRefused) {
             {.size_bytes = kBytes, .backing_name = (outside.path() / "secret").string()});
   ImageOptions restricted = options(path("image"), {"raw"});
   EXPECT_EQ(refusal(restricted), "");
-  restricted.directories = {directory_.path()};
+  restricted.files.directories = {directory_.path()};
   EXPECT_THAT(refusal(restricted), HasSubstr("is not in a directory where images may live"));
 }
 
