@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "formats/qcow2/check.h"
 
+#include <functional>
+#include <span>
+
 #include "formats/qcow2/big_endian.h"
 #include "formats/qcow2/copied_flags.h"
+#include "formats/qcow2/dangling_entries.h"
 #include "formats/qcow2/open_file.h"
 #include "formats/qcow2/read_tables.h"
 #include "formats/qcow2/refcount_check.h"
@@ -36,8 +40,9 @@ struct Counted {
       : counts(options.max_bytes),
         walk(file, header, counts, findings, options.max_bytes),
         refcounts(file, header, counts, findings),
+        snapshots(read_snapshots(file, header)),
         steps(options) {
-    walk.count_tables(read_snapshots(file, header));
+    walk.count_tables(snapshots);
     steps.expect(2 * walk.l2_tables().size() + refcounts.blocks().size());
     for (const L2Table& table : walk.l2_tables()) {
       walk.count_mapped(table);
@@ -51,17 +56,50 @@ struct Counted {
   ReferenceCounts counts;
   ReferenceWalk walk;
   RefcountCheck refcounts;
+  SnapshotTable snapshots;
   Steps steps;
 };
 
+/// The fields of the header in `set`, and then all is durable.
+void change_header(const OpenFile& file, FileWriter& writer,
+                   const std::function<void(std::span<std::byte>)>& set) {
+  AlignedBytes sector = read_bytes(file, 0, kSector);
+  set(sector.span());
+  writer.write(0, sector.span());
+  writer.sync();
+}
+
 /// Tables that something else is in are not written.
+void drop_lost(const OpenFile& file, const Header& header, Counted& counted, FileWriter& writer) {
+  ReferenceWalk& walk = counted.walk;
+  if (walk.dangling() > 0) {
+    DanglingEntries dangling(file, header, writer);
+    const auto drop_l1 = [&](uint64_t offset, uint64_t entries) {
+      if (walk.may_write_l1(offset)) dangling.drop_l1(offset, entries);
+    };
+    drop_l1(header.l1_offset, header.l1_entries);
+    for (const Snapshot& snapshot : counted.snapshots.snapshots) {
+      drop_l1(snapshot.l1_offset, snapshot.l1_entries);
+    }
+    for (const L2Table& table : walk.l2_tables()) {
+      if (walk.may_write(table)) dangling.drop_l2(table);
+    }
+    dangling.sync();
+  }
+  if (!counted.snapshots.cut_off) return;
+  const uint32_t left = counted.snapshots.entries;
+  change_header(file, writer, [left](std::span<std::byte> sector) {
+    store(sector, Header::kSnapshotsAt, left);
+    if (left == 0) store(sector, Header::kSnapshotTableAt, uint64_t{0});
+  });
+}
+
+/// Likewise.
 void mend_flags(OpenFile& file, const Header& header, Counted& counted, FileWriter& writer) {
-  if (!counted.walk.l1_found()) return;
   CopiedFlags flags(file, header, counted.counts, counted.findings, &writer);
-  flags.check_l1();
+  if (counted.walk.may_write_l1(header.l1_offset)) flags.check_l1();
   for (const L2Table& table : counted.walk.l2_tables()) {
-    const uint64_t cluster = table.offset >> header.layout.cluster_bits;
-    if (table.active > 0 && counted.counts.of(cluster) == table.references) flags.check_l2(table);
+    if (table.active > 0 && counted.walk.may_write(table)) flags.check_l2(table);
     counted.steps.step();
   }
   if (flags.wrote()) writer.sync();
@@ -70,20 +108,24 @@ void mend_flags(OpenFile& file, const Header& header, Counted& counted, FileWrit
 void mend(OpenFile& file, Repair repair, FileWriter& writer, const CheckOptions& options) {
   Header header = read_header(file);
   Counted counted(file, header, options);
+  if (repair == Repair::all) drop_lost(file, header, counted, writer);
+  // New tables behind the end of the file would be what such an entry leads to.
+  if (repair == Repair::refcounts && counted.walk.dangling() > 0) return;
+  if (!counted.refcounts.has_table()) header.refcount_table_clusters = 0;
   RefcountRepair refcounts(file, header, counted.counts,
                            {counted.refcounts.blocks(), counted.refcounts.table_usable()}, writer);
-  if (repair == Repair::all) refcounts.rebuild_tables();
+  const bool raises = repair != Repair::leaks;
+  if (raises) refcounts.rebuild_tables();
   // What a lost table refers to may be among what seems to be leaked.
-  const bool right = refcounts.mend(repair == Repair::all, !counted.findings.tables_lost());
-  if (right || repair == Repair::all) mend_flags(file, header, counted, writer);
+  const bool right = refcounts.mend(raises, !counted.findings.tables_lost());
+  if (right || raises) mend_flags(file, header, counted, writer);
 }
 
 void clear_marks(const OpenFile& file, FileWriter& writer) {
-  AlignedBytes sector = read_bytes(file, 0, kSector);
-  const auto incompatible = load<uint64_t>(sector.span(), Header::kIncompatibleAt);
-  store(sector.span(), Header::kIncompatibleAt, incompatible & ~kMarks);
-  writer.write(0, sector.span());
-  writer.sync();
+  change_header(file, writer, [](std::span<std::byte> sector) {
+    const auto incompatible = load<uint64_t>(sector, Header::kIncompatibleAt);
+    store(sector, Header::kIncompatibleAt, incompatible & ~kMarks);
+  });
 }
 
 ImageCheck look_at(const OpenFile& file, const CheckOptions& options) {

@@ -14,8 +14,11 @@
 namespace tapring::qcow2 {
 
 enum class Repair : uint8_t {
-  leaks,  ///< refcounts that are too large
-  all,    ///< those that are too small, missing refcount blocks, and marks of entries besides
+  leaks,      ///< refcounts that are too large
+  refcounts,  ///< those that are too small, missing refcount blocks, and marks of entries besides
+  /// And lets go of what is lost: entries that lead out of the file, and snapshots of which the
+  /// file has not even the entry.
+  all,
 };
 
 struct CheckOptions {

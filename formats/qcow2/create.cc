@@ -162,7 +162,7 @@ void write_new_image(OpenFile& file, FileWriter& writer, const NewImage& image) 
   writer.write(0, bytes);
   grow(file, header.l1_offset + l1_bytes(header));
   if (image.preallocated) preallocate(file, writer, header);
-  const ImageCheck left = repair_image(file, Repair::all, writer, {});
+  const ImageCheck left = repair_image(file, Repair::refcounts, writer, {});
   if (left.findings.corruptions() > 0) refuse(file.path, left.findings.texts().front());
 }
 

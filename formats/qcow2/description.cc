@@ -53,7 +53,14 @@ Description describe(const OpenFile& file) {
       description.troubles.emplace_back(error.what());
     }
   };
-  read([&] { description.snapshots = read_snapshots(file, header).snapshots; });
+  read([&] {
+    SnapshotTable table = read_snapshots(file, header);
+    description.snapshots = std::move(table.snapshots);
+    for (std::string& fault : table.faults) description.troubles.push_back(std::move(fault));
+  });
+  if (const auto refcounts = read_refcount_table(file, header); !refcounts) {
+    description.troubles.push_back(refcounts.error());
+  }
   if (!header.bitmaps) return description;
   description.bitmaps_kept = (header.autoclear & Feature::kBitmaps) != 0;
   if (description.bitmaps_kept) read([&] { description.bitmaps = read_bitmaps(file, header); });

@@ -13,15 +13,15 @@ class Category final : public std::error_category {
   std::string message(int fault) const override {
     switch (static_cast<Fault>(fault)) {
       case Fault::invalid_entry:
-        return "an L2 entry of the image is invalid (qemu-img check)";
+        return "an L2 entry of the image is invalid (tapring image check)";
       case Fault::compressed_outside:
         return "a compressed cluster lies outside the image's file";
       case Fault::compressed_damaged:
         return "a compressed cluster is damaged";
       case Fault::metadata_overlap:
-        return "the image is corrupt: a write would hit its metadata (qemu-img check -r all)";
+        return "the image is corrupt: a write would hit its metadata (tapring image check)";
       case Fault::refcount:
-        return "a refcount of the image is invalid (qemu-img check -r all)";
+        return "a refcount of the image is invalid (tapring image check --repair all)";
       case Fault::image_full:
         return "the image cannot have more clusters";
       case Fault::lost_write:

@@ -69,8 +69,8 @@ void read_fixed(Bytes bytes, Header& header) {
   header.l1_offset = load<uint64_t>(bytes, Header::kL1OffsetAt);
   header.refcount_table_offset = load<uint64_t>(bytes, Header::kRefcountTableAt);
   header.refcount_table_clusters = load<uint32_t>(bytes, Header::kRefcountClustersAt);
-  header.snapshots = load<uint32_t>(bytes, 60);
-  header.snapshots_offset = load<uint64_t>(bytes, 64);
+  header.snapshots = load<uint32_t>(bytes, Header::kSnapshotsAt);
+  header.snapshots_offset = load<uint64_t>(bytes, Header::kSnapshotTableAt);
   if (header.layout.version < 3) return;
   header.incompatible = load<uint64_t>(bytes, Header::kIncompatibleAt);
   header.compatible = load<uint64_t>(bytes, 80);
@@ -177,23 +177,7 @@ Refusal check_sizes(const Header& header) {
                   "a size of " + std::to_string(layout.size_bytes) + " bytes needs " +
                       std::to_string(layout.l1_entries_for(layout.size_bytes)));
   }
-  if (header.refcount_table_clusters > Header::kMaxRefcountTableBytes >> layout.cluster_bits) {
-    return refuse("refcount_table_clusters", header.refcount_table_clusters,
-                  "at most 8 MiB are served");
-  }
-  if (header.snapshots > Header::kMaxSnapshots) {
-    return refuse("nb_snapshots", header.snapshots, "at most 65536 are served");
-  }
-  if (Refusal no = check_table("l1_table_offset", header.l1_offset, uint64_t{header.l1_entries} * 8,
-                               layout)) {
-    return no;
-  }
-  if (Refusal no =
-          check_table("refcount_table_offset", header.refcount_table_offset,
-                      uint64_t{header.refcount_table_clusters} << layout.cluster_bits, layout)) {
-    return no;
-  }
-  return check_table("snapshots_offset", header.snapshots_offset, header.snapshots, layout);
+  return check_table("l1_table_offset", header.l1_offset, uint64_t{header.l1_entries} * 8, layout);
 }
 
 Refusal check_features(const Header& header) {
@@ -232,6 +216,23 @@ std::expected<uint64_t, std::string> cluster_bytes_of(Bytes beginning) {
     return std::unexpected(refuse("cluster_bits", bits, "9 to 21 are served"));
   }
   return uint64_t{1} << bits;
+}
+
+Refusal refcount_table_fault(const Header& header) {
+  const uint32_t clusters = header.refcount_table_clusters;
+  if (clusters == 0) return refuse("refcount_table_clusters", 0, "there are no refcounts");
+  if (clusters > Header::kMaxRefcountTableBytes >> header.layout.cluster_bits) {
+    return refuse("refcount_table_clusters", clusters, "at most 8 MiB are served");
+  }
+  return check_table("refcount_table_offset", header.refcount_table_offset,
+                     uint64_t{clusters} << header.layout.cluster_bits, header.layout);
+}
+
+Refusal snapshot_table_fault(const Header& header) {
+  if (header.snapshots > Header::kMaxSnapshots) {
+    return refuse("nb_snapshots", header.snapshots, "at most 65536 are served");
+  }
+  return check_table("snapshots_offset", header.snapshots_offset, header.snapshots, header.layout);
 }
 
 std::expected<Header, std::string> parse_header(Bytes first_cluster) {

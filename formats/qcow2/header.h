@@ -52,7 +52,8 @@ struct Header {
   static constexpr std::size_t kV3Bytes = 104;
   /// Where a writer changes the header: all in the first sector.
   static constexpr std::size_t kL1EntriesAt = 36, kL1OffsetAt = 40, kRefcountTableAt = 48,
-                               kRefcountClustersAt = 56, kIncompatibleAt = 72, kAutoclearAt = 88;
+                               kRefcountClustersAt = 56, kSnapshotsAt = 60, kSnapshotTableAt = 64,
+                               kIncompatibleAt = 72, kAutoclearAt = 88;
 
   Layout layout;
   uint32_t l1_entries = 0;
@@ -77,6 +78,11 @@ struct Header {
 
 /// The cluster size of an image whose file begins with these bytes, or why it is none.
 std::expected<uint64_t, std::string> cluster_bytes_of(std::span<const std::byte> beginning);
+
+/// Why the refcount table, or the snapshot table, cannot be what the header says of it; nullopt if
+/// it can. Who only reads the disk needs neither.
+std::optional<std::string> refcount_table_fault(const Header& header);
+std::optional<std::string> snapshot_table_fault(const Header& header);
 
 /// `first_cluster`: all of it, or what the file has. The reason why not names the field, its value
 /// and, where there is one, the remedy; it is about the image, whose name goes before it.

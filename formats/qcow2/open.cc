@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <expected>
 #include <system_error>
 #include <utility>
 
@@ -23,6 +24,24 @@ namespace {
 /// To count clusters in, while an image is mended that is being opened.
 constexpr uint64_t kMaxMendBytes = uint64_t{256} << 20;
 
+std::string mend_command(const OpenFile& file) {
+  return " (tapring image check --repair all " + file.path + "; or attach it with mode r)";
+}
+
+/// Of what no repair mends and no reader needs.
+std::string copy_command(const OpenFile& file) {
+  return " (no repair mends that: attach it with mode r, or copy its disk: qemu-img convert -O "
+         "qcow2 " +
+         file.path + " COPY)";
+}
+
+/// Of what no repair mends.
+std::string rescue_command(const OpenFile& file) {
+  return " (no repair mends that; what can be read is saved by qemu-img convert --salvage "
+         "-O qcow2 " +
+         file.path + " COPY)";
+}
+
 std::vector<L1Entry> read_l1(const OpenFile& file, const Layout& layout, uint64_t offset,
                              uint64_t entries) {
   check_inside(file, layout, "the L1 table", offset, entries * 8);
@@ -30,45 +49,45 @@ std::vector<L1Entry> read_l1(const OpenFile& file, const Layout& layout, uint64_
   l1.reserve(entries);
   for (const uint64_t word : read_table(file, offset, entries)) {
     const auto entry = L1Entry::parse(layout, word);
-    if (!entry) refuse(file.path, "an L1 entry is invalid (qemu-img check -r all)");
+    if (!entry) refuse(file.path, "an L1 entry is invalid" + rescue_command(file));
     l1.push_back(*entry);
   }
   return l1;
 }
 
-/// The tables of the image must each have clusters of their own, inside the file.
-MetadataMap check_tables(const OpenFile& file, const Header& header, const std::vector<L1Entry>& l1,
-                         const SnapshotTable& snapshots,
-                         const std::vector<uint64_t>& refcount_table) {
+/// What only a writer needs.
+struct Bookkeeping {
+  SnapshotTable snapshots;
+  std::vector<uint64_t> refcount_table;
+};
+
+/// The tables of the image must each have clusters of their own, inside the file: or why not.
+std::expected<MetadataMap, std::string> map_tables(const OpenFile& file, const Header& header,
+                                                   const std::vector<L1Entry>& l1,
+                                                   const Bookkeeping& books) {
   using Table = MetadataMap::Table;
   const Layout& layout = header.layout;
   const uint64_t cluster_bytes = layout.cluster_bytes();
   MetadataMap tables(layout);
   tables.add(Table::header, 0, cluster_bytes);
   tables.add(Table::l1, header.l1_offset, uint64_t{header.l1_entries} * 8);
-  tables.add(Table::refcount_table, header.refcount_table_offset, refcount_table.size() * 8);
-  tables.add(Table::snapshot_table, header.snapshots_offset, snapshots.bytes);
-  for (const Snapshot& snapshot : snapshots.snapshots) {
+  tables.add(Table::refcount_table, header.refcount_table_offset, books.refcount_table.size() * 8);
+  tables.add(Table::snapshot_table, header.snapshots_offset, books.snapshots.bytes);
+  for (const Snapshot& snapshot : books.snapshots.snapshots) {
     tables.add(Table::snapshot_l1, snapshot.l1_offset, uint64_t{snapshot.l1_entries} * 8);
   }
   for (const L1Entry entry : l1) {
     if (entry.has_table()) tables.add(Table::l2, entry.table(), cluster_bytes);
   }
-  for (const uint64_t block : refcount_table) {
+  for (const uint64_t block : books.refcount_table) {
     if (block == 0) continue;
     if (layout.in_cluster(block) != 0 || block > EntryBits::kOffset) {
-      refuse(file.path, "a refcount table entry is invalid (qemu-img check -r all)");
+      return std::unexpected("a refcount table entry is invalid");
     }
     tables.add(Table::refcount_block, block, cluster_bytes);
   }
-  if (const auto reason = tables.settle(file.size_bytes)) {
-    refuse(file.path, *reason + " (qemu-img check -r all)");
-  }
+  if (auto reason = tables.settle(file.size_bytes)) return std::unexpected(std::move(*reason));
   return tables;
-}
-
-std::string mend_command(const OpenFile& file) {
-  return " (tapring image check --repair all " + file.path + "; or attach it with mode r)";
 }
 
 /// Makes the refcounts of an image right that QEMU did not close: nobody else has it. What was
@@ -79,7 +98,7 @@ std::string mend_dirty(OpenFile& file, const ImageOptions& options) {
   limits.max_bytes = kMaxMendBytes;
   limits.progress = options.mending;
   FileWriter writer(file);
-  const ImageCheck left = repair_image(file, Repair::all, writer, limits);
+  const ImageCheck left = repair_image(file, Repair::refcounts, writer, limits);
   if (left.findings.corruptions() > 0) {
     refuse(file.path, "was not closed, and cannot be mended: " + left.findings.texts().front() +
                           mend_command(file));
@@ -96,16 +115,15 @@ class OpenQcow2 final : public OpenMappedImage {
       : OpenMappedImage(open_files(options)) {
     if (!options.read_only) check_state(options);
     const Header& header = image_.header;
-    const SnapshotTable snapshots = read_snapshots(image_.file, header);
     image_.l1.offset = header.l1_offset;
     image_.l1.entries = read_l1(image_.file, header.layout, header.l1_offset, header.l1_entries);
-    std::vector<uint64_t> refcounts = read_refcount_table(image_.file, header);
-    MetadataMap tables = check_tables(image_.file, header, image_.l1.entries, snapshots, refcounts);
+    Bookkeeping books = read_books(options.read_only);
+    MetadataMap tables = check_tables(books, options.read_only);
     if (!options.read_only) {
       image_.writable = WritableParts{read_bytes(image_.file, 0, kSector), std::move(tables),
-                                      std::move(refcounts)};
+                                      std::move(books.refcount_table)};
     }
-    if (!snapshot.empty()) serve_snapshot(snapshots, snapshot);
+    if (!snapshot.empty()) serve_snapshot(books.snapshots, snapshot);
     describe(options);
   }
 
@@ -156,6 +174,48 @@ class OpenQcow2 final : public OpenMappedImage {
     }
     notices_.push_back(mend_dirty(file, options));
     image_.header = read_header(file);
+  }
+
+  /// Of an image that is only read, a notice says what is wrong: its data can be saved.
+  void fail_writer(bool read_only, const std::string& reason, const std::string& remedy) {
+    if (!read_only) refuse(image_.file.path, reason + remedy);
+    notices_.push_back(image_.file.path + ": " + reason +
+                       ": it can be read, and not be written before that is mended");
+  }
+
+  Bookkeeping read_books(bool read_only) {
+    const OpenFile& file = image_.file;
+    Bookkeeping books{read_snapshots(file, image_.header), {}};
+    if (!books.snapshots.faults.empty()) {
+      const bool mendable = books.snapshots.cut_off;
+      fail_writer(read_only, books.snapshots.faults.front(),
+                  mendable ? mend_command(file) : copy_command(file));
+    }
+    auto refcounts = read_refcount_table(file, image_.header);
+    if (!refcounts) {
+      fail_writer(read_only, refcounts.error(), mend_command(file));
+    } else if (refcounts->front() == 0) {
+      fail_writer(read_only, "its refcounts are lost: not even the header is counted",
+                  mend_command(file));
+    } else {
+      books.refcount_table = std::move(*refcounts);
+    }
+    return books;
+  }
+
+  MetadataMap check_tables(const Bookkeeping& books, bool read_only) {
+    const OpenFile& file = image_.file;
+    auto tables = map_tables(file, image_.header, image_.l1.entries, books);
+    if (tables) return std::move(*tables);
+    const std::string reason = std::move(tables.error());
+    tables = map_tables(file, image_.header, image_.l1.entries, {});
+    if (tables) {
+      const bool mendable = !reason.contains("snapshot");
+      fail_writer(read_only, reason, mendable ? mend_command(file) : copy_command(file));
+      return std::move(*tables);
+    }
+    const bool mendable = tables.error().ends_with("outside the file");
+    refuse(file.path, tables.error() + (mendable ? mend_command(file) : rescue_command(file)));
   }
 
   void serve_snapshot(const SnapshotTable& snapshots, const std::string& wanted) {

@@ -34,20 +34,33 @@ Header read_header(const OpenFile& file) {
 }
 
 SnapshotTable read_snapshots(const OpenFile& file, const Header& header) {
-  if (header.snapshots == 0) return {};
+  SnapshotTable table;
+  if (header.snapshots == 0) return table;
+  if (const auto fault = snapshot_table_fault(header)) {
+    table.faults.push_back(*fault);
+    table.cut_off = header.snapshots <= Header::kMaxSnapshots;
+    return table;
+  }
   if (header.snapshots_offset >= file.size_bytes) {
-    refuse(file.path, "the snapshot table is outside the file");
+    table.faults.emplace_back("the snapshot table is outside the file");
+    table.cut_off = true;
+    return table;
   }
   const uint64_t bytes =
       std::min(kMaxSnapshotTableBytes, file.size_bytes - header.snapshots_offset);
-  const AlignedBytes table = read_bytes(file, header.snapshots_offset, bytes);
-  return value_or_refuse(file.path, parse_snapshots(table.span(), header));
+  const AlignedBytes all = read_bytes(file, header.snapshots_offset, bytes);
+  return parse_snapshots(all.span(), header);
+}
+
+bool is_inside(const OpenFile& file, const Layout& layout, uint64_t offset,
+               uint64_t bytes) noexcept {
+  const uint64_t end = layout.round_up(file.size_bytes);
+  return bytes == 0 || (offset < end && bytes <= end - offset);
 }
 
 void check_inside(const OpenFile& file, const Layout& layout, const std::string& what,
                   uint64_t offset, uint64_t bytes) {
-  const uint64_t end = layout.round_up(file.size_bytes);
-  if (bytes == 0 || (offset < end && bytes <= end - offset)) return;
+  if (is_inside(file, layout, offset, bytes)) return;
   refuse(file.path, what + " at byte " + std::to_string(offset) + " is outside the file");
 }
 
@@ -58,10 +71,16 @@ std::vector<uint64_t> read_table(const OpenFile& file, uint64_t offset, uint64_t
   return table;
 }
 
-std::vector<uint64_t> read_refcount_table(const OpenFile& file, const Header& header) {
+std::expected<std::vector<uint64_t>, std::string> read_refcount_table(const OpenFile& file,
+                                                                      const Header& header) {
+  if (auto fault = refcount_table_fault(header)) return std::unexpected(*fault);
+  const uint64_t offset = header.refcount_table_offset;
   const uint64_t bytes = header.refcount_table_clusters * header.layout.cluster_bytes();
-  check_inside(file, header.layout, "the refcount table", header.refcount_table_offset, bytes);
-  return read_table(file, header.refcount_table_offset, bytes / 8);
+  if (!is_inside(file, header.layout, offset, bytes)) {
+    return std::unexpected("the refcount table at byte " + std::to_string(offset) +
+                           " is outside the file");
+  }
+  return read_table(file, offset, bytes / 8);
 }
 
 }  // namespace tapring::qcow2

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,12 @@ namespace tapring::qcow2 {
 
 Header read_header(const OpenFile& file);
 
+/// Refuses nothing: what is wrong is among the faults of the table.
 SnapshotTable read_snapshots(const OpenFile& file, const Header& header);
+
+/// Whether the file has a table; its last cluster need not be whole.
+bool is_inside(const OpenFile& file, const Layout& layout, uint64_t offset,
+               uint64_t bytes) noexcept;
 
 /// Only of tables that the file has room for, so that no header makes us hold more. `what` is
 /// named where it has not.
@@ -27,6 +33,8 @@ void check_inside(const OpenFile& file, const Layout& layout, const std::string&
 /// Of `entries` words. check_inside() comes first.
 std::vector<uint64_t> read_table(const OpenFile& file, uint64_t offset, uint64_t entries);
 
-std::vector<uint64_t> read_refcount_table(const OpenFile& file, const Header& header);
+/// Or why there is none that can be followed.
+std::expected<std::vector<uint64_t>, std::string> read_refcount_table(const OpenFile& file,
+                                                                      const Header& header);
 
 }  // namespace tapring::qcow2

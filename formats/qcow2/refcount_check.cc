@@ -2,7 +2,7 @@
 #include "formats/qcow2/refcount_check.h"
 
 #include <algorithm>
-#include <string>
+#include <utility>
 
 #include "formats/qcow2/open_file.h"
 #include "formats/qcow2/read_tables.h"
@@ -23,14 +23,22 @@ uint64_t counted_end(const OpenFile& file, const Layout& layout,
 
 RefcountCheck::RefcountCheck(const OpenFile& file, const Header& header, ReferenceCounts& counts,
                              Findings& findings)
-    : file_(file),
-      header_(header),
-      layout_(header.layout),
-      counts_(counts),
-      findings_(findings),
-      blocks_(read_refcount_table(file, header)) {}
+    : file_(file), header_(header), layout_(header.layout), counts_(counts), findings_(findings) {
+  auto table = read_refcount_table(file, header);
+  if (table) {
+    blocks_ = std::move(*table);
+  } else {
+    table_fault_ = table.error();
+  }
+}
 
 void RefcountCheck::count_tables() {
+  if (table_fault_) {
+    table_usable_ = false;
+    findings_.corruption([this] { return *table_fault_; });
+    end_ = counted_end(file_, layout_, counts_);
+    return;
+  }
   const uint64_t table = header_.refcount_table_offset >> layout_.cluster_bits;
   for (uint64_t i = 0; i < header_.refcount_table_clusters; ++i) counts_.add(table + i, 1);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {

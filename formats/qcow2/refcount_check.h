@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "formats/qcow2/findings.h"
@@ -21,7 +23,7 @@ uint64_t counted_end(const OpenFile& file, const Layout& layout,
 /// The refcounts of an image beside what was counted.
 class RefcountCheck {
  public:
-  /// Reads the refcount table. Throws std::system_error.
+  /// Reads the refcount table, if it can be. Throws std::system_error.
   RefcountCheck(const OpenFile& file, const Header& header, ReferenceCounts& counts,
                 Findings& findings);
 
@@ -35,7 +37,9 @@ class RefcountCheck {
   /// For clusters that no block of the table counts.
   void compare_rest();
 
-  /// Whether the table has clusters of its own.
+  /// Whether there is a table that can be followed.
+  bool has_table() const noexcept { return !table_fault_; }
+  /// Whether it has clusters of its own.
   bool table_usable() const noexcept { return table_usable_; }
   /// Where the blocks are; 0 where there is none, or none that can be used.
   const std::vector<uint64_t>& blocks() const noexcept { return blocks_; }
@@ -50,6 +54,7 @@ class RefcountCheck {
   const Layout& layout_;
   ReferenceCounts& counts_;
   Findings& findings_;
+  std::optional<std::string> table_fault_;
   std::vector<uint64_t> blocks_;
   bool table_usable_ = true;
   uint64_t end_ = 0;

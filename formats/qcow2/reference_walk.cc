@@ -68,7 +68,9 @@ bool ReferenceWalk::claim(const std::string& what, uint64_t offset, uint64_t byt
 
 void ReferenceWalk::count_tables(const SnapshotTable& snapshots) {
   claim("the header", 0, layout_.cluster_bytes());
-  l1_found_ = count_l1("the L1 table", header_.l1_offset, header_.l1_entries, true);
+  count_l1("the L1 table", header_.l1_offset, header_.l1_entries, true);
+  for (const std::string& fault : snapshots.faults) findings_.lost_table([&] { return fault; });
+  for (const std::string& flaw : snapshots.flaws) findings_.corruption([&] { return flaw; });
   claim("the snapshot table", header_.snapshots_offset, snapshots.bytes);
   for (const Snapshot& snapshot : snapshots.snapshots) {
     count_l1("the L1 table of a snapshot", snapshot.l1_offset, snapshot.l1_entries, false);
@@ -79,9 +81,10 @@ void ReferenceWalk::count_tables(const SnapshotTable& snapshots) {
   }
 }
 
-bool ReferenceWalk::count_l1(const std::string& what, uint64_t offset, uint32_t entries,
+void ReferenceWalk::count_l1(const std::string& what, uint64_t offset, uint32_t entries,
                              bool active) {
-  if (!claim(what, offset, uint64_t{entries} * 8)) return false;
+  if (!claim(what, offset, uint64_t{entries} * 8)) return;
+  l1_tables_.insert(offset);
   for_each_word(file_, offset, entries, [&](uint64_t index, uint64_t word) {
     const auto entry = [&] {
       return "entry " + std::to_string(index) + " of " + what + at_byte(offset);
@@ -94,13 +97,13 @@ bool ReferenceWalk::count_l1(const std::string& what, uint64_t offset, uint32_t 
     if (layout_.in_cluster(table) != 0) {
       findings_.lost_table([&] { return entry() + " leads to no beginning of a cluster"; });
     } else if (!lies_inside(file_, layout_, table, layout_.cluster_bytes())) {
+      ++dangling_;
       findings_.lost_table([&] { return entry() + " leads out of the file"; });
     } else {
       counts_.add(table >> layout_.cluster_bits, 1);
       l2_tables_.add(table, active, index);
     }
   });
-  return true;
 }
 
 void ReferenceWalk::count_bitmaps(const BitmapsExtension& extension) {
@@ -160,15 +163,19 @@ void ReferenceWalk::check_overlaps() {
   };
   for (const auto& [begin, end] : claimed_) {
     for (uint64_t at = begin; at < end; at += layout_.cluster_bytes()) {
-      if (counts_.of(at >> layout_.cluster_bits) != 1) overlaps("a table", at);
+      if (counts_.of(at >> layout_.cluster_bits) == 1) continue;
+      l1_tables_.erase(begin);
+      overlaps("a table", at);
     }
   }
   for (const L2Table& table : l2_tables()) {
-    if (counts_.of(table.offset >> layout_.cluster_bits) == table.references && table.active < 2) {
-      continue;
-    }
+    if (may_write(table) && table.active < 2) continue;
     overlaps("the L2 table", table.offset);
   }
+}
+
+bool ReferenceWalk::may_write_l1(uint64_t offset) const noexcept {
+  return l1_tables_.contains(offset);
 }
 
 /// What is wrong with it apart from where it leads; nullptr if nothing is.
@@ -219,6 +226,7 @@ void ReferenceWalk::count_entry(const L2Table& table, uint64_t index, const Entr
   }
   if (offset == 0 && !entry.compressed()) return;
   if (!lies_inside(file_, layout_, offset, bytes)) {
+    ++dangling_;
     findings_.corruption([&] { return entry_of(table, index) + " leads out of the file"; });
     return;
   }

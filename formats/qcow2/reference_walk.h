@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 
@@ -41,14 +41,22 @@ class ReferenceWalk {
   /// After everything is counted: whether tables have clusters of their own.
   void check_overlaps();
 
-  /// Whether the L1 table is where it may be written.
-  bool l1_found() const noexcept { return l1_found_; }
+  /// After check_overlaps(): whether the table is the disk's L1 table, or a snapshot's, and nothing
+  /// else is there, so that it may be written.
+  bool may_write_l1(uint64_t offset) const noexcept;
+  /// Likewise of an L2 table.
+  bool may_write(const L2Table& table) const noexcept {
+    return counts_.of(table.offset >> layout_.cluster_bits) == table.references;
+  }
+
+  /// Entries that lead out of the file.
+  uint64_t dangling() const noexcept { return dangling_; }
 
  private:
   /// Whether the table can be followed; it is counted then.
   bool claim(const std::string& what, uint64_t offset, uint64_t bytes);
   void count(uint64_t offset, uint64_t bytes, uint64_t times);
-  bool count_l1(const std::string& what, uint64_t offset, uint32_t entries, bool active);
+  void count_l1(const std::string& what, uint64_t offset, uint32_t entries, bool active);
   void count_bitmaps(const BitmapsExtension& extension);
   void count_bitmap(const std::string& what, uint64_t offset, uint32_t entries);
   void count_entry(const L2Table& table, uint64_t index, const EntryWords& entry);
@@ -61,7 +69,8 @@ class ReferenceWalk {
   Findings& findings_;
   L2Tables l2_tables_;
   std::map<uint64_t, uint64_t> claimed_;  ///< tables that are no L2 tables: begin and end
-  bool l1_found_ = false;
+  std::set<uint64_t> l1_tables_;          ///< that could be followed; then: that may be written
+  uint64_t dangling_ = 0;
 };
 
 }  // namespace tapring::qcow2

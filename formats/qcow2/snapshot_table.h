@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <expected>
 #include <optional>
 #include <span>
 #include <string>
@@ -30,13 +29,16 @@ struct Snapshot {
 constexpr uint64_t kMaxSnapshotTableBytes = uint64_t{16} << 20;
 
 struct SnapshotTable {
-  std::vector<Snapshot> snapshots;
-  uint64_t bytes = 0;  ///< of the table
+  std::vector<Snapshot> snapshots;  ///< those that can be used
+  uint64_t bytes = 0;               ///< of the table, as far as its entries could be followed
+  uint32_t entries = 0;             ///< so many of them, with those that cannot be used
+  bool cut_off = false;             ///< the file has no more of them, though the header says so
+  std::vector<std::string> faults;  ///< why it, or a snapshot of it, cannot be used
+  std::vector<std::string> flaws;   ///< of what can be used all the same
 };
 
-/// `bytes`: from where the table begins, as much as there is of kMaxSnapshotTableBytes.
-std::expected<SnapshotTable, std::string> parse_snapshots(std::span<const std::byte> bytes,
-                                                          const Header& header);
+/// `bytes`: from where the table begins, as much as the file has of kMaxSnapshotTableBytes.
+SnapshotTable parse_snapshots(std::span<const std::byte> bytes, const Header& header);
 
 /// By id, else by name; nullptr if there is none.
 const Snapshot* find_snapshot(std::span<const Snapshot> snapshots,
