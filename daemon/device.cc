@@ -15,6 +15,9 @@ namespace {
 // Of a disk that waits in state 4 for somebody who serves it.
 constexpr std::chrono::seconds kPauseBeforeTryingAgain(10);
 
+// Of a toolstack that writes keys one by one.
+constexpr std::chrono::seconds kScriptPatience(1);
+
 bool has_rings(XenbusState frontend) {
   return frontend >= XenbusState::initialised && frontend <= XenbusState::closing;
 }
@@ -45,7 +48,8 @@ void Device::stop_watching() {
 
 bool Device::learn_spec() {
   if (gone_ || shutting_down_) return false;
-  return spec_known_ || read_spec();
+  // Whose a node of others is may change with its keys.
+  return (spec_known_ && claim_ != Claim::others) || read_spec();
 }
 
 void Device::advance() {
@@ -63,6 +67,7 @@ void Device::proceed() {
     reason_.clear();
   }
   if (last_.backend == XenbusState::missing || is_another_life(last_)) return vanish();
+  if (spec_moved_) read_spec_again();
   if (policy_moved_) read_policy();
   tell_verdict();
   if (link_ == Link::connecting || link_ == Link::ending) return;
@@ -77,6 +82,7 @@ void Device::proceed() {
     case Claim::ours:
       return step(last_);
     case Claim::kernels:
+      if (last_.backend >= XenbusState::connected) pages_returned_.reset();
       return handover_ == Handover::to_us ? take_from_kernel() : void();
     case Claim::examining:
     case Claim::others:
@@ -108,20 +114,70 @@ bool Device::read_spec() {
     vanish();
     return false;
   }
+  if (const std::string key = node_.missing_key(); !key.empty()) {
+    await_key(key);
+    return false;
+  }
+  if (awaits_script()) {
+    await_key("script");
+    return false;
+  }
   if (!*frontend) {
     if (claim_ != Claim::others) spdlog::error("{}: {}", node_.path(), frontend->error());
     claim_ = Claim::others;
     reason_ = frontend->error();
     return false;
   }
-  stop_watching();  // where xenstore failed the last time, after that
-  spec_.frontend = **frontend;
-  // Early: the event by which a watch begins is there when all is read, and needs no second look.
-  context_.store.watch(spec_.frontend + "/state", node_.path());
-  watching_ = true;
+  if (!spec_known_ || spec_.frontend != **frontend) {
+    stop_watching();  // where xenstore failed the last time, after that
+    spec_.frontend = **frontend;
+    // Early: the event by which a watch begins is there when all is read, and needs no second look.
+    context_.store.watch(spec_.frontend + "/state", node_.path());
+    watching_ = true;
+  }
   spec_ = node_.read_spec(**frontend);
   spec_known_ = true;  // not before: where xenstore refuses anything, the next event tries again
+  claim_ = Claim::unknown;
+  reason_.clear();
   return true;
+}
+
+/// What a disk is to be may still change while nobody has it, but for its image: that is open, or
+/// looked at.
+void Device::read_spec_again() {
+  spec_moved_ = false;
+  if (link_ != Link::none) return;
+  VbdSpec spec = node_.read_spec(spec_.frontend);
+  spec.params = std::move(spec_.params);
+  spec.mode = std::move(spec_.mode);
+  spec_ = std::move(spec);
+}
+
+/// Without a script nobody is waited for, so one that is still to come would find a disk that is
+/// connected, and take it for one that is being removed.
+bool Device::awaits_script() {
+  if (script_given_up_ || !node_.may_get_script()) return false;
+  if (std::exchange(script_awaited_, true)) return true;
+  context_.timer.after(kScriptPatience, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->context_.control.post([self] {
+      self->script_given_up_ = true;
+      self->advance();
+    });
+  });
+  return true;
+}
+
+/// The node is not complete. Whoever takes it away again waits for our state 6 all the same, unless
+/// it is the kernel's.
+void Device::await_key(const std::string& key) {
+  claim_ = Claim::unknown;
+  reason_ = fmt::format("the toolstack has not written {}/{} yet", node_.path(), key);
+  const bool kernel_serves = name_.kind == "vbd" && context_.blkback.serves(name_.sysfs_name());
+  if (!kernel_serves && node_.is_detached()) {
+    node_.write_state(XenbusState::closing, XenbusState::closed);
+  }
 }
 
 /// After a write of our state, unless nothing was `written`. It need not be read again: who writes

@@ -72,6 +72,12 @@ class Device : public std::enable_shared_from_this<Device> {
   /// Whether a change at this path, in the backend's directory, calls for advance().
   bool concerns(std::string_view path) const { return !spec_known_ || node_.concerns(path); }
 
+  /// Whether the path is that of a key that the toolstack wrote: then spec_wrote().
+  bool is_of_spec(std::string_view path) const { return node_.is_of_spec(path); }
+
+  /// One of them came after we had looked. Then advance().
+  void spec_wrote() noexcept { spec_moved_ = true; }
+
   /// The frontend's state was written, perhaps with what it was before. Then advance().
   void frontend_wrote() noexcept { frontend_moved_ = true; }
 
@@ -179,6 +185,9 @@ class Device : public std::enable_shared_from_this<Device> {
   };
 
   bool read_spec();
+  void read_spec_again();
+  bool awaits_script();
+  void await_key(const std::string& key);
   void proceed();
   bool moved(bool written);
   bool is_another_life(const VbdState& now) const;
@@ -201,6 +210,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void stay_with_kernel(const std::string& error);
   void connect_again(const std::string& error);
   std::string why_not_the_kernels() const;
+  std::string have_pages_returned();
+  void watch_kernel_connect();
   void drained_for_kernel();
   void give_to_kernel(const std::string& error);
   void keep_from_kernel(const std::string& error);
@@ -269,6 +280,9 @@ class Device : public std::enable_shared_from_this<Device> {
   VbdNode node_;
   VbdSpec spec_;
   bool spec_known_ = false;
+  bool script_awaited_ = false;   ///< of a node that has none yet
+  bool script_given_up_ = false;  ///< it has none
+  bool spec_moved_ = false;  ///< in xenstore, since it was read
   bool watching_ = false;
   DiskSpec disk_spec_;
 
@@ -278,6 +292,7 @@ class Device : public std::enable_shared_from_this<Device> {
   Link link_ = Link::none;
   Handover handover_ = Handover::none;
   std::string handover_failure_;  ///< of the last one, for who asks when the disk is served again
+  std::shared_ptr<const void> pages_returned_;  ///< Blkback::without_persistent_grants()
   unsigned bindings_left_ = 0;  ///< attempts, of a disk that is taken from xen-blkback
   bool gone_ = false;
   bool frontend_dead_ = false;

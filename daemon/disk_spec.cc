@@ -39,6 +39,14 @@ std::optional<std::string_view> peel_format(std::string_view& params) {
   return name;
 }
 
+std::string lower_case(std::string_view word) {
+  std::string small(word);
+  for (char& letter : small) {
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  }
+  return small;
+}
+
 std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 }  // namespace
@@ -54,6 +62,18 @@ std::expected<DiskSpec, std::string> parse_disk_spec(std::string_view params) {
   if (rest.front() == '/') return DiskSpec{std::string(format), std::string(rest)};
   const std::size_t colon = rest.find(':');
   if (colon != std::string_view::npos && rest.find('/') > colon) {
+    const std::string_view word = rest.substr(0, colon);
+    const std::string_view path = rest.substr(colon + 1);
+    if (word == "tap" || word == "file" || word == "phy") {
+      const bool names_format = path.find(':') < path.find('/');
+      return std::unexpected(
+          fmt::format("'{}:' is of disk lines without script=: write target={}{}", word,
+                      names_format ? "" : "aio:", path));
+    }
+    if (const std::string small = lower_case(word); find_format(small) != nullptr) {
+      return std::unexpected(
+          fmt::format("formats are written in lower case: write target={}:{}", small, path));
+    }
     return std::unexpected(fmt::format("unknown driver '{}' in params '{}' (known: {})",
                                        rest.substr(0, colon), params, known_formats()));
   }

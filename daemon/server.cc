@@ -142,6 +142,10 @@ void Server::on_event(const WatchEvent& event) {
       known->second->policy_wrote();
       return touch(*name);
     }
+    if (known != devices_.end() && known->second->is_of_spec(event.path)) {
+      known->second->spec_wrote();
+      return touch(*name);
+    }
     const bool matters = known == devices_.end() || known->second->concerns(event.path);
     return matters ? touch(*name) : void();
   }

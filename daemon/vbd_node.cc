@@ -17,6 +17,10 @@ constexpr uint32_t kInfoCdrom = 1;
 constexpr uint32_t kInfoRemovable = 2;
 constexpr uint32_t kInfoReadOnly = 4;
 
+constexpr std::string_view kSpecKeys[] = {"frontend",    "frontend-id", "dev",
+                                          "params",      "mode",        "script",
+                                          "device-type", "removable",   "discard-enable"};
+
 constexpr const char* kOurPrefix = "tapring-";
 constexpr const char* kDrainedKey = "tapring-drained";
 constexpr const char* kConnectionKey = "tapring-connection";
@@ -59,6 +63,23 @@ std::optional<std::expected<std::string, std::string>> VbdNode::read_frontend() 
   return std::move(*frontend);
 }
 
+std::string VbdNode::missing_key() const {
+  for (const char* key : {"frontend-id", "mode", "state"}) {
+    if (!read(key)) return key;
+  }
+  // A drive may be without a medium.
+  return read("params") || read("device-type") == "cdrom" ? "" : "params";
+}
+
+bool VbdNode::may_get_script() const {
+  return name_.kind != "qdisk" && !read("script") &&
+         read_xenbus_state(path_) == XenbusState::initialising;
+}
+
+bool VbdNode::is_detached() const {
+  return read_xenbus_state(path_) == XenbusState::closing && !online();
+}
+
 VbdSpec VbdNode::read_spec(std::string frontend) const {
   VbdSpec spec;
   spec.frontend = std::move(frontend);
@@ -88,6 +109,12 @@ bool VbdNode::concerns(std::string_view path) const {
   if (!path.starts_with(path_ + "/")) return true;
   const std::string_view key = path.substr(path_.size() + 1);
   return key == "state" || key == "online" || key == "hotplug-status" || key == kDrainedKey;
+}
+
+bool VbdNode::is_of_spec(std::string_view path) const {
+  if (!path.starts_with(path_ + "/")) return false;
+  const std::string_view key = path.substr(path_.size() + 1);
+  return std::ranges::find(kSpecKeys, key) != std::ranges::end(kSpecKeys);
 }
 
 bool VbdNode::is_policy(std::string_view path) const {

@@ -74,6 +74,16 @@ class VbdNode {
   /// gone. The error says what is wrong with a node that nobody should serve.
   std::optional<std::expected<std::string, std::string>> read_frontend() const;
 
+  /// A key that the toolstack has still to write before the node says what it asks for; empty if
+  /// there is none. It may write keys one by one, in any order.
+  std::string missing_key() const;
+
+  /// Has no hotplug script, as far as was written: that is right for some toolstacks.
+  bool may_get_script() const;
+
+  /// The toolstack takes the node away, and waits for our state 6.
+  bool is_detached() const;
+
   VbdSpec read_spec(std::string frontend) const;
 
   VbdState read_state(const VbdSpec& spec) const;
@@ -87,6 +97,9 @@ class VbdNode {
   /// Whether a change at this path can tell anything to somebody who knows the spec. Most keys are
   /// written once, or by us alone.
   bool concerns(std::string_view path) const;
+
+  /// Whether the path is that of a key of VbdSpec's.
+  bool is_of_spec(std::string_view path) const;
 
   /// Whether the path is that of one of our policy's keys.
   bool is_policy(std::string_view path) const;

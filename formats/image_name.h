@@ -14,4 +14,8 @@ struct ImageName {
 /// Splits at the last @, unless there is a file of the whole name.
 ImageName split_image_name(const std::string& name);
 
+/// Splits behind the longest path of a file, so that the word may hold @ too. Where there is no
+/// such file, as split_image_name().
+ImageName split_after_file(const std::string& name);
+
 }  // namespace tapring

@@ -242,7 +242,7 @@ class OpenQcow2 final : public OpenMappedImage {
 }  // namespace qcow2
 
 std::unique_ptr<OpenImage> open_qcow2(const ImageOptions& options) {
-  const ImageName name = split_image_name(options.path);
+  const ImageName name = split_after_file(options.path);
   if (!name.word.empty() && !options.read_only) {
     qcow2::refuse(options.path, "a snapshot is read-only (attach it with mode r)");
   }

@@ -36,6 +36,18 @@ TEST(DiskSpec, UnknownDriverIsNamedWithTheKnownOnes) {
   EXPECT_THAT(spec.error(), AllOf(HasSubstr("'vmdk'"), HasSubstr("raw, aio")));
 }
 
+TEST(DiskSpec, WordsOfOtherDiskLinesAreRefusedWithWhatToWrite) {
+  EXPECT_THAT(parse_disk_spec("tap:/a.img").error(), HasSubstr("write target=aio:/a.img"));
+  EXPECT_THAT(parse_disk_spec("tap:qcow2:/a.img").error(), HasSubstr("write target=qcow2:/a.img"));
+  EXPECT_THAT(parse_disk_spec("aio:file:/a.img").error(), HasSubstr("write target=aio:/a.img"));
+  EXPECT_THAT(parse_disk_spec("phy:/dev/vg/lv").error(), HasSubstr("write target=aio:/dev/vg/lv"));
+}
+
+TEST(DiskSpec, UpperCaseIsRefusedWithWhatToWrite) {
+  EXPECT_THAT(parse_disk_spec("QCOW2:/A.img").error(), HasSubstr("write target=qcow2:/A.img"));
+  EXPECT_THAT(parse_disk_spec("aio:Raw:/a.img").error(), HasSubstr("write target=raw:/a.img"));
+}
+
 TEST(DiskSpec, RelativePathIsRefused) {
   EXPECT_THAT(parse_disk_spec("raw:images/a.img").error(), HasSubstr("no absolute path"));
   EXPECT_THAT(parse_disk_spec("a.img").error(), HasSubstr("no absolute path"));

@@ -235,6 +235,15 @@ TEST_F(Qcow2Hostile, AFormatWithoutDriverIsRefused) {
   EXPECT_THAT(refusal(read_only(image)), HasSubstr("no driver for the format vmdk"));
 }
 
+TEST_F(Qcow2Hostile, ASnapshotsNameMayHoldTheSignThatIsBeforeIt) {
+  const auto image = create("im@ge", "");
+  for (const char* name : {"daily@noon", "@", "a@b@c"}) {
+    run_command("qemu-img snapshot -c " + shell_quoted(name) + ' ' + shell_quoted(image.string()));
+    EXPECT_EQ(refusal(read_only(image.string() + '@' + name)), "");
+  }
+  EXPECT_THAT(refusal(read_only(image.string() + "@no@ne")), HasSubstr("has no snapshot no@ne"));
+}
+
 TEST_F(Qcow2Hostile, AnUnknownSnapshotIsRefused) {
   const auto image = create("image", "");
   EXPECT_THAT(refusal(read_only(image.string() + "@none")), HasSubstr("has no snapshot none"));

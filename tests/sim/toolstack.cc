@@ -90,16 +90,26 @@ void SimToolstack::attach(const DiskLine& line) {
                     {.owner = line.backend_domain, .named = {{guest, Right::read}}});
   StoreKeys all;
   add_below(frontend_directory(line.name), frontend_keys(line), all);
-  add_below(backend_directory(line), backend_keys(line), all);
+  StoreKeys backend;
+  add_below(backend_directory(line), backend_keys(line), backend);
+  if (!keys_apart_) all.merge(std::exchange(backend, {}));
   Vbd& vbd = vbds_[line.name];
   vbd = {.line = line, .attempt = ++attempts_};
   store_.write(all);
+  write_apart(backend);
   if (line.script.empty()) {
     vbd.progress = Progress::attached;
   } else {
     give_up_after(kBackendLimit, vbd, Progress::failed);
   }
   xenstore_.watch(backend_directory(line) + "/state", std::to_string(vbd.attempt));
+}
+
+void SimToolstack::write_apart(const StoreKeys& keys) {
+  for (const auto& [path, value] : keys) {
+    const Time delay = std::chrono::milliseconds(world_.random().below(50));
+    world_.after(delay, [this, path, value] { store_.write({{path, value}}); });
+  }
 }
 
 void SimToolstack::detach(DiskName name) {

@@ -73,6 +73,9 @@ class SimToolstack {
   /// Every disk is gone.
   bool has_nothing() const noexcept;
 
+  /// From now on each key of the backend for itself, in any order, as without transactions.
+  void write_keys_apart() noexcept { keys_apart_ = true; }
+
   /// The next scripts take so long.
   void script_takes(Time time) noexcept { script_time_ = time; }
 
@@ -88,6 +91,7 @@ class SimToolstack {
     bool forced = false;
   };
 
+  void write_apart(const StoreKeys& keys);
   void store_event(const WatchEvent& event);
   void backend_changed(Vbd& vbd);
   void run_script(Vbd& vbd);
@@ -103,6 +107,7 @@ class SimToolstack {
   SimXenstore xenstore_;
   std::map<DiskName, Vbd> vbds_;
   uint64_t attempts_ = 0;
+  bool keys_apart_ = false;
   Time script_time_ = std::chrono::milliseconds(150);
   std::string script_status_ = "connected";
 };

@@ -34,11 +34,27 @@ sigerr() { fatal "$0 failed; error detected."; }
 trap sigerr ERR
 """
 
-XENSTORE_READ = '#!/bin/sh\nexec cat "$XENSTORE/$1"\n'
-XENSTORE_WRITE = """#!/bin/sh
-while [ $# -gt 0 ]; do
-  mkdir -p "$XENSTORE/$(dirname "$1")" && printf '%s\\n' "$2" >"$XENSTORE/$1" && shift 2 || exit 1
-done
+# Both as Xen's (tools/xenstore/xs_lib.c: sanitise_value, unsanitise_value).
+XENSTORE_READ = r"""#!/usr/bin/perl
+my %short = ("\t" => "t", "\n" => "n", "\r" => "r", "\\" => "\\");
+open(my $key, "<:raw", "$ENV{XENSTORE}/$ARGV[0]") or exit 1;
+my $value = do { local $/; <$key> };
+chomp $value;
+$value =~ s{([^ -\[\]-~])}
+           {"\\" . ($short{$1} // sprintf(ord($1) < 8 ? "%03o" : "x%02x", ord($1)))}ge;
+print "$value\n";
+"""
+XENSTORE_WRITE = r"""#!/usr/bin/perl
+use File::Basename;
+use File::Path;
+my %short = ("t" => "\t", "n" => "\n", "r" => "\r", "\\" => "\\");
+while (my ($key, $value) = splice(@ARGV, 0, 2)) {
+  $value =~ s{\\(?:x([0-9a-f]{2})|([0-7]{3})|(.))}
+             {defined $1 ? chr(hex($1)) : defined $2 ? chr(oct($2)) : $short{$3}}ge;
+  File::Path::make_path(dirname("$ENV{XENSTORE}/$key"));
+  open(my $file, ">:raw", "$ENV{XENSTORE}/$key") or exit 1;
+  print $file "$value\n";
+}
 """
 
 
@@ -141,6 +157,45 @@ class Hotplug(unittest.TestCase):
         self.set("params", f"raw:{image}")
         self.set("tapring-status", "ready")
         self.assertEqual(self.run_script(), 0)
+
+    def test_a_path_may_hold_any_character(self):
+        for name in ("Bücher.img", "back\\slash.img", "tab\t.img", "\x01\x7f.img", "日本 %s.img"):
+            image = self.directory / name
+            shutil.copy(self.image, image)
+            self.set("params", f"raw:{image}")
+            self.set("tapring-status", "ready")
+            self.assertEqual(self.run_script(), 0, self.get("hotplug-error"))
+
+    def test_a_path_that_is_not_utf_8_goes_on(self):
+        image = os.fsencode(self.directory) + b"/\xfc.img"
+        shutil.copy(self.image, image)
+        (self.store / BACKEND / "params").write_bytes(b"raw:" + image + b"\n")
+        self.set("tapring-status", "ready")
+        self.assertEqual(self.run_script(), 0, self.get("hotplug-error"))
+
+    def test_a_reason_keeps_its_characters(self):
+        self.set("params", f"raw:{self.directory}/Bü\\cher.img")
+        self.assert_refused(f"{self.directory}/Bü\\cher.img does not exist")
+        (self.directory / "Bü\\cher.img").write_bytes(bytes(512))
+        self.set("tapring-status", "refused: Bü\\cher.img: in use")
+        self.assert_refused("tapringd refused it: Bü\\cher.img: in use")
+
+    def test_the_holder_is_asked_for_with_the_path_as_it_is(self):
+        write_script(self.directory / "tapring", '#!/bin/sh\nprintf "%s\\n" "$2"\n')
+        self.set("tapring-status", "refused: it is in use: tapring holder /ü\\b.img")
+        self.assert_refused("tapring holder /ü\\b.img (/ü\\b.img)")
+
+    def test_a_target_that_is_not_last_is_refused_with_what_to_write(self):
+        self.set("params", f"aio:{self.image},vdev=xvda,access=rw")
+        self.assert_refused("write it last")
+        self.set("params", f"aio:{self.image},xvda,w")
+        self.assert_refused("write it last")
+
+    def test_other_words_before_the_path_are_left_to_tapringd(self):
+        for words in ("tap:aio:", "file:", "QCOW2:"):
+            self.set("params", f"{words}{self.image}")
+            self.set("tapring-status", "refused: write target=aio:...")
+            self.assert_refused("tapringd refused it: write target=aio:...")
 
     def test_a_relative_path_is_refused(self):
         self.set("params", "aio:images/a.img")
