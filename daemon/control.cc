@@ -53,9 +53,7 @@ void remove_stale(asio::io_context& io, const std::filesystem::path& path) {
   error_code error;
   probe.connect(path.string(), error);
   if (error != asio::error::connection_refused) {
-    fail(EADDRINUSE, fmt::format("another tapringd answers at {}; stop it, or choose another "
-                                 "run_dir",
-                                 path.string()));
+    fail(EADDRINUSE, fmt::format("another tapringd answers at {}; stop it first", path.string()));
   }
   std::filesystem::remove(path);
 }

@@ -40,6 +40,7 @@
 #include "daemon/watchdog.h"
 #include "daemon/worker_thread.h"
 #include "daemon/xen_xenstore.h"
+#include "daemon/xenstore_lock.h"
 
 namespace tapring {
 namespace {
@@ -200,8 +201,18 @@ void reload(Start& start, Server& server) {
   }
 }
 
+std::unique_ptr<XenstoreConnection> connect(boost::asio::io_context& control, AnswerLimit& answers,
+                                            XenstoreLock& only_one) {
+  auto connection = std::make_unique<XenXenstore>(control, &answers);
+  only_one.take();
+  return connection;
+}
+
 int serve(Start& start, bool& serving) {
   const Options& options = start.options;
+  // Now, to fail at once; or when xenstored is there.
+  XenstoreLock only_one;
+  only_one.take();
   boost::asio::io_context context;
   Notify notify;
   ControlThread control(context);
@@ -209,8 +220,7 @@ int serve(Start& start, bool& serving) {
   const SysfsBlkback blkback;
   JournalFiles journals(options.run_dir);
   AnswerLimit answers(AnswerLimit::kPatience);
-  LastingXenstore store([&] { return std::make_unique<XenXenstore>(context, &answers); }, control,
-                        control);
+  LastingXenstore store([&] { return connect(context, answers, only_one); }, control, control);
   HelperThreads helpers;
   const auto threads = start_workers(options, helpers);
   std::vector<Worker*> workers;
