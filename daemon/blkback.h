@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "ring/error.h"
@@ -30,6 +31,11 @@ class Blkback {
   virtual bool serves(const std::string& name) const = 0;
 
   virtual Limits limits() const = 0;
+
+  /// As long as somebody has what this returns, the driver keeps no guest's pages mapped of the
+  /// devices that it connects, whichever they are: it has one parameter for all. Those connected
+  /// before stay as they are. nullptr where that cannot be had. For the control thread only.
+  virtual std::shared_ptr<const void> without_persistent_grants() const = 0;
 
   /// Takes the device from the driver. With `coming` the driver is still about to take it, and this
   /// waits up to `patience` for that; otherwise a device the driver does not have is fine. Blocks

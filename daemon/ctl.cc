@@ -53,6 +53,7 @@ struct Request {
   PolicyWords policy;
   std::string path;
   double interval_s = 1;
+  bool all = false;
   bool json = false;
 };
 
@@ -160,8 +161,30 @@ void adopt(const Request& request, const CtlWorld& world) {
   hand_over(request, world, {"connected", "paused"});
 }
 
+/// Every disk that is served. Those that cannot be given are named, and the others go.
+void release_all(const Request& request, const CtlWorld& world) {
+  Request list = request;
+  list.command = "list";
+  std::size_t kept = 0;
+  for (const DiskReport& disk : disks_of(ask(list, world))) {
+    if (!is_served(disk)) continue;
+    Request one = request;
+    one.disk = disk.disk;
+    one.json = false;
+    try {
+      hand_over(one, world, {"kernel"});
+      if (!request.json) fmt::print(world.out, "{}: given to xen-blkback\n", disk.disk);
+    } catch (const Refused& refusal) {
+      ++kept;
+      fmt::print(world.err, "tapring: {}\n", printable(refusal.what()));
+    }
+  }
+  if (kept > 0) throw Refused(fmt::format("{} disk(s) stay with tapringd", kept));
+  if (request.json) world.out << json_text(ask(list, world)) << "\n";
+}
+
 void release(const Request& request, const CtlWorld& world) {
-  hand_over(request, world, {"kernel"});
+  return request.all ? release_all(request, world) : hand_over(request, world, {"kernel"});
 }
 
 void policy(const Request& request, const CtlWorld& world) {
@@ -325,13 +348,20 @@ void declare(CLI::App& app, Request& request) {
         return std::string(text.empty() ? "it is empty; name a disk, as 0/xvda" : "");
       },
       "");
-  for (const char* command : {"show", "resume", "adopt", "release", "policy"}) {
+  for (const char* command : {"show", "resume", "adopt", "policy"}) {
     app.get_subcommand(command)
         ->add_option("DISK", request.disk, disk_help)
         ->type_name("")
         ->check(not_empty)
         ->required();
   }
+  CLI::App* release = app.get_subcommand("release");
+  release->add_option("DISK", request.disk, disk_help)->type_name("")->check(not_empty);
+  release->add_flag("--all", request.all, "every disk that is served");
+  release->final_callback([&request] {
+    if (request.all == request.disk.empty()) return;
+    throw CLI::RequiredError("DISK or --all, one of the two,");
+  });
   for (const char* field : policy_fields()) {
     app.get_subcommand("policy")
         ->add_option(dashed(field), request.policy[field], expected_of(field))

@@ -21,6 +21,10 @@ constexpr unsigned kMostBindings = 1500;
 
 constexpr std::chrono::seconds kUnbindPatience(10);  // as long as libxl waits for a backend
 
+// As long as libxl waits for a backend; a guest that does not answer must not turn off what other
+// disks may have.
+constexpr std::chrono::seconds kConnectPatience(10);
+
 bool is_raw(const DiskSpec& spec) { return spec.format == "aio" || spec.format == "raw"; }
 
 }  // namespace
@@ -87,6 +91,7 @@ std::string Device::release() {
     return "it is not connected";
   }
   std::string obstacle = why_not_the_kernels();
+  if (obstacle.empty()) obstacle = have_pages_returned();
   if (!obstacle.empty()) return obstacle;
   handover_ = Handover::to_kernel;
   handover_failure_.clear();
@@ -115,12 +120,30 @@ std::string Device::why_not_the_kernels() const {
                        "/sys/module/xen_blkback/parameters/max_ring_page_order)",
                        1U << order, 1U << limits.max_ring_order);
   }
-  const bool would_keep = limits.persistent_grants && node_.keeps_grants(spec_);
-  if (would_keep && !offered_.persistent_grants) {
-    return "its guest takes its pages back after each request, and xen-blkback would keep them "
-           "(echo N >/sys/module/xen_blkback/parameters/feature_persistent)";
-  }
   return {};
+}
+
+/// xen-blkback keeps the pages of a guest that is able to leave them mapped, though this one agreed
+/// with us to have them back after each request. Its parameter says otherwise until the disk is
+/// connected.
+std::string Device::have_pages_returned() {
+  const bool would_keep =
+      context_.blkback.limits().persistent_grants && node_.keeps_grants(spec_);
+  if (!would_keep || offered_.persistent_grants) return {};
+  pages_returned_ = context_.blkback.without_persistent_grants();
+  if (pages_returned_) return {};
+  return "its guest takes its pages back after each request, and xen-blkback would keep them "
+         "(let the service write there: ReadWritePaths=/sys/module/xen_blkback/parameters; or: "
+         "echo N >/sys/module/xen_blkback/parameters/feature_persistent)";
+}
+
+/// It reads its parameters until it connects the disk.
+void Device::watch_kernel_connect() {
+  if (!pages_returned_) return;
+  context_.timer.after(kConnectPatience, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self) self->context_.control.post([self] { self->pages_returned_.reset(); });
+  });
 }
 
 /// After the last request was answered.
@@ -166,6 +189,7 @@ void Device::given_to_kernel(Error failure, const std::string& error) {
   } else {
     fail_handover("not taken from xen-blkback: " + error);
   }
+  watch_kernel_connect();
   node_.end_service();
   context_.journals.remove(name_.sysfs_name());
 }
@@ -173,6 +197,7 @@ void Device::given_to_kernel(Error failure, const std::string& error) {
 /// Whoever serves the disk goes on.
 void Device::fail_handover(std::string reason) {
   handover_ = Handover::none;
+  pages_returned_.reset();
   handover_failure_ = std::move(reason);
   log(spdlog::level::err, "{}", handover_failure_);
 }

@@ -2,6 +2,7 @@
 #include "daemon/sysfs_blkback.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +12,17 @@
 #include "ring/unique_fd.h"
 
 namespace tapring {
+
+namespace {
+
+Error write_to(const std::filesystem::path& attribute, const std::string& value) {
+  const UniqueFd fd(::open(attribute.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd) return system_error_code(errno);
+  if (::write(fd.get(), value.data(), value.size()) < 0) return system_error_code(errno);
+  return {};
+}
+
+}  // namespace
 
 bool SysfsBlkback::loaded() const {
   std::error_code ignored;
@@ -47,13 +59,24 @@ Error SysfsBlkback::unbind(const std::string& name, bool coming,
   }
 }
 
+std::shared_ptr<const void> SysfsBlkback::without_persistent_grants() const {
+  if (auto taken = without_persistent_grants_.lock()) return taken;
+  const auto parameter = sysfs_ / "module/xen_blkback/parameters/feature_persistent";
+  if (write_to(parameter, "N")) return nullptr;
+  const std::shared_ptr<const void> taken(new char, [parameter](const char* token) {
+    delete token;
+    if (const Error error = write_to(parameter, "Y")) {
+      spdlog::error("writing Y to {}: {}", parameter.string(), error.message());
+    }
+  });
+  without_persistent_grants_ = taken;
+  return taken;
+}
+
 Error SysfsBlkback::bind(const std::string& name) const { return write("bind", name); }
 
 Error SysfsBlkback::write(const char* file, const std::string& name) const {
-  const UniqueFd fd(::open((driver() / file).c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd) return system_error_code(errno);
-  if (::write(fd.get(), name.data(), name.size()) < 0) return system_error_code(errno);
-  return {};
+  return write_to(driver() / file, name);
 }
 
 }  // namespace tapring

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <utility>
 
 #include "daemon/blkback.h"
@@ -16,6 +17,7 @@ class SysfsBlkback final : public Blkback {
   bool loaded() const override;
   bool serves(const std::string& name) const override;
   Limits limits() const override;
+  std::shared_ptr<const void> without_persistent_grants() const override;
   Error unbind(const std::string& name, bool coming,
                std::chrono::milliseconds patience) const override;
   Error bind(const std::string& name) const override;
@@ -25,6 +27,7 @@ class SysfsBlkback final : public Blkback {
   Error write(const char* file, const std::string& name) const;
 
   std::filesystem::path sysfs_;
+  mutable std::weak_ptr<const void> without_persistent_grants_;
 };
 
 }  // namespace tapring

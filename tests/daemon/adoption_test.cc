@@ -179,13 +179,28 @@ TEST_P(Adoption, AGuestWhoseNextKernelComesMeanwhileIsRefusedAsAnyOther) {
   EXPECT_FALSE(host_.kernel().serves("vbd-1-51712"));
 }
 
-TEST_P(Adoption, AGuestThatTakesItsPagesBackIsNotGivenToAKernelThatKeepsThem) {
+TEST_P(Adoption, AGuestThatTakesItsPagesBackIsGivenToAKernelThatReturnsThem) {
+  host_.restart(0);
+  SimFrontend& frontend = attach_and_connect(disk_);
+  host_.store().write({{sim::frontend_directory(disk_.name) + "/feature-persistent", "1"}});
+  host_.kernel().parameters().persistent_grants = true;
+  give();
+  EXPECT_FALSE(host_.kernel().keeps_pages("vbd-1-51712"));
+  EXPECT_TRUE(host_.run_until([&] { return host_.kernel().parameters().persistent_grants; }, 1s))
+      << "for the disks after it";
+  take();
+  expect_served(frontend, {.requests = 50});
+}
+
+TEST_P(Adoption, AReleaseThatFailsLeavesTheKernelsParameterAlone) {
   host_.restart(0);
   attach_and_connect(disk_);
   host_.store().write({{sim::frontend_directory(disk_.name) + "/feature-persistent", "1"}});
   host_.kernel().parameters().persistent_grants = true;
-  EXPECT_THAT(host_.release(disk_.name), HasSubstr("feature_persistent"));
-  EXPECT_EQ(host_.report(disk_.name).state, "connected");
+  host_.kernel().fail_binds(system_error_code(EBUSY));
+  EXPECT_THAT(host_.release(disk_.name), IsEmpty());
+  EXPECT_TRUE(reports("connected"));
+  EXPECT_TRUE(host_.run_until([&] { return host_.kernel().parameters().persistent_grants; }));
 }
 
 TEST_P(Adoption, MoreRingsThanTheKernelTakesAreNotGiven) {

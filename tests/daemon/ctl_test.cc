@@ -127,6 +127,28 @@ TEST_F(Ctl, ReleaseThatFailsSaysWhy) {
   EXPECT_EQ(err(), "tapring: 0/xvda: Device or resource busy\n");
 }
 
+TEST_F(Ctl, ReleaseOfAllGivesEachDiskThatIsServed) {
+  reporter_.set({connected_disk(0), refused_disk(0), connected_disk(1)});
+  EXPECT_EQ(tapring({"release", "--all"}), 0) << err();
+  EXPECT_EQ(out(), "0/xvda: given to xen-blkback\n1/xvda: given to xen-blkback\n");
+  EXPECT_EQ(reporter_.report().back().state, "kernel");
+  EXPECT_EQ(tapring({"release", "--all"}), 0) << "none is left";
+}
+
+TEST_F(Ctl, ReleaseOfAllNamesEachDiskThatStays) {
+  reporter_.set({connected_disk(0), connected_disk(1)});
+  reporter_.fail_moves("busy");
+  EXPECT_EQ(tapring({"release", "--all"}), 1);
+  EXPECT_EQ(err(), "tapring: 0/xvda: busy\ntapring: 1/xvda: busy\n"
+                   "tapring: 2 disk(s) stay with tapringd\n");
+}
+
+TEST_F(Ctl, ReleaseIsOfOneDiskOrAll) {
+  EXPECT_EQ(tapring({"release"}), 2);
+  EXPECT_THAT(err(), HasSubstr("DISK or --all"));
+  EXPECT_EQ(tapring({"release", "0/xvda", "--all"}), 2);
+}
+
 TEST_F(Ctl, PolicySetsAndTells) {
   reporter_.set({paused_disk(0)});
   EXPECT_EQ(tapring({"policy", "0/xvdc", "--on-no-space", "report"}), 0);

@@ -135,7 +135,9 @@ class FakeReporter final : public Administration {
  private:
   std::string move(const VbdName& disk, const char* state, const char* aim) {
     const std::scoped_lock lock(mutex_);
-    DiskReport& report = *std::ranges::find(disks_, disk.device, &DiskReport::device);
+    DiskReport& report = *std::ranges::find_if(disks_, [&disk](const DiskReport& one) {
+      return one.domain == disk.domain && one.device == disk.device;
+    });
     if (report.state == aim) return "it is there already";
     aim_ = failure_.empty() ? std::string(aim) : report.state;
     report.state = state;

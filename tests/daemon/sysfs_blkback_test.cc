@@ -61,6 +61,20 @@ TEST_F(SysfsBlkbackTest, UnbindSaysWhatTheKernelSaid) {
   EXPECT_EQ(blkback_.unbind("vbd-0-51712", false, 0ms), std::errc::no_such_file_or_directory);
 }
 
+TEST_F(SysfsBlkbackTest, PersistentGrantsAreOffForAsLongAsAnybodyNeedsThat) {
+  EXPECT_EQ(blkback_.without_persistent_grants(), nullptr);
+  const auto parameters = sysfs_.path() / "module/xen_blkback/parameters";
+  std::filesystem::create_directories(parameters);
+  std::ofstream(parameters / "feature_persistent") << "Y";
+  auto one = blkback_.without_persistent_grants();
+  auto another = blkback_.without_persistent_grants();
+  ASSERT_TRUE(one && another);
+  one.reset();
+  EXPECT_FALSE(blkback_.limits().persistent_grants);
+  another.reset();
+  EXPECT_TRUE(blkback_.limits().persistent_grants);
+}
+
 TEST_F(SysfsBlkbackTest, LimitsAreTheModulesParameters) {
   const auto parameters = sysfs_.path() / "module/xen_blkback/parameters";
   std::filesystem::create_directories(parameters);

@@ -40,6 +40,11 @@ Error SimBlkback::unbind(const std::string& name, bool /*coming*/,
   return {};
 }
 
+std::shared_ptr<const void> SimBlkback::without_persistent_grants() const {
+  limits_.persistent_grants = false;
+  return {this, [this](const void*) { limits_.persistent_grants = true; }};
+}
+
 Error SimBlkback::bind(const std::string& name) const {
   if (bind_error_) return bind_error_;
   devices_[name];
@@ -67,6 +72,8 @@ void SimBlkback::connect(const std::string& name) const {
   const std::string backend = backend_of(name);
   if (device == devices_.end() || !store_.exists(backend)) return;
   const std::string frontend = store_.read(backend + "/frontend").value_or("");
+  keeps_pages_[name] =
+      limits_.persistent_grants && store_.read(frontend + "/feature-persistent") == "1";
   const auto domain =
       static_cast<DomainId>(*port_in(store_.read(backend + "/frontend-id")));
   for (const std::string& key : {std::string("event-channel"), std::string("queue-0/event-channel"),

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,10 @@ class SimBlkback final : public Blkback, private StoreWatcher {
   bool loaded() const override { return loaded_; }
   bool serves(const std::string& name) const override { return devices_.contains(name); }
   Limits limits() const override { return limits_; }
+  std::shared_ptr<const void> without_persistent_grants() const override;
+
+  /// Whether it keeps the guest's pages mapped, as it does with all if its parameter says so.
+  bool keeps_pages(const std::string& name) const { return keeps_pages_.at(name); }
   Error unbind(const std::string& name, bool coming,
                std::chrono::milliseconds patience) const override;
   Error bind(const std::string& name) const override;
@@ -55,10 +60,11 @@ class SimBlkback final : public Blkback, private StoreWatcher {
   SimStore& store_;
   StoreWatcher& watcher_ = *this;
   bool loaded_ = false;
-  Limits limits_{.max_queues = 4, .max_ring_order = 4, .persistent_grants = false};
+  mutable Limits limits_{.max_queues = 4, .max_ring_order = 4, .persistent_grants = false};
   Time finishing_{};
   Error bind_error_;
   Error unbind_error_;
+  mutable std::map<std::string, bool> keeps_pages_;
   // Ports are const, as the real one has its state in the kernel.
   mutable std::map<std::string, std::vector<EventEnd>> devices_;
 };
