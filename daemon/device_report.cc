@@ -91,13 +91,14 @@ std::string Device::paused_reason() const {
 
 std::string Device::reason() const {
   if (!reason_.empty()) return reason_;
+  const bool is_over = claim_ == Claim::ours && link_ == Link::none && frontend_dead_;
+  if (is_over) return "its domain is gone; the toolstack has yet to remove the disk";
   if (disk_ && disk_->has_broken_ring()) {
     return "the guest wrote impossible ring indices: stopped until it reconnects";
   }
   if (is_paused()) return paused_reason();
   if (!handover_failure_.empty()) return handover_failure_;
   if (claim_ != Claim::ours || link_ != Link::none) return {};
-  if (frontend_dead_) return "its domain is gone; the toolstack has yet to remove the disk";
   if (last_.backend == XenbusState::closed && last_.frontend == XenbusState::missing) {
     return "its guest has no such disk any more; the toolstack has yet to remove it";
   }
