@@ -21,8 +21,7 @@
 #include "formats/backing_file.h"
 #include "formats/format.h"
 #include "formats/printable.h"
-#include "formats/qcow2/big_endian.h"
-#include "formats/qcow2/open_file.h"
+#include "formats/signature.h"
 
 namespace tapring {
 namespace {
@@ -213,11 +212,7 @@ std::optional<Backing> backing_of(const ImageInfo& info) {
 }  // namespace
 
 std::string format_by_content(const std::string& path) {
-  constexpr uint32_t kMagic = 0x514649FB;
-  const OpenFile file = open_to_look(path);
-  const qcow2::AlignedBytes beginning = qcow2::read_bytes(file, 0, 8);
-  if (qcow2::load<uint32_t>(beginning.span(), 0) != kMagic) return "raw";
-  return qcow2::load<uint32_t>(beginning.span(), 4) == 1 ? "qcow" : "qcow2";
+  return format_by_signature(open_to_look(path)).value_or("raw");
 }
 
 ImageInfo image_info(const std::string& path, const std::string& format) {
@@ -232,7 +227,8 @@ ImageInfo image_info(const std::string& path, const std::string& format) {
   } else if (info.format == "qcow") {
     info.qcow = qcow::describe(file);
     info.size_bytes = info.qcow->header.layout.size_bytes;
-  } else if (info.format == "raw" || info.format == "aio") {
+  } else if (info.format == "raw" || info.format == "aio" ||
+             (format.empty() && find_format(info.format) == nullptr)) {
     info.size_bytes = file.size_bytes;
   } else {
     info.size_bytes = disk_bytes_of(path, info.format);

@@ -19,14 +19,14 @@ namespace tapring {
 struct ImageInfo {
   std::string path;
   std::string format;
-  uint64_t size_bytes = 0;   ///< of the disk
+  uint64_t size_bytes = 0;   ///< of the disk; of the file, where there is no driver for it
   uint64_t taken_bytes = 0;  ///< of the storage, by the image's own file
   ImageHolders holders;
   std::optional<qcow2::Description> qcow2;
   std::optional<qcow::Description> qcow;
 };
 
-/// "qcow2", "qcow" or "raw", as the first bytes of the file say. A guest can write any bytes into a
+/// What format_by_signature() says, or "raw". A guest can write any bytes into a
 /// raw image: this is for people to look at. Throws std::system_error.
 std::string format_by_content(const std::string& path);
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "formats/image_file.h"
+#include "formats/signature.h"
 #include "ring/open_file.h"
 
 namespace tapring {
@@ -30,7 +31,7 @@ class RawImage final : public Image {
   Task<Result<uint64_t>> size() override {
     const Result<uint64_t> bytes = co_await file_->size();
     if (!bytes) co_return bytes;
-    co_return *bytes / kSector * kSector;
+    co_return *bytes / kSector* kSector;
   }
   Task<Error> close() override { return file_->close(); }
 
@@ -46,9 +47,12 @@ class OpenRawImage final : public OpenImage {
                   file_.discard_granularity, file_.secure_erase, read_only},
         notices_(std::move(file_.notices)) {
     if (geometry_.size_bytes == 0) {
-      throw std::system_error(EINVAL, std::system_category(),
-                              file_.path + " is empty (give it a size: truncate -s 10G " +
-                                  file_.path + ")");
+      throw std::system_error(
+          EINVAL, std::system_category(),
+          file_.path + " is empty (give it a size: truncate -s 10G " + file_.path + ")");
+    }
+    if (const auto format = format_by_signature(file_)) {
+      notices_.push_back(file_.path + " looks like " + *format + ", and is served as it is: raw");
     }
     if (geometry_.size_bytes != file_.size_bytes) {
       notices_.push_back("its size of " + std::to_string(file_.size_bytes) +

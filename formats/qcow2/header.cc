@@ -25,6 +25,13 @@ std::string text_of(Bytes bytes) {
   return text;
 }
 
+/// Some writers end a name with zero bytes, as C does.
+std::string name_of(Bytes bytes) {
+  std::string name = text_of(bytes);
+  while (name.ends_with('\0')) name.pop_back();
+  return name;
+}
+
 std::string hex(uint64_t number) {
   std::string digits;
   for (int shift = std::max(0, (static_cast<int>(std::bit_width(number)) - 1) / 4 * 4); shift >= 0;
@@ -129,8 +136,8 @@ Refusal read_extensions(Bytes bytes, std::size_t at, std::size_t end, Header& he
              ": more than the first cluster has left";
     }
     const Bytes data = bytes.subspan(at, length);
-    if (type == Extensions::kBackingFormat) header.backing_format = text_of(data);
-    if (type == Extensions::kDataFile) header.data_file = text_of(data);
+    if (type == Extensions::kBackingFormat) header.backing_format = name_of(data);
+    if (type == Extensions::kDataFile) header.data_file = name_of(data);
     if (type == Extensions::kFeatureNames) found.feature_names = data;
     if (type == Extensions::kBitmaps) {
       if (Refusal refusal = read_bitmaps(data, header)) return refusal;
@@ -151,7 +158,11 @@ Refusal read_backing_name(Bytes bytes, std::size_t header_bytes, Header& header)
     return refuse("backing_file_offset", offset,
                   "the name is not between the header and the end of the first cluster");
   }
-  if (length > 0) header.backing_name = text_of(bytes.subspan(offset, length));
+  if (length == 0) return {};
+  const Bytes name = bytes.subspan(offset, length);
+  header.backing_name = name_of(name);
+  // One of nothing but zero bytes is refused by whoever opens it, and not taken for none.
+  if (header.backing_name->empty()) header.backing_name = text_of(name);
   return {};
 }
 

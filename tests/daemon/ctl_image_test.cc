@@ -10,6 +10,8 @@
 #include <sstream>
 #include <vector>
 
+#include "formats/format.h"
+#include "formats/image.h"
 #include "ring/open_file.h"
 #include "tests/daemon/temporary_directory.h"
 #include "tests/formats/qemu.h"
@@ -94,6 +96,20 @@ TEST_F(CtlImage, InfoOfAQcowImageNamesTheBackingFileWhoseFormatItCannotState) {
   EXPECT_THAT(out(), HasSubstr("backing file     base"));
   EXPECT_EQ(tapring({"info", "--chain", image}), 1);
   EXPECT_THAT(err(), HasSubstr("the format of the backing file"));
+}
+
+TEST_F(CtlImage, InfoNamesFormatsThatHaveNoDriver) {
+  for (const std::string format : {"vpc", "vmdk", "vdi", "vhdx", "qed"}) {
+    const std::string image = path(format);
+    run_command("qemu-img create -q -f " + format + ' ' + shell_quoted(image) + " 4M");
+    EXPECT_EQ(tapring({"info", image}), 0) << err();
+    EXPECT_THAT(out(), HasSubstr("format           " + format));
+    ImageOptions options;
+    options.path = image;
+    options.read_only = true;
+    EXPECT_THAT(find_format("aio")->open(options)->notices(),
+                testing::Contains(HasSubstr("looks like " + format)));
+  }
 }
 
 TEST_F(CtlImage, InfoFollowsTheChainAsFarAsFormatsAreStated) {

@@ -142,6 +142,17 @@ TEST_F(Qcow2Hostile, AChainWithoutStatedFormatsIsRefusedWithTheCommandThatMendsI
               HasSubstr("qemu-img rebase -u -b FILE -F FORMAT " + overlay.string()));
 }
 
+TEST_F(Qcow2Hostile, ZeroBytesAtTheEndOfANameAreNoPartOfIt) {
+  create("base", "");
+  const auto overlay = create("overlay", "-b base -F qcow2");
+  const uint64_t at = bytes_of_file(overlay).find("base");
+  ASSERT_NE(at, std::string::npos);
+  patch(overlay, at + 4, "\0\0"s);
+  patch(overlay, 16, "\0\0\0\x06"s);
+  patch(overlay, 116, "\0\0\0\x07"s);
+  EXPECT_EQ(refusal(read_only(overlay)), "");
+}
+
 TEST_F(Qcow2Hostile, AChainThatLeadsBackIsRefused) {
   const auto first = create("first", "");
   const auto second = create("second", "-b first -F qcow2");
