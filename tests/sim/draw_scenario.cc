@@ -143,13 +143,15 @@ void Draw::choose_line(DiskPlan& plan) {
     const char* format;
     const char* script;
   };
-  constexpr std::array<Line, 6> kLines{{
+  constexpr std::array<Line, 8> kLines{{
       {"vbd", "", "/etc/xen/scripts/block"},
       {"vbd", "raw:", "/etc/xen/scripts/block-tapring"},
       {"vbd", "aio:", "/etc/xen/scripts/block-tapring"},
       {"vbd3", "aio:", "/etc/xen/scripts/block-tap"},
       {"vbd3", "aio:raw:", "/etc/xen/scripts/block-tapring"},
       {"qdisk", "aio:", ""},
+      {"vbd", "qcow2:", "/etc/xen/scripts/block-tapring"},
+      {"qdisk", "qcow2:", ""},
   }};
   const Line& line = one_of(kLines);
   plan.kind = line.kind;

@@ -4,13 +4,16 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "tests/sim/empty_qcow2.h"
+
 namespace tapring::sim {
 
 ExploredDisk::ExploredDisk(Host& host, const DiskPlan& plan, std::size_t number)
     : host_(host),
       plan_(plan),
       number_(number),
-      image_(host.make_image("disk" + std::to_string(number), plan.bytes)),
+      mapped_(plan.format.contains("qcow2:")),
+      image_(host.make_image("disk" + std::to_string(number), mapped_ ? 0 : plan.bytes)),
       bytes_(plan.bytes),
       policy_(host.errors()) {
   line_.name.device = plan.device;
@@ -20,6 +23,7 @@ ExploredDisk::ExploredDisk(Host& host, const DiskPlan& plan, std::size_t number)
   line_.mode = plan.mode;
   line_.script = plan.script;
   mend_storage();
+  if (mapped_) make_qcow2(image_, bytes_);
 }
 
 bool ExploredDisk::present() const {
@@ -35,6 +39,7 @@ uint64_t ExploredDisk::sectors() const noexcept {
 }
 
 void ExploredDisk::grow(uint64_t bytes) {
+  if (mapped_) return;
   bytes_ += bytes;
   std::filesystem::resize_file(image_, bytes_);
 }
@@ -91,7 +96,8 @@ std::string ExploredDisk::held() const {
 
 std::vector<std::string> ExploredDisk::faults() {
   std::vector<std::string> faults;
-  if (std::filesystem::file_size(image_) != bytes_) faults.push_back("the image's size changed");
+  if (!mapped_ && std::filesystem::file_size(image_) != bytes_)
+    faults.push_back("the image's size changed");
   if (hostile()) return faults;
   for (const SimFrontend* frontend : all_frontends_) {
     for (const std::string& violation : frontend->violations()) faults.push_back(violation);

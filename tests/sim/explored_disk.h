@@ -36,6 +36,7 @@ class ExploredDisk {
 
   /// Of the image, as the guest is to see them.
   uint64_t sectors() const noexcept;
+  /// Somebody makes the image larger; one with a map stays as it is.
   void grow(uint64_t bytes);
 
   void attach(DomainId guest);
@@ -76,6 +77,7 @@ class ExploredDisk {
   Host& host_;
   DiskPlan plan_;
   std::size_t number_;
+  bool mapped_;  ///< the image's file has not the size of its disk
   std::string image_;
   uint64_t bytes_;
   DiskLine line_;
