@@ -43,7 +43,7 @@ const char* fault_name(StorageFault fault) noexcept {
 }
 
 std::optional<StorageFault> storage_fault(Error error) noexcept {
-  if (error == std::errc::no_space_on_device || error.value() == EDQUOT) {
+  if (error == std::errc::no_space_on_device || error == system_error_code(EDQUOT)) {
     return StorageFault::no_space;
   }
   for (const std::errc lasting :

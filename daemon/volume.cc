@@ -22,14 +22,17 @@ Task<Error> Volume::flush() {
     }
     flushing_ = true;
     ++flushes_begun_;
-    const Error error = co_await image_->flush();
-    if (error) *flush_failed_ = true;
+    flush_error_ = co_await image_->flush();
+    if (flush_error_ == std::errc::state_not_recoverable) distrust();
     flushing_ = false;
     flushes_ended_ = flushes_begun_;
+    if (!flush_error_) flushes_done_ = flushes_ended_;
     flush_ended_.wake_all();
   }
   // Of two flushes at the same time the kernel fails one, for what either was to make durable.
-  co_return *flush_failed_ ? lost() : Error();
+  if (*flush_failed_) co_return lost();
+  // All that waited for one that failed fail with it: a full storage is not asked by each of them.
+  co_return flushes_done_ >= wanted ? Error() : flush_error_;
 }
 
 Task<Result<uint64_t>> Volume::grow() {

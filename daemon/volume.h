@@ -35,7 +35,7 @@ class Volume {
     return image_->write(sector * kSectorBytes, from);
   }
   /// Those that come while one is under way share the next: a guest has no more than that one at
-  /// the storage, where the disks of others want theirs.
+  /// the storage, where the disks of others want theirs. Its errors are those of Image::flush().
   Task<Error> flush();
   Task<Error> discard(uint64_t sector, uint64_t sectors) {
     if (*flush_failed_) return refused();
@@ -63,6 +63,8 @@ class Volume {
   bool flushing_ = false;
   uint64_t flushes_begun_ = 0;
   uint64_t flushes_ended_ = 0;
+  uint64_t flushes_done_ = 0;  ///< the last that made everything durable
+  Error flush_error_;          ///< of the last that ended
   std::unique_ptr<Image> image_;
   /// The kernel reports a lost write once and forgets it: after that nothing may be acknowledged
   /// as durable until the image is opened anew.

@@ -30,8 +30,8 @@ struct Geometry {
 /// An open disk image on one Loop, for that loop's thread.
 ///
 /// The caller keeps every range in multiples of 512 bytes and inside the image, never writes to a
-/// read-only one, keeps buffers valid until the task is done, and writes no more after a flush has
-/// failed. Requests may overlap in time and finish in any order.
+/// read-only one, keeps buffers valid until the task is done, and writes no more after a call has
+/// told of a lost write. Requests may overlap in time and finish in any order.
 class Image {
  public:
   virtual ~Image() = default;
@@ -43,6 +43,8 @@ class Image {
   virtual Task<Error> write(uint64_t offset, Buffers from) = 0;
 
   /// Makes durable every write that was done before the call, on whichever loop of the image.
+  /// errc::state_not_recoverable: what was written may be lost, and every flush says so from now
+  /// on. Any other error: nothing is lost, such as metadata that found no room; ask again.
   virtual Task<Error> flush() = 0;
 
   /// Lets the storage take the room of this range back, as far as it can; what was given back

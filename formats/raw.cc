@@ -21,7 +21,7 @@ class RawImage final : public Image {
 
   Task<Error> read(uint64_t offset, Buffers into) override { return file_->read(offset, into); }
   Task<Error> write(uint64_t offset, Buffers from) override { return file_->write(offset, from); }
-  Task<Error> flush() override { return file_->sync(); }
+  Task<Error> flush() override;
   Task<Error> discard(uint64_t offset, uint64_t bytes) override {
     return file_->discard(offset, bytes);
   }
@@ -37,7 +37,16 @@ class RawImage final : public Image {
 
  private:
   std::unique_ptr<File> file_;
+  Error lost_;  ///< the first sync that failed
 };
+
+Task<Error> RawImage::flush() {
+  if (lost_) co_return lost_;
+  const Error error = sync_result(co_await file_->sync());
+  if (error == std::errc::state_not_recoverable) lost_ = error;
+  // Of two syncs at the same time the kernel fails one, for what either was to make durable.
+  co_return lost_ ? lost_ : error;
+}
 
 class OpenRawImage final : public OpenImage {
  public:

@@ -18,4 +18,13 @@ inline Error system_error_code(int number) noexcept {
   return {number < 0 ? -number : number, std::system_category()};
 }
 
+/// The Error of data that was written and is now gone: equal to errc::state_not_recoverable, with
+/// the errno value that told of it as its value. `cause`: any failure.
+Error lost_write(Error cause) noexcept;
+
+/// What the end of an fdatasync says of the data before it. Every failure is a lost_write(): the
+/// kernel marks pages clean that it could not write, ENOSPC and EDQUOT included, and says so once.
+/// Only a sync that was never carried out lost nothing (EINTR, EAGAIN, ECANCELED).
+Error sync_result(Error error) noexcept;
+
 }  // namespace tapring

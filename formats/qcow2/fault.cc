@@ -24,16 +24,13 @@ class Category final : public std::error_category {
         return "a refcount of the image is invalid (tapring image check --repair all)";
       case Fault::image_full:
         return "the image cannot have more clusters";
-      case Fault::lost_write:
-        return "what was written may be lost: attach the disk again";
     }
     return "unknown";
   }
 
-  std::error_condition default_error_condition(int fault) const noexcept override {
-    const bool lost = static_cast<Fault>(fault) == Fault::lost_write;
-    // As filesystems say it of what they find damaged.
-    return lost ? std::errc::state_not_recoverable : std::errc::bad_message;
+  /// As filesystems say it of what they find damaged.
+  std::error_condition default_error_condition(int /*fault*/) const noexcept override {
+    return std::errc::bad_message;
   }
 };
 

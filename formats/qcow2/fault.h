@@ -15,7 +15,6 @@ enum class Fault {
   metadata_overlap,
   refcount,
   image_full,
-  lost_write,
 };
 
 std::error_code make_error_code(Fault fault) noexcept;

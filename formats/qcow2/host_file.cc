@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "formats/qcow2/cut.h"
-#include "formats/qcow2/fault.h"
 
 namespace tapring::qcow2 {
 
@@ -43,12 +42,11 @@ Task<Error> HostFile::discard(uint64_t offset, uint64_t bytes) {
 }
 
 Task<Error> HostFile::sync() {
-  if (!lost_write_) {
-    const Error error = co_await file_->sync();
-    if (error) lost_write_ = true;
-  }
+  if (lost_) co_return lost_;
+  const Error error = sync_result(co_await file_->sync());
+  if (error == std::errc::state_not_recoverable) lost_ = error;
   // Of two at the same time the kernel fails one, for what either was to make durable.
-  co_return lost_write_ ? Error(Fault::lost_write) : Error();
+  co_return lost_ ? lost_ : error;
 }
 
 }  // namespace tapring::qcow2

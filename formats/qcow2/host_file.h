@@ -16,8 +16,8 @@ class HostFile {
 
   Task<Error> read(uint64_t offset, Buffers into);
   Task<Error> write(uint64_t offset, Buffers from);
-  /// Fault::lost_write once a sync has failed, as the kernel tells it once: nothing is certain any
-  /// more.
+  /// A lost_write() from the first sync that failed on, as the kernel tells it once: nothing is
+  /// certain any more.
   Task<Error> sync();
   /// Once the storage has said that it cannot do this at all, it is not asked again.
   Task<Error> discard(uint64_t offset, uint64_t bytes);
@@ -33,7 +33,7 @@ class HostFile {
 
   std::unique_ptr<File> file_;
   uint64_t end_;
-  bool lost_write_ = false;
+  Error lost_;  ///< the first sync that failed
   bool discards_ = true;  ///< as far as is known
 };
 

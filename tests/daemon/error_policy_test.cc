@@ -27,6 +27,9 @@ TEST(StorageFault, WhatNoWaitingMendsIsNone) {
     EXPECT_EQ(storage_fault(std::make_error_code(lasting)), std::nullopt);
     EXPECT_EQ(storage_fault(system_error_code(static_cast<int>(lasting))), std::nullopt);
   }
+  for (const int number : {EIO, ENOSPC, EDQUOT}) {
+    EXPECT_EQ(storage_fault(sync_result(system_error_code(number))), std::nullopt);
+  }
 }
 
 TEST(ErrorPolicy, EveryFieldHasItsWords) {

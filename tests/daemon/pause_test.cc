@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "tests/daemon/host_test.h"
+#include "tests/formats/qemu.h"
 #include "tests/sim/log_lines.h"
 
 namespace tapring {
@@ -261,6 +262,31 @@ TEST_P(Pause, AFlushThatFailedIsToldWhateverThePolicy) {
   EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
   EXPECT_EQ(load.failed(), 10U);
   EXPECT_EQ(host_.report(disk_.name).counters.pauses, 0U);
+}
+
+// Its map finds no room when it is to be made durable: nothing that was written is lost by that.
+TEST_P(Pause, AFlushThatFindsNoRoomForMetadataWaitsAsAWriteDoes) {
+  DiskLine disk = line(1, "a.qcow2");
+  const std::string image = disk.params;
+  run_command("qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=64 " +
+              shell_quoted(image) + " 8M");
+  disk.params = "qcow2:" + image;
+  disk.script = "/etc/xen/scripts/block-tapring";
+  SimFrontend& frontend = attach_and_connect(disk, {.queues = 2});
+  for (int round = 0; round < 5; ++round) {
+    SimLoad load(host_.world(), frontend, {.requests = 300, .depth = 40, .flushes = 0.3});
+    EXPECT_TRUE(host_.run_until([&] { return load.answered() > 100; }));
+    host_.storage().behaviour(image).fault = [](const FileOperation& operation) {
+      return system_error_code(operation.kind == FileOperation::Kind::write ? ENOSPC : 0);
+    };
+    EXPECT_TRUE(comes_to(disk, "paused"));
+    host_.world().run_for(5s);
+    host_.storage().behaviour(image).fault = nullptr;
+    expect_done(load);
+    EXPECT_TRUE(comes_to(disk, "connected"));
+  }
+  EXPECT_EQ(host_.report(disk.name).counters.errors, 0U);
+  expect_served(frontend);
 }
 
 TEST_P(Pause, APausedDiskIsDetachedByForce) {
