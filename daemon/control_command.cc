@@ -156,6 +156,7 @@ json::object run(const json::value& request, Administration& disks) {
   if (!name) throw Refusal("\"command\" is missing");
   const auto* command = std::ranges::find(kCommands, *name, &Command::name);
   if (command == std::end(kCommands)) throw Refusal(fmt::format("there is no command {}", *name));
+  spdlog::debug("control socket: {}", json_text(request));
   return command->run(request.get_object(), disks);
 }
 

@@ -54,7 +54,11 @@ bool Device::learn_spec() {
 
 void Device::advance() {
   if (!learn_spec()) return;
-  last_ = node_.read_state(spec_);
+  const VbdState before = std::exchange(last_, node_.read_state(spec_));
+  if (last_ != before) {
+    log(spdlog::level::debug, "states: backend {}, frontend {}", fmt::underlying(last_.backend),
+        fmt::underlying(last_.frontend));
+  }
   proceed();
 }
 
@@ -139,6 +143,8 @@ bool Device::read_spec() {
   spec_known_ = true;  // not before: where xenstore refuses anything, the next event tries again
   claim_ = Claim::unknown;
   reason_.clear();
+  log(spdlog::level::debug, "found as {}: params '{}', mode {}, script '{}'", node_.path(),
+      spec_.params, spec_.mode, spec_.script);
   return true;
 }
 
@@ -183,7 +189,10 @@ void Device::await_key(const std::string& key) {
 /// After a write of our state, unless nothing was `written`. It need not be read again: who writes
 /// another causes an event.
 bool Device::moved(bool written) {
-  if (written) last_.backend = node_.written();
+  if (written) {
+    last_.backend = node_.written();
+    log(spdlog::level::debug, "state {} written", fmt::underlying(last_.backend));
+  }
   return written;
 }
 

@@ -174,6 +174,8 @@ class Device : public std::enable_shared_from_this<Device> {
     Geometry geometry;
     std::vector<std::string> notices;
     std::vector<FileId> files;
+    bool block_device = false;
+    std::chrono::milliseconds took{0};
     std::optional<FileInUse> in_use;  ///< then nothing else is there
     std::string error;                ///< likewise
   };
@@ -315,6 +317,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::chrono::milliseconds lock_pause_{0};   ///< between the last two attempts to open it
   std::chrono::milliseconds lock_wanted_since_{0};
   std::vector<FileId> files_;                 ///< of the image, when it was opened last
+  bool block_device_ = false;                 ///< likewise
   std::unique_ptr<OpenImage> image_;
   Geometry geometry_;
   std::vector<std::string> notices_;

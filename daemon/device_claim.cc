@@ -3,7 +3,6 @@
 // could serve a disk, the kernel keeps what we may not open: it worked before we came.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <exception>
@@ -25,11 +24,6 @@ constexpr std::errc kDenials[] = {
     std::errc::not_a_directory,           std::errc::cross_device_link,
     std::errc::too_many_symbolic_link_levels,
 };
-
-bool is_block_device(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 && S_ISBLK(status.st_mode);
-}
 
 /// Why this process may not open an image that others may: the sandbox hides it, its owner or the
 /// configuration forbids it. Empty if that is not so, whatever else is wrong with the image.

@@ -11,6 +11,9 @@ namespace tapring {
 
 void Device::attach(const DiskOptions& options) {
   link_ = Link::connecting;
+  log(spdlog::level::debug, "mapping {} queue(s) of {} page(s), {}{}", rings_.queues.size(),
+      rings_.queues.front().ring_refs.size(), rings_.protocol,
+      rings_.persistent_grants ? ", persistent grants" : "");
   image_stage_ = ImageStage::none;
   disk_ = std::make_shared<SpreadDisk>(context_.control, context_.workers, std::move(image_),
                                        options);
@@ -83,11 +86,14 @@ void Device::measured(const Result<uint64_t>& sectors) {
 void Device::end_disk(Disk::Ending ending) {
   if (pause_->held() == 0) tell_end_of_pause();
   link_ = Link::ending;
+  log(spdlog::level::debug, "ending: {}",
+      ending == Disk::Ending::drain ? "answering what is in flight" : "nobody waits for answers");
   disk_->end(ending, [self = shared_from_this()] { self->disk_ended(); });
 }
 
 void Device::disk_ended() {
   link_ = Link::none;
+  log(spdlog::level::debug, "ended");
   if (shutting_down_) {
     if (disk_->left_in_order()) node_.mark_drained();
     return;

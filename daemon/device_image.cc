@@ -33,6 +33,8 @@ void Device::open_image() {
 
 void Device::try_opening(Purpose purpose) {
   image_stage_ = ImageStage::opening;
+  log(spdlog::level::debug, "opening {}:{} {}", disk_spec_.format, disk_spec_.path,
+      purpose == Purpose::service ? "to serve it" : "to check it");
   const OpenRequest request{disk_spec_, spec_.mode, purpose, name_.sysfs_name()};
   // A copy of the opener, as another configuration may replace it meanwhile.
   run_aside("open " + storage_name(disk_spec_.path),
@@ -49,21 +51,29 @@ void Device::try_opening(Purpose purpose) {
 Device::Opened Device::open_aside(const DiskOpener& open, const OpenRequest& request) {
   Opened opened;
   opened.purpose = request.purpose;
+  const auto begin = std::chrono::steady_clock::now();
   try {
     opened.image = open(request);
     opened.geometry = opened.image->geometry();
     opened.notices = opened.image->notices();
     opened.files = opened.image->files();
+    opened.block_device = is_block_device(request.spec.path);
     if (request.purpose == Purpose::checking) opened.image.reset();
   } catch (const FileInUse& conflict) {
     opened.in_use = conflict;
   } catch (const std::exception& failure) {
     opened.error = failure.what();
   }
+  opened.took = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - begin);
   return opened;
 }
 
 void Device::opening_ended(Opened opened) {
+  log(spdlog::level::debug, "opening it took {} ms: {}", opened.took.count(),
+      opened.in_use          ? "it is in use"
+      : opened.error.empty() ? "done"
+                             : "failed");
   if (opened.attempt != open_attempt_) return given_up_ended(std::move(opened.image));
   if (image_stage_ == ImageStage::unwanted) {
     if (!opened.image) return image_released();
@@ -92,6 +102,7 @@ void Device::image_opened(Opened opened) {
   image_stage_ = ImageStage::open;
   image_ = std::move(opened.image);
   files_ = std::move(opened.files);
+  block_device_ = opened.block_device;
   proceed();
 }
 

@@ -2,6 +2,7 @@
 #include "daemon/disk_spec.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -90,6 +91,11 @@ std::optional<PlainLines> parse_plain_lines(std::string_view name) {
 
 const char* plain_lines_name(PlainLines choice) noexcept {
   return kPlainLines.at(static_cast<std::size_t>(choice));
+}
+
+bool is_block_device(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISBLK(status.st_mode);
 }
 
 bool uses_our_script(std::string_view script) { return file_name(script) == kOurScript; }

@@ -38,6 +38,9 @@ enum class Ownership {
 /// what libxl makes of backendtype=tap,target=driver:/path. The error says what is wrong with it.
 std::expected<DiskSpec, std::string> parse_disk_spec(std::string_view params);
 
+/// Whether there is one at `path`. Blocks.
+bool is_block_device(const std::string& path);
+
 /// Whether a node's hotplug script is block-tapring, which waits for our verdict on the image.
 bool uses_our_script(std::string_view script);
 

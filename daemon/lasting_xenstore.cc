@@ -7,10 +7,42 @@
 #include <cerrno>
 #include <exception>
 
+#include "formats/printable.h"
+
 namespace tapring {
+
+namespace {
+
+/// Of a value, in the log.
+constexpr std::size_t kMostTraced = 200;
+
+}  // namespace
 
 LastingXenstore::LastingXenstore(Opener open, Executor& control, Timer& timer)
     : open_(std::move(open)), control_(control), timer_(timer) {}
+
+class LastingXenstore::TracedTransaction final : public XenstoreTransaction {
+ public:
+  TracedTransaction(LastingXenstore& store, std::unique_ptr<XenstoreTransaction> transaction)
+      : store_(store), transaction_(std::move(transaction)) {}
+
+  std::optional<std::string> read(const std::string& path) override {
+    return transaction_->read(path);
+  }
+  void write(const std::string& path, const std::string& value) override {
+    store_.trace("write {} = {}", path, escaped(value, kMostTraced));
+    transaction_->write(path, value);
+  }
+  Outcome commit() override {
+    const Outcome outcome = transaction_->commit();
+    store_.trace("commit: {}", outcome == Outcome::done ? "done" : "others came between");
+    return outcome;
+  }
+
+ private:
+  LastingXenstore& store_;
+  std::unique_ptr<XenstoreTransaction> transaction_;
+};
 
 void LastingXenstore::connect(std::function<void()> greet) {
   greet_ = std::move(greet);
@@ -29,20 +61,27 @@ auto LastingXenstore::ask(Call call) {
 }
 
 std::optional<std::string> LastingXenstore::read(const std::string& path) {
-  return ask([&](Xenstore& store) { return store.read(path); });
+  auto value = ask([&](Xenstore& store) { return store.read(path); });
+  trace("read {}: {}", path, value ? escaped(*value, kMostTraced) : "(none)");
+  return value;
 }
 
 std::vector<std::string> LastingXenstore::list(const std::string& path) {
-  return ask([&](Xenstore& store) { return store.list(path); });
+  auto names = ask([&](Xenstore& store) { return store.list(path); });
+  trace("list {}: {} names", path, names.size());
+  return names;
 }
 
 std::unique_ptr<XenstoreTransaction> LastingXenstore::begin() {
-  return ask([](Xenstore& store) { return store.begin(); });
+  auto transaction = ask([](Xenstore& store) { return store.begin(); });
+  if (!spdlog::should_log(LogLevel::trace)) return transaction;
+  return std::make_unique<TracedTransaction>(*this, std::move(transaction));
 }
 
 void LastingXenstore::watch(const std::string& path, const std::string& token) {
   ask([&](Xenstore& store) { store.watch(path, token); });
   watches_.emplace(path, token);
+  trace("watch {}", path);
 }
 
 void LastingXenstore::unwatch(const std::string& path, const std::string& token) {
@@ -66,7 +105,10 @@ void LastingXenstore::attempt() {
   waiting_ = false;
   try {
     connection_ = open_();
-    connection_->deliver_to(sink_);
+    connection_->deliver_to([this](const WatchEvent& event) {
+      trace("event of {}", event.path);
+      if (sink_) sink_(event);
+    });
     connection_->on_loss([this](const std::string& reason) { lose(reason); });
     const std::set<Watch> watches = watches_;
     greet_();

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/log.h"
 #include "daemon/timer.h"
 #include "daemon/xenstore.h"
 #include "ring/executor.h"
@@ -52,10 +53,16 @@ class LastingXenstore final : public Xenstore {
   bool domain_alive(DomainId domain) override;
 
  private:
+  class TracedTransaction;
   using Watch = std::pair<std::string, std::string>;  ///< path, token
 
   template <typename Call>
   auto ask(Call call);
+  /// At the level trace, and no more lines than a log can take.
+  template <typename... Args>
+  void trace(fmt::format_string<Args...> format, Args&&... args) {
+    trace_.log(LogLevel::trace, "xenstore", format, std::forward<Args>(args)...);
+  }
   void attempt();
   void watch_again(const std::set<Watch>& watches);
   void lose(const std::string& reason);
@@ -70,6 +77,7 @@ class LastingXenstore final : public Xenstore {
   std::string absence_;
   bool waiting_ = false;  ///< for the next attempt
   std::chrono::milliseconds pause_ = kFirstPause;
+  LogLimit trace_{LogLimit::Rate{100, std::chrono::seconds(10)}};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

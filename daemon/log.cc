@@ -117,13 +117,17 @@ void set_log_level(LogLevel level) {
   spdlog::set_level(level);
 }
 
-std::optional<uint64_t> LogLimit::admit(std::string_view subject) {
+std::optional<uint64_t> LogLimit::admit(std::string_view subject, LogLevel level) {
   const Clock::time_point now = now_();
+  const bool detail = level < LogLevel::info;
+  const double lines = rate_.lines;
+  const double most = detail ? lines * kDetail : lines;
   const std::scoped_lock lock(mutex_);
-  Bucket& bucket = this->bucket(subject, now);
+  Subject& known = find(subject, now);
+  Bucket& bucket = detail ? known.detail : known.told;
   const std::chrono::duration<double> elapsed = now - bucket.filled;
-  const double per_second = rate_.lines / std::chrono::duration<double>(rate_.period).count();
-  bucket.tokens = std::min<double>(rate_.lines, bucket.tokens + elapsed.count() * per_second);
+  const double per_second = most / std::chrono::duration<double>(rate_.period).count();
+  bucket.tokens = std::min(most, bucket.tokens + elapsed.count() * per_second);
   bucket.filled = now;
   if (bucket.tokens < 1) {
     ++bucket.suppressed;
@@ -133,22 +137,23 @@ std::optional<uint64_t> LogLimit::admit(std::string_view subject) {
   return std::exchange(bucket.suppressed, 0);
 }
 
-LogLimit::Bucket& LogLimit::bucket(std::string_view subject, Clock::time_point now) {
-  const auto found = buckets_.find(subject);
-  if (found != buckets_.end()) return found->second;
-  const std::string_view name = buckets_.size() < kMaxSubjects ? subject : "others";
-  const Bucket full{static_cast<double>(rate_.lines), now};
-  return buckets_.try_emplace(std::string(name), full).first->second;
+LogLimit::Subject& LogLimit::find(std::string_view subject, Clock::time_point now) {
+  const auto found = subjects_.find(subject);
+  if (found != subjects_.end()) return found->second;
+  const std::string_view name = subjects_.size() < kMaxSubjects ? subject : "others";
+  const double full = rate_.lines;
+  const Subject quiet{.told = {full, now}, .detail = {full * kDetail, now}};
+  return subjects_.try_emplace(std::string(name), quiet).first->second;
 }
 
 void LogLimit::forget(std::string_view subject) {
   uint64_t suppressed = 0;
   {
     const std::scoped_lock lock(mutex_);
-    const auto found = buckets_.find(subject);
-    if (found == buckets_.end()) return;
-    suppressed = found->second.suppressed;
-    buckets_.erase(found);
+    const auto found = subjects_.find(subject);
+    if (found == subjects_.end()) return;
+    suppressed = found->second.told.suppressed;
+    subjects_.erase(found);
   }
   if (suppressed > 0) {
     spdlog::info("{}: {} messages about it were not logged, as there were too many", subject,

@@ -54,7 +54,8 @@ std::string priority_prefix(LogReader reader, LogLevel level);
 std::unique_ptr<spdlog::formatter> make_log_formatter(LogReader reader);
 
 /// A token bucket for each subject, such as a disk: a subject that has been quiet for a period may
-/// log `lines` at once, and one more every period / lines. Thread-safe.
+/// log `lines` at once, and one more every period / lines. Its debug and trace lines have a bucket
+/// of their own, of kDetail times as many, so that they keep out no others. Thread-safe.
 class LogLimit {
  public:
   using Clock = std::chrono::steady_clock;
@@ -64,6 +65,7 @@ class LogLimit {
     std::chrono::seconds period;
   };
   static constexpr Rate kDefaultRate{10, std::chrono::seconds(60)};
+  static constexpr uint32_t kDetail = 10;
 
   /// Subjects beyond these share one bucket.
   static constexpr std::size_t kMaxSubjects = 4096;
@@ -78,7 +80,7 @@ class LogLimit {
   void log(LogLevel level, std::string_view subject, fmt::format_string<Args...> format,
            Args&&... args) {
     if (!spdlog::should_log(level)) return;
-    const std::optional<uint64_t> suppressed = admit(subject);
+    const std::optional<uint64_t> suppressed = admit(subject, level);
     if (suppressed) {
       write(level, subject, fmt::format(format, std::forward<Args>(args)...), *suppressed);
     }
@@ -86,7 +88,7 @@ class LogLimit {
 
   /// nullopt if a line about `subject` must not be logged now, else how many were not since the
   /// last one that was.
-  std::optional<uint64_t> admit(std::string_view subject);
+  std::optional<uint64_t> admit(std::string_view subject, LogLevel level = LogLevel::info);
 
   /// The subject is gone: says how many of its lines were never logged.
   void forget(std::string_view subject);
@@ -98,14 +100,19 @@ class LogLimit {
     uint64_t suppressed = 0;
   };
 
+  struct Subject {
+    Bucket told;
+    Bucket detail;  ///< of debug and trace
+  };
+
   static void write(LogLevel level, std::string_view subject, std::string_view message,
                     uint64_t suppressed);
-  Bucket& bucket(std::string_view subject, Clock::time_point now);
+  Subject& find(std::string_view subject, Clock::time_point now);
 
   const Rate rate_;
   const std::function<Clock::time_point()> now_;
   std::mutex mutex_;
-  std::map<std::string, Bucket, std::less<>> buckets_;
+  std::map<std::string, Subject, std::less<>> subjects_;
 };
 
 }  // namespace tapring

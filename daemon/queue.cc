@@ -40,7 +40,13 @@ JournaledRing::Resumed find_ring(const std::string& disk, const JournaledRing::M
                                  const RingOrigin& origin, const JournalKey& key) {
   if (origin.history != RingHistory::fresh) {
     auto resumed = JournaledRing::resume(memory, key);
-    if (resumed) return std::move(*resumed);
+    if (resumed) {
+      const std::size_t again = resumed->in_flight.size();
+      spdlog::log(again > 0 ? spdlog::level::info : spdlog::level::debug,
+                  "{}: queue {}: taken up with its journal: {} requests are done again", disk,
+                  key.queue, again);
+      return std::move(*resumed);
+    }
     const uint32_t unanswered = BackRing(memory.pages, key.abi).unanswered();
     if (origin.history != RingHistory::drained && unanswered > 0) {
       throw std::system_error(

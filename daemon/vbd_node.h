@@ -48,6 +48,7 @@ struct VbdSpec {
 struct VbdState {
   XenbusState backend = XenbusState::missing;
   XenbusState frontend = XenbusState::missing;
+  bool operator==(const VbdState&) const = default;
 };
 
 /// What we offer before the frontend makes its rings.

@@ -156,6 +156,15 @@ TEST_F(LogLimitTest, WhatTheLevelHoldsBackCostsNothing) {
   EXPECT_EQ(limit_.admit("1/xvda"), 0U);
 }
 
+TEST_F(LogLimitTest, DetailsAreMoreAndTakeNothingFromOthers) {
+  spdlog::set_level(LogLevel::trace);
+  for (int i = 0; i < 100; ++i) limit_.log(LogLevel::debug, "1/xvda", "detail");
+  const std::string lines = take_lines();
+  EXPECT_EQ(std::ranges::count(lines, '\n'), 2 * LogLimit::kDetail);
+  complain("1/xvda");
+  EXPECT_EQ(take_lines(), "1/xvda: bad request 1\n");
+}
+
 TEST_F(LogLimitTest, SubjectsBeyondTheBoundShareOneBudget) {
   for (std::size_t i = 0; i < LogLimit::kMaxSubjects; ++i) limit_.admit(std::to_string(i));
   EXPECT_TRUE(limit_.admit("a"));
