@@ -81,12 +81,20 @@ std::string Device::paused_for() const {
 }
 
 std::string Device::paused_reason() const {
-  const bool full = pause_->held(StorageFault::no_space) > 0;
-  return fmt::format("{} request(s) wait; {}", pause_->held(),
-                     full ? fmt::format("make room where the image is (df {})", disk_spec_.path)
-                          : fmt::format("mend the storage (journalctl -k), or have the guest told "
-                                        "(tapring policy {} --on-io-error report)",
-                                        label()));
+  const std::string& path = disk_spec_.path;
+  std::string remedy;
+  if (pause_->held(StorageFault::no_space) == 0) {
+    remedy = fmt::format(
+        "mend the storage (journalctl -k), or have the guest told "
+        "(tapring policy {} --on-io-error report)",
+        label());
+  } else if (block_device_) {
+    remedy =
+        fmt::format("make room in what {0} lies on (lsblk -s {0}; lvs shows thin pools)", path);
+  } else {
+    remedy = fmt::format("make room where the image is (df {})", path);
+  }
+  return fmt::format("{} request(s) wait; {}", pause_->held(), remedy);
 }
 
 std::string Device::reason() const {

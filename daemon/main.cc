@@ -33,6 +33,7 @@
 #include "daemon/notify.h"
 #include "daemon/option_key.h"
 #include "daemon/options.h"
+#include "daemon/sandbox.h"
 #include "daemon/server.h"
 #include "daemon/signals.h"
 #include "daemon/sysfs_blkback.h"
@@ -116,7 +117,9 @@ ServerSettings settings_of(const Options& options) {
   policy.files.named = options.named_files;
   policy.files.listed = texts_of(options.named_file_directories);
   policy.map_cache_bytes = uint64_t{options.map_cache_kibibytes} << 10;
-  settings.open_disk = [policy](const OpenRequest& request) { return open_disk(request, policy); };
+  settings.open_disk = explaining(Sandbox::of_this_process(), [policy](const OpenRequest& request) {
+    return open_disk(request, policy);
+  });
   settings.lock_wait = std::chrono::seconds(options.lock_wait_seconds);
   settings.plain_lines = options.plain_lines;
   return settings;

@@ -24,7 +24,7 @@ std::string refuse(const std::string& field, uint64_t value, const std::string& 
 
 Refusal check_kind(Bytes bytes) {
   if (load<uint32_t>(bytes, 0) != kMagic) {
-    return "is no qcow image (state its own format; qemu-img info tells it)";
+    return "is no qcow image (state its own format; tapring image info tells it)";
   }
   const auto version = load<uint32_t>(bytes, 4);
   if (version == 2 || version == 3) {

@@ -216,7 +216,7 @@ Refusal check_features(const Header& header) {
 
 std::expected<uint64_t, std::string> cluster_bytes_of(Bytes beginning) {
   if (beginning.size() < Header::kV2Bytes || load<uint32_t>(beginning, 0) != kMagic) {
-    return std::unexpected("is no qcow2 image (state its own format; qemu-img info tells it)");
+    return std::unexpected("is no qcow2 image (state its own format; tapring image info tells it)");
   }
   const auto version = load<uint32_t>(beginning, 4);
   if (version != 2 && version != 3) {
