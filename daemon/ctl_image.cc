@@ -110,7 +110,7 @@ int create(const ImageRequest& request, const CtlWorld& world) {
   ImageOrder order = request.order;
   order.path = request.path;
   order.format = request.format;
-  create_image(order);
+  create_image(order, world.terminal);
   if (request.json) world.out << json_text({{"ok", true}}) << "\n";
   return kDone;
 }

@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/progress_bar.h"
+#include "daemon/unfinished_file.h"
 #include "formats/backing_file.h"
 #include "formats/image_file.h"
 #include "formats/qcow2/create.h"
@@ -39,14 +41,15 @@ class NewFile {
   NewFile(const std::string& path, bool force) : path_(path) {
     const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | (force ? 0 : O_EXCL);
     constexpr mode_t kMode = 0644;
-    made_ = !std::filesystem::exists(path);
+    const bool made = !std::filesystem::exists(path);
     const UniqueFd fd(::open(path.c_str(), flags | O_NONBLOCK, kMode));
     if (!fd && errno == EEXIST) {
       throw std::runtime_error(path + " is there already (--force overwrites it)");
     }
     if (!fd) throw std::system_error(errno, std::system_category(), "create " + path);
+    if (made) unfinished_.emplace(path);
     FileOptions options = image_file(options_of(path), path, Caching::page_cache);
-    options.needs_locks = !made_;  // nobody else knows a new one
+    options.needs_locks = !made;  // nobody else knows a new one
     file_ = open_file(options);
     check_same(fd.get());
     if (file_.block_device) throw std::runtime_error(path + " is no regular file");
@@ -54,9 +57,6 @@ class NewFile {
       throw std::system_error(errno, std::system_category(), "ftruncate " + path);
     }
     file_.size_bytes = 0;
-  }
-  ~NewFile() {
-    if (made_ && !kept_) ::unlink(path_.c_str());
   }
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
@@ -75,7 +75,7 @@ class NewFile {
     if (::fsync(file_.fd.get()) != 0) {
       throw std::system_error(errno, std::system_category(), "fsync " + path_);
     }
-    kept_ = true;
+    if (unfinished_) unfinished_->keep();
   }
 
  private:
@@ -88,8 +88,7 @@ class NewFile {
 
   std::string path_;
   OpenFile file_;
-  bool made_ = false;
-  bool kept_ = false;
+  std::optional<UnfinishedFile> unfinished_;  ///< unless it was there before
 };
 
 uint32_t log2_of(const ImageOrder& order, const char* what, uint64_t number) {
@@ -138,7 +137,7 @@ qcow2::NewImage image_of(const ImageOrder& order, uint64_t size_bytes) {
   return image;
 }
 
-void create_qcow2(const ImageOrder& order, uint64_t size_bytes) {
+void create_qcow2(const ImageOrder& order, uint64_t size_bytes, std::ostream* terminal) {
   const qcow2::NewImage image = image_of(order, size_bytes);
   if (const auto reason = why_not(image)) refuse(order, *reason);
   const bool allocated = order.preallocate == "falloc";
@@ -149,7 +148,11 @@ void create_qcow2(const ImageOrder& order, uint64_t size_bytes) {
   }
   NewFile file(order.path, order.force);
   qcow2::FileWriter writer(file.file());
-  write_new_image(file.file(), writer, image);
+  {
+    ProgressBar bar(terminal, "creating");
+    write_new_image(file.file(), writer, image,
+                    [&bar](uint64_t done, uint64_t all) { bar.show(done, all); });
+  }
   if (allocated && !data) file.resize(file.file().size_bytes, true);
   if (data) data->keep();
   file.keep();
@@ -167,7 +170,7 @@ void create_raw(const ImageOrder& order, uint64_t size_bytes) {
 
 }  // namespace
 
-void create_image(const ImageOrder& order) {
+void create_image(const ImageOrder& order, std::ostream* terminal) {
   uint64_t bytes = order.size_bytes;
   if (!order.backing.empty()) {
     if (order.backing_format.empty()) refuse(order, "the format of the backing file is not stated");
@@ -180,7 +183,7 @@ void create_image(const ImageOrder& order) {
   if (order.format == "raw") {
     create_raw(order, bytes);
   } else {
-    create_qcow2(order, bytes);
+    create_qcow2(order, bytes, terminal);
   }
 }
 

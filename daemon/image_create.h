@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 
 namespace tapring {
@@ -26,8 +27,9 @@ struct ImageOrder {
   bool force = false;  ///< over a file that there is
 };
 
-/// Makes the image, or leaves nothing. Throws FileInUse, and std::runtime_error that says
-/// what is wrong with the order.
-void create_image(const ImageOrder& order);
+/// Makes the image, or leaves nothing, also where a signal ends the process: see UnfinishedFile.
+/// Shows on `terminal`, if there is one, how far it is. Throws FileInUse, and std::runtime_error
+/// that says what is wrong with the order.
+void create_image(const ImageOrder& order, std::ostream* terminal);
 
 }  // namespace tapring

@@ -20,6 +20,8 @@
 namespace tapring::qcow2 {
 namespace {
 
+using Progress = std::function<void(uint64_t done, uint64_t all)>;
+
 constexpr uint32_t kBackingFormat = 0xE2792ACA;
 constexpr uint32_t kDataFile = 0x44415441;
 
@@ -112,7 +114,8 @@ void grow(OpenFile& file, uint64_t bytes) {
 
 /// Behind the L1 table come all L2 tables, and behind those the clusters of the disk; or these are
 /// in the data file, each where it is in the disk.
-void preallocate(OpenFile& file, FileWriter& writer, const Header& header) {
+void preallocate(OpenFile& file, FileWriter& writer, const Header& header,
+                 const Progress& progress) {
   const Layout& layout = header.layout;
   const uint64_t first_table = header.l1_offset + l1_bytes(header);
   const uint64_t data =
@@ -129,6 +132,7 @@ void preallocate(OpenFile& file, FileWriter& writer, const Header& header) {
       store_words(layout, l2.span(), i, {host | EntryBits::kCopied, UINT32_MAX});
     }
     writer.write(offset, l2.span());
+    progress(table + 1, header.l1_entries);
   }
   writer.write(header.l1_offset, l1.span());
   if (!layout.external_data) grow(file, data + (clusters << layout.cluster_bits));
@@ -155,14 +159,15 @@ std::optional<std::string> why_not(const NewImage& image) {
   return parsed ? std::nullopt : std::optional(parsed.error());
 }
 
-void write_new_image(OpenFile& file, FileWriter& writer, const NewImage& image) {
+void write_new_image(OpenFile& file, FileWriter& writer, const NewImage& image,
+                     const Progress& progress) {
   const Header header = placed(image);
   std::vector<std::byte> bytes = header_bytes(header);
   bytes.resize((bytes.size() + kSector - 1) / kSector * kSector);
   writer.write(0, bytes);
   grow(file, header.l1_offset + l1_bytes(header));
-  if (image.preallocated) preallocate(file, writer, header);
-  const ImageCheck left = repair_image(file, Repair::refcounts, writer, {});
+  if (image.preallocated) preallocate(file, writer, header, progress);
+  const ImageCheck left = repair_image(file, Repair::refcounts, writer, {.progress = progress});
   if (left.findings.corruptions() > 0) refuse(file.path, left.findings.texts().front());
 }
 

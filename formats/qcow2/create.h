@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -22,7 +23,9 @@ struct NewImage {
 /// Why there can be no such image, or none that is served here; nullopt if it can be.
 std::optional<std::string> why_not(const NewImage& image);
 
-/// Makes an empty file such an image, durably. why_not() is asked before. Throws std::system_error.
-void write_new_image(OpenFile& file, FileWriter& writer, const NewImage& image);
+/// Makes an empty file such an image, durably. why_not() is asked before. `progress` is told of
+/// each step, how many of how many of its kind are done; it may throw. Throws std::system_error.
+void write_new_image(OpenFile& file, FileWriter& writer, const NewImage& image,
+                     const std::function<void(uint64_t done, uint64_t all)>& progress);
 
 }  // namespace tapring::qcow2

@@ -258,6 +258,18 @@ TEST_F(CtlImage, CreateOverwritesOnlyWhenItIsTold) {
   EXPECT_EQ(std::filesystem::file_size(image), 10240U);
 }
 
+TEST_F(CtlImage, CreateShowsHowFarItIs) {
+  std::ostringstream terminal;
+  EXPECT_EQ(tapring({"create", path("image"), "--format", "qcow2", "--size", "64M",
+                     "--cluster-size", "4K", "--preallocate", "metadata"},
+                    &terminal),
+            0);
+  EXPECT_THAT(terminal.str(), HasSubstr("creating ["));
+  EXPECT_THAT(terminal.str(), HasSubstr(" 50 %"));
+  EXPECT_THAT(terminal.str(), HasSubstr("100 %"));
+  EXPECT_EQ(tapring({"check", path("image")}), 0);
+}
+
 TEST_F(CtlImage, CreateRefusesAnImageInUse) {
   const std::string image = create("image");
   FileOptions options;

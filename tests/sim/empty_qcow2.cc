@@ -14,7 +14,7 @@ void make_qcow2(const std::string& path, uint64_t disk_bytes) {
   image.header.layout.version = 3;
   image.header.layout.cluster_bits = 9;
   image.header.layout.size_bytes = disk_bytes;
-  write_new_image(file, writer, image);
+  write_new_image(file, writer, image, [](uint64_t, uint64_t) {});
 }
 
 }  // namespace tapring::sim
