@@ -8,7 +8,7 @@
 namespace tapring {
 namespace {
 
-// With these a fraction of the largest unit has less than 128 bits.
+// Twice as many as that can be has 64 bits.
 constexpr std::size_t kMostDigits = 18;
 
 char lower(char c) {
@@ -36,6 +36,24 @@ std::string_view take_digits(std::string_view& text) {
   return digits;
 }
 
+/// What the digits behind a point are of 2^`shift`: bit after bit, from the highest on.
+uint64_t part_of_unit(std::string_view digits, unsigned shift) {
+  uint64_t numerator = 0;
+  uint64_t denominator = 1;
+  for (const char digit : digits) {
+    numerator = numerator * 10 + static_cast<unsigned>(digit - '0');
+    denominator *= 10;
+  }
+  uint64_t part = 0;
+  for (unsigned bit = 0; bit < shift; ++bit) {
+    numerator *= 2;
+    const bool set = numerator >= denominator;
+    if (set) numerator -= denominator;
+    part = part << 1 | (set ? 1U : 0U);
+  }
+  return part;
+}
+
 }  // namespace
 
 std::optional<uint64_t> parse_byte_size(std::string_view text) {
@@ -48,13 +66,7 @@ std::optional<uint64_t> parse_byte_size(std::string_view text) {
   uint64_t units = 0;
   const auto [end, error] = std::from_chars(whole.begin(), whole.end(), units);
   if (error != std::errc() || units > UINT64_MAX >> *shift) return std::nullopt;
-  unsigned __int128 numerator = 0;
-  unsigned __int128 denominator = 1;
-  for (const char digit : fraction.substr(0, kMostDigits)) {
-    numerator = numerator * 10 + static_cast<unsigned>(digit - '0');
-    denominator *= 10;
-  }
-  return (units << *shift) + static_cast<uint64_t>((numerator << *shift) / denominator);
+  return (units << *shift) + part_of_unit(fraction.substr(0, kMostDigits), *shift);
 }
 
 }  // namespace tapring

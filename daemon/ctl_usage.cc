@@ -5,26 +5,31 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
+#include <utility>
 
 #include "formats/printable.h"
 
 namespace tapring {
 namespace {
 
+constexpr std::size_t kMostCompared = 32;
+
 /// How many characters must be put in, left out or replaced to make one of the other (Levenshtein).
+/// `other` has at most kMostCompared.
 std::size_t distance(std::string_view one, std::string_view other) {
-  std::vector<std::size_t> row(other.size() + 1);
+  std::array<std::size_t, kMostCompared + 1> row{};
   std::iota(row.begin(), row.end(), std::size_t{0});
   for (std::size_t i = 0; i < one.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i + 1);
+    std::size_t diagonal = std::exchange(row.front(), i + 1);
     for (std::size_t j = 0; j < other.size(); ++j) {
       const std::size_t replaced = diagonal + (one[i] == other[j] ? 0 : 1);
       diagonal = row[j + 1];
       row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
     }
   }
-  return row.back();
+  return row.at(other.size());
 }
 
 std::vector<const CLI::App*> commands_of(const CLI::App& app) {
@@ -44,7 +49,9 @@ auto first_word(std::span<const std::string> arguments) {
 }  // namespace
 
 std::optional<std::string> closest(std::string_view word, std::span<const std::string> names) {
-  const auto far = [word](const std::string& name) { return distance(word, name); };
+  const auto far = [word](const std::string& name) {
+    return distance(word, std::string_view(name).substr(0, kMostCompared));
+  };
   const auto best = std::ranges::min_element(names, {}, far);
   // A third of a word may be wrong, or a short one be the beginning of one.
   const bool likely = best != names.end() && !word.empty() &&
