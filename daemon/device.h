@@ -236,6 +236,10 @@ class Device : public std::enable_shared_from_this<Device> {
   void opening_ended(Opened opened);
   void image_opened(Opened opened);
   void image_checked();
+  /// A tapringd before us connected the disk, and its guest waits.
+  bool is_taken_up() const noexcept {
+    return last_.backend >= XenbusState::connected && handover_ != Handover::to_us;
+  }
   void locked_out(const FileInUse& conflict, Purpose purpose);
   LockRival rival_for(const FileInUse& conflict) const;
   void begin_waiting_for_lock();

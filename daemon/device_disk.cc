@@ -6,6 +6,7 @@
 
 #include "daemon/connection_id.h"
 #include "daemon/device.h"
+#include "daemon/served_files.h"
 
 namespace tapring {
 
@@ -42,7 +43,8 @@ void Device::attached(const std::string& error) {
 /// fails, the next event tries again.
 void Device::serve() {
   if (serving_) return;
-  node_.begin_service(to_text(origin_.connection), origin_.history != RingHistory::fresh);
+  node_.begin_service(to_text(origin_.connection), served_files_line(files_),
+                      origin_.history != RingHistory::fresh);
   serving_ = true;
   disk_->start();
 }

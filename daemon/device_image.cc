@@ -35,7 +35,8 @@ void Device::try_opening(Purpose purpose) {
   image_stage_ = ImageStage::opening;
   log(spdlog::level::debug, "opening {}:{} {}", disk_spec_.format, disk_spec_.path,
       purpose == Purpose::service ? "to serve it" : "to check it");
-  const OpenRequest request{disk_spec_, spec_.mode, purpose, name_.sysfs_name()};
+  const OpenRequest request{disk_spec_, spec_.mode, purpose, name_.sysfs_name(),
+                            is_taken_up() ? node_.served_files() : std::string()};
   // A copy of the opener, as another configuration may replace it meanwhile.
   run_aside("open " + storage_name(disk_spec_.path),
             [self = shared_from_this(), &control = context_.control, open = context_.open_disk,
@@ -103,6 +104,12 @@ void Device::image_opened(Opened opened) {
   image_ = std::move(opened.image);
   files_ = std::move(opened.files);
   block_device_ = opened.block_device;
+  const uint64_t told = is_taken_up() ? node_.told_bytes() : 0;
+  if (geometry_.size_bytes < told) {
+    return refuse(fmt::format(
+        "{} is {} bytes, less than the disk of its guest (make it {} bytes long again)",
+        disk_spec_.path, geometry_.size_bytes, told));
+  }
   proceed();
 }
 

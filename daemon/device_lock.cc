@@ -41,15 +41,13 @@ Device::LockRival Device::rival_for(const FileInUse& conflict) const {
 
 void Device::locked_out(const FileInUse& conflict, Purpose purpose) {
   const LockRival rival = rival_for(conflict);
-  const bool taken_up =
-      last_.backend >= XenbusState::connected && handover_ != Handover::to_us;
   if (rival.leaves && purpose == Purpose::checking) {
     log(spdlog::level::info, "{} is in use by {}: waited for when the guest's driver is here",
         conflict.path(), rival.words);
     return image_checked();
   }
   lock_pause_ = std::clamp(2 * lock_pause_, kFirstPause, kLongestPause);
-  if (!rival.leaves && !taken_up) {
+  if (!rival.leaves && !is_taken_up()) {
     // By the clock: to try may take long as well, and libxl's patience has an end.
     const std::chrono::milliseconds left =
         lock_wanted_since_ + context_.lock_wait - context_.timer.now();

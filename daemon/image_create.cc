@@ -82,7 +82,7 @@ class NewFile {
   /// It was opened twice, by its path.
   void check_same(int fd) const {
     struct stat status {};
-    if (::fstat(fd, &status) == 0 && file_.id == FileId{status.st_dev, status.st_ino}) return;
+    if (::fstat(fd, &status) == 0 && file_.id == file_id_of(status)) return;
     throw std::runtime_error(path_ + " was replaced by another file meanwhile: try again");
   }
 

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/open_disk.h"
 
+#include <sys/stat.h>
+
 #include <fstream>
+#include <stdexcept>
 
 #include "daemon/progress_log.h"
+#include "daemon/served_files.h"
 #include "formats/format.h"
+#include "formats/image_name.h"
 #include "formats/printable.h"
 #include "ring/file_lock.h"
 
@@ -23,10 +28,26 @@ uint64_t fence_of(const std::string& disk) {
   return kFirstFence + hash % kFirstFence;
 }
 
+[[noreturn]] void refuse_another(const std::string& what) {
+  throw std::runtime_error(what +
+                           " than the disk of its running guest was served from (move that back; "
+                           "or detach the disk, which its guest loses then)");
+}
+
+/// Before anything is opened for writing.
+void check_image(const OpenRequest& request) {
+  ImageName name{request.spec.path, {}};
+  do name = split_image_name(name.path); while (!name.word.empty());
+  struct stat status {};
+  if (::stat(name.path.c_str(), &status) != 0) return;  // to be told by who opens it
+  if (is_served_image(request.served, file_id_of(status))) return;
+  refuse_another(name.path + " is another file");
+}
+
 }  // namespace
 
 ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy) {
-  const auto& [spec, mode, purpose, disk] = request;
+  const auto& [spec, mode, purpose, disk, served] = request;
   ImageOptions options;
   options.path = spec.path;
   options.read_only = mode.find('w') == std::string::npos;
@@ -39,11 +60,16 @@ ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy)
 }
 
 std::unique_ptr<OpenImage> open_disk(const OpenRequest& request, const OpenPolicy& policy) {
+  check_image(request);
   ImageOptions options = image_options(request, policy);
   ProgressLog log(request.disk + ": " + printable(options.path) +
                   ": its refcounts are being mended");
   options.mending = [&log](uint64_t done, uint64_t all) { log.show(done, all); };
-  return find_format(request.spec.format)->open(options);
+  auto image = find_format(request.spec.format)->open(options);
+  if (!are_served_files(request.served, image->files())) {
+    refuse_another(options.path + " has another backing file or data file");
+  }
+  return image;
 }
 
 }  // namespace tapring

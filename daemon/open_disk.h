@@ -24,6 +24,8 @@ struct OpenRequest {
   /// What no other disk of this host is called by: without a lock it waits for its predecessor, and
   /// for nobody else.
   std::string disk;
+  /// The files that its guest has already, served_files_line()'s; empty if there are none yet.
+  std::string served{};
 };
 
 /// How the image of a disk is to be opened.

@@ -24,6 +24,7 @@ constexpr std::string_view kSpecKeys[] = {"frontend",    "frontend-id", "dev",
 constexpr const char* kOurPrefix = "tapring-";
 constexpr const char* kDrainedKey = "tapring-drained";
 constexpr const char* kConnectionKey = "tapring-connection";
+constexpr const char* kFilesKey = "tapring-files";
 constexpr const char* kVerdictKey = "tapring-status";
 
 // A path may be longer than what xenstored takes: 4096 bytes with the key's own path
@@ -171,6 +172,12 @@ bool VbdNode::was_served() const { return read(kDrainedKey).has_value(); }
 
 std::string VbdNode::connection() const { return read(kConnectionKey).value_or(""); }
 
+std::string VbdNode::served_files() const { return read(kFilesKey).value_or(""); }
+
+uint64_t VbdNode::told_bytes() const {
+  return parse_decimal(read("sectors").value_or("")).value_or(0) * kSectorBytes;
+}
+
 bool VbdNode::drained() const { return read(kDrainedKey) == "1"; }
 
 bool VbdNode::has_physical_device() const {
@@ -237,14 +244,16 @@ bool VbdNode::mark_drained() {
          update(store_, path_, state_is(XenbusState::closing), keys);
 }
 
-void VbdNode::begin_service(const std::string& connection, bool again) {
-  XenstoreKeys keys{{kConnectionKey, connection}};
+void VbdNode::begin_service(const std::string& connection, const std::string& files,
+                            bool again) {
+  XenstoreKeys keys{{kConnectionKey, connection}, {kFilesKey, files}};
   if (again) keys.emplace(kDrainedKey, "0");
   update(store_, path_, {"frontend"}, keys);
 }
 
 void VbdNode::end_service() {
-  update(store_, path_, {"frontend"}, {{kConnectionKey, ""}, {kDrainedKey, "0"}});
+  update(store_, path_, {"frontend"},
+         {{kConnectionKey, ""}, {kDrainedKey, "0"}, {kFilesKey, ""}});
 }
 
 void VbdNode::write_verdict(const std::string& verdict) {

@@ -123,6 +123,13 @@ class VbdNode {
   /// Of the rings that a tapringd serves or served; empty if none did, or it said goodbye.
   std::string connection() const;
 
+  /// What a tapringd serves or served the disk from, served_files_line()'s; empty if nothing is
+  /// known.
+  std::string served_files() const;
+
+  /// The size in bytes that the frontend was told; 0 if it was not.
+  uint64_t told_bytes() const;
+
   /// Whether a tapringd said goodbye to the rings with every request it took answered.
   bool drained() const;
 
@@ -147,8 +154,9 @@ class VbdNode {
   bool mark_drained();
 
   /// Before the first request is taken: what was said of the rings is true no more, and their
-  /// journal is that of this connection. `again`: the frontend is connected already.
-  void begin_service(const std::string& connection, bool again);
+  /// journal is that of this connection. `again`: the frontend is connected already. `files`:
+  /// served_files_line().
+  void begin_service(const std::string& connection, const std::string& files, bool again);
 
   /// Others serve the rings from now on.
   void end_service();

@@ -38,8 +38,21 @@ Task<Error> Volume::flush() {
 Task<Result<uint64_t>> Volume::grow() {
   const Result<uint64_t> bytes = co_await image_->size();
   if (!bytes) co_return bytes;
-  limits_.sectors = std::max(limits_.sectors, *bytes / kSectorBytes);
-  co_return *bytes / kSectorBytes;
+  end_ = *bytes / kSectorBytes;
+  limits_.sectors = std::max(limits_.sectors, end_);
+  co_return end_;
+}
+
+bool Volume::reaches_past_end(uint64_t sector, Buffers buffers) const noexcept {
+  if (end_ >= limits_.sectors) return false;
+  uint64_t bytes = sector * kSectorBytes;
+  for (const iovec& buffer : buffers) bytes += buffer.iov_len;
+  return bytes > end_ * kSectorBytes;
+}
+
+/// As a read there does.
+Task<Error> Volume::past_end() {
+  co_return std::make_error_code(std::errc::io_error);
 }
 
 Task<Error> Volume::refused() {

@@ -23,7 +23,8 @@ class Volume {
          std::shared_ptr<std::atomic<bool>> flush_failed) noexcept
       : flush_ended_(loop), image_(std::move(image)), flush_failed_(std::move(flush_failed)),
         limits_{geometry.size_bytes / kSectorBytes, geometry.read_only,
-                geometry.discard_granularity > 0, geometry.secure_erase} {}
+                geometry.discard_granularity > 0, geometry.secure_erase},
+        end_(limits_.sectors) {}
 
   const RequestLimits& limits() const noexcept { return limits_; }
 
@@ -32,6 +33,7 @@ class Volume {
   }
   Task<Error> write(uint64_t sector, Buffers from) {
     if (*flush_failed_) return refused();
+    if (reaches_past_end(sector, from)) return past_end();
     return image_->write(sector * kSectorBytes, from);
   }
   /// Those that come while one is under way share the next: a guest has no more than that one at
@@ -49,7 +51,8 @@ class Volume {
   /// What was written may be lost: see flush_failed_.
   void distrust() noexcept { *flush_failed_ = true; }
 
-  /// Takes up what the image has grown by; a smaller one keeps its size, and fails where it ends.
+  /// Takes up what the image has grown by; a smaller one keeps its size, and fails where it ends:
+  /// a write past that would make the file longer again, with zeros before it.
   /// Its present size in sectors.
   Task<Result<uint64_t>> grow();
 
@@ -58,6 +61,8 @@ class Volume {
 
  private:
   static Task<Error> refused();
+  static Task<Error> past_end();
+  bool reaches_past_end(uint64_t sector, Buffers buffers) const noexcept;
 
   Waiters flush_ended_;
   bool flushing_ = false;
@@ -70,6 +75,7 @@ class Volume {
   /// as durable until the image is opened anew.
   std::shared_ptr<std::atomic<bool>> flush_failed_;
   RequestLimits limits_;
+  uint64_t end_;  ///< of the image, in sectors, when grow() looked last
 };
 
 }  // namespace tapring

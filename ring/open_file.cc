@@ -161,7 +161,7 @@ OpenFile open_judged(const FileOptions& options) {
   OpenFile file;
   file.path = options.path;
   file.real_path = found.real_path;
-  file.id = {found.status.st_dev, found.status.st_ino};
+  file.id = file_id_of(found.status);
   file.owner = found.status.st_uid;
   const int access = options.read_only ? O_RDONLY : O_RDWR;
   // O_NONBLOCK so that a drive without a medium cannot hold us; taken off again.

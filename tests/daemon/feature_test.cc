@@ -224,6 +224,14 @@ TEST_P(Feature, AnImageThatShrankKeepsTheSizeTheGuestKnows) {
   host_.check_sizes();
   host_.world().run_for(1s);
   EXPECT_EQ(frontend.sectors(), kImageBytes / 512);
+  std::vector<int16_t> statuses;
+  frontend.write(kImageBytes / 512 - 8, 8, note(statuses));
+  frontend.write(kImageBytes / 1024 - 1, 2, note(statuses));
+  frontend.write(0, 8, note(statuses));
+  EXPECT_TRUE(host_.run_until([&] { return statuses.size() == 3; }));
+  EXPECT_THAT(statuses, testing::UnorderedElementsAre(sim::kGuestError, sim::kGuestError,
+                                                      sim::kGuestOkay));
+  EXPECT_EQ(std::filesystem::file_size(disk.params), kImageBytes / 2);
   expect_detached(disk);
 }
 
