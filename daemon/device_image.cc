@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <exception>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -15,6 +16,13 @@ namespace {
 
 // Shorter than libxl waits for state 6 (10 s).
 constexpr std::chrono::seconds kOpeningPatience(7);
+
+void check_told_size(const OpenRequest& request, uint64_t bytes) {
+  if (bytes >= request.told_bytes) return;
+  throw std::runtime_error(fmt::format(
+      "{} is {} bytes, less than the disk of its guest (make it {} bytes long again)",
+      request.spec.path, bytes, request.told_bytes));
+}
 
 }  // namespace
 
@@ -32,11 +40,15 @@ void Device::open_image() {
 }
 
 void Device::try_opening(Purpose purpose) {
-  image_stage_ = ImageStage::opening;
   log(spdlog::level::debug, "opening {}:{} {}", disk_spec_.format, disk_spec_.path,
       purpose == Purpose::service ? "to serve it" : "to check it");
-  const OpenRequest request{disk_spec_, spec_.mode, purpose, name_.sysfs_name(),
-                            is_taken_up() ? node_.served_files() : std::string()};
+  OpenRequest request{disk_spec_, spec_.mode, purpose, name_.sysfs_name()};
+  if (is_taken_up()) {
+    request.served = node_.served_files();
+    request.told_bytes = node_.told_bytes();
+  }
+  // Not before xenstore was asked: if it is lost there, the next look at the disk opens the image.
+  image_stage_ = ImageStage::opening;
   // A copy of the opener, as another configuration may replace it meanwhile.
   run_aside("open " + storage_name(disk_spec_.path),
             [self = shared_from_this(), &control = context_.control, open = context_.open_disk,
@@ -56,6 +68,7 @@ Device::Opened Device::open_aside(const DiskOpener& open, const OpenRequest& req
   try {
     opened.image = open(request);
     opened.geometry = opened.image->geometry();
+    check_told_size(request, opened.geometry.size_bytes);
     opened.notices = opened.image->notices();
     opened.files = opened.image->files();
     opened.block_device = is_block_device(request.spec.path);
@@ -104,12 +117,6 @@ void Device::image_opened(Opened opened) {
   image_ = std::move(opened.image);
   files_ = std::move(opened.files);
   block_device_ = opened.block_device;
-  const uint64_t told = is_taken_up() ? node_.told_bytes() : 0;
-  if (geometry_.size_bytes < told) {
-    return refuse(fmt::format(
-        "{} is {} bytes, less than the disk of its guest (make it {} bytes long again)",
-        disk_spec_.path, geometry_.size_bytes, told));
-  }
   proceed();
 }
 

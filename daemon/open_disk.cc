@@ -47,13 +47,13 @@ void check_image(const OpenRequest& request) {
 }  // namespace
 
 ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy) {
-  const auto& [spec, mode, purpose, disk, served] = request;
+  const std::string& mode = request.mode;
   ImageOptions options;
-  options.path = spec.path;
+  options.path = request.spec.path;
   options.read_only = mode.find('w') == std::string::npos;
   options.locked = mode.find('!') == std::string::npos;
-  if (!options.locked && !options.read_only) options.fence = fence_of(disk);
-  options.purpose = purpose;
+  if (!options.locked && !options.read_only) options.fence = fence_of(request.disk);
+  options.purpose = request.purpose;
   options.files = policy.files;
   options.map_cache_bytes = policy.map_cache_bytes;
   return options;

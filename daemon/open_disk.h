@@ -26,6 +26,7 @@ struct OpenRequest {
   std::string disk;
   /// The files that its guest has already, served_files_line()'s; empty if there are none yet.
   std::string served{};
+  uint64_t told_bytes = 0;  ///< the size of the disk as its guest knows it; 0 if it does not yet
 };
 
 /// How the image of a disk is to be opened.
