@@ -20,7 +20,10 @@ class RawImage final : public Image {
   explicit RawImage(std::unique_ptr<File> file) noexcept : file_(std::move(file)) {}
 
   Task<Error> read(uint64_t offset, Buffers into) override { return file_->read(offset, into); }
-  Task<Error> write(uint64_t offset, Buffers from) override { return file_->write(offset, from); }
+  Task<Error> write(uint64_t offset, Buffers from) override {
+    written_ = true;
+    return file_->write(offset, from);
+  }
   Task<Error> flush() override;
   Task<Error> discard(uint64_t offset, uint64_t bytes) override {
     return file_->discard(offset, bytes);
@@ -33,10 +36,11 @@ class RawImage final : public Image {
     if (!bytes) co_return bytes;
     co_return *bytes / kSector* kSector;
   }
-  Task<Error> close() override { return file_->close(); }
+  Task<Error> close() override;
 
  private:
   std::unique_ptr<File> file_;
+  bool written_ = false;
   Error lost_;  ///< the first sync that failed
 };
 
@@ -46,6 +50,14 @@ Task<Error> RawImage::flush() {
   if (error == std::errc::state_not_recoverable) lost_ = error;
   // Of two syncs at the same time the kernel fails one, for what either was to make durable.
   co_return lost_ ? lost_ : error;
+}
+
+/// NFS and FUSE write back what the page cache has of a file when it is closed: an error there may
+/// be a lost write.
+Task<Error> RawImage::close() {
+  const Error error = co_await file_->close();
+  if (lost_) co_return lost_;
+  co_return written_ ? sync_result(error) : error;
 }
 
 class OpenRawImage final : public OpenImage {

@@ -23,6 +23,7 @@ Task<Error> HostFile::read_to_end(uint64_t offset, Buffers into) {
 }
 
 Task<Error> HostFile::write(uint64_t offset, Buffers from) {
+  written_ = true;
   if (offset + bytes_of(from) <= end_) return file_->write(offset, from);
   return write_past_end(offset, from);
 }
@@ -47,6 +48,11 @@ Task<Error> HostFile::sync() {
   if (error == std::errc::state_not_recoverable) lost_ = error;
   // Of two at the same time the kernel fails one, for what either was to make durable.
   co_return lost_ ? lost_ : error;
+}
+
+Task<Error> HostFile::close() {
+  const Error error = co_await file_->close();
+  co_return written_ ? sync_result(error) : error;
 }
 
 }  // namespace tapring::qcow2

@@ -22,7 +22,9 @@ class HostFile {
   /// Once the storage has said that it cannot do this at all, it is not asked again.
   Task<Error> discard(uint64_t offset, uint64_t bytes);
   bool discards() const noexcept { return discards_; }
-  Task<Error> close() { return file_->close(); }
+  /// NFS and FUSE write back what the page cache has of a file when it is closed: an error there
+  /// may be a lost write.
+  Task<Error> close();
 
   /// Bytes that the file had when it was opened or that we have written since.
   uint64_t end() const noexcept { return end_; }
@@ -33,6 +35,7 @@ class HostFile {
 
   std::unique_ptr<File> file_;
   uint64_t end_;
+  bool written_ = false;
   Error lost_;  ///< the first sync that failed
   bool discards_ = true;  ///< as far as is known
 };

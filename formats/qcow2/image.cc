@@ -122,20 +122,17 @@ Task<Result<uint64_t>> Qcow2Image::size() {
   co_return layout_.size_bytes / kSector* kSector;
 }
 
+/// A lost write outranks any other error.
 Task<Error> Qcow2Image::close() {
-  Error first;
-  if (writer_) first = co_await writer_->finish();
-  const Error of_file = co_await file_.close();
-  if (!first) first = of_file;
-  if (data_file_) {
-    const Error error = co_await data_file_->close();
-    if (!first) first = error;
-  }
-  if (backing_) {
-    const Error error = co_await backing_->close();
-    if (!first) first = error;
-  }
-  co_return first;
+  Error worst;
+  const auto note = [&worst](Error error) {
+    if (!worst || error == std::errc::state_not_recoverable) worst = error;
+  };
+  if (writer_) note(co_await writer_->finish());
+  note(co_await file_.close());
+  if (data_file_) note(co_await data_file_->close());
+  if (backing_) note(co_await backing_->close());
+  co_return worst;
 }
 
 }  // namespace tapring::qcow2

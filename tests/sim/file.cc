@@ -240,7 +240,8 @@ Task<Result<uint64_t>> SimFile::size() {
 
 Task<Error> SimFile::close() {
   const int fd = file_.fd.release();
-  co_return system_error_code(::close(fd) == 0 ? 0 : errno);
+  if (::close(fd) != 0) co_return system_error_code(errno);
+  co_return storage_.behaviour(file_.path).close_error;
 }
 
 /// Storage tears writes between its blocks, never inside one.

@@ -34,6 +34,19 @@ class Kill : public HostTest {
   }
 
   /// Its clusters are small: every few writes need a sync.
+  void expect_close_error_kept(const DiskLine& disk, const std::string& image) {
+    SimFrontend& frontend = attach_and_connect(disk);
+    expect_served(frontend, {.requests = 20});
+    Error& close_error = host_.storage().behaviour(host_.image_path(image)).close_error;
+    close_error = system_error_code(EIO);
+    host_.restart();
+    close_error = {};
+    EXPECT_EQ(flush(frontend), sim::kGuestError);
+    expect_detached(disk);
+    attach_and_connect(disk);
+    EXPECT_EQ(flush(frontend), sim::kGuestOkay);
+  }
+
   DiskLine qcow2_line() {
     DiskLine disk = line(1, "a.qcow2");
     run_command("qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=64 " +
@@ -187,6 +200,15 @@ TEST_P(Kill, NorIsTheLastSyncOfADaemonThatStops) {
   expect_detached(disk);
   attach_and_connect(disk);
   EXPECT_EQ(flush(frontend), sim::kGuestOkay);
+}
+
+// NFS and FUSE tell of what they could not write back when the file is closed.
+TEST_P(Kill, NorIsWhatClosingTheImageToldADaemonThatStops) {
+  expect_close_error_kept(disk_, "a.img");
+}
+
+TEST_P(Kill, NorIsWhatClosingAQcow2ImageToldADaemonThatStops) {
+  expect_close_error_kept(qcow2_line(), "a.qcow2");
 }
 
 /// Its guest waits, whatever the next daemon says.

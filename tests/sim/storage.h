@@ -35,6 +35,7 @@ struct FileBehaviour {
   Error opening;                 ///< what the next opening fails with
   /// Asked for each operation when it would complete; an Error is its result.
   std::function<Error(const FileOperation&)> fault;
+  Error close_error;  ///< of each close
 };
 
 /// Of a process that was killed: the kernel does it all the same.
