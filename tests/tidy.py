@@ -257,6 +257,14 @@ def capture_all(tree):
                           "a lambda names what it copies")
 
 
+def loop_over_value(tree):
+    """Up to C++20 the temporary that value() is called on dies before the loop's first turn."""
+    for path in tree.of_kind("cc", "h"):
+        for match in re.finditer(r"\bfor \([^;()]*:[^;{]*\)\s*\.value\(\)\)", tree.code(path)):
+            yield Finding(path, line_of(tree.code(path), match.start()),
+                          "a loop over .value() of a temporary: give the value a name before")
+
+
 def left_over(tree):
     for path in tree.paths:
         for number, line in tree.lines(path):
@@ -349,7 +357,7 @@ def shell_scripts(tree):
 
 RULES = [folders, license_line, line_length, white_space, file_length, function_length,
          include_direction, own_header_first, pragma_once, listed_in_cmake, await_in_macro,
-         capture_all, left_over, stands_alone, links, proofs_of_features, mutants,
+         capture_all, loop_over_value, left_over, stands_alone, links, proofs_of_features, mutants,
          headers_compile_alone, shell_scripts]
 
 

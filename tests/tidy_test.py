@@ -102,6 +102,11 @@ class Rule(unittest.TestCase):
         self.assertEqual(self.check(tidy.capture_all, {"ring/a.cc": text}),
                          ["ring/a.cc:1", "ring/a.cc:2"])
 
+    def test_loop_over_value(self):
+        text = ("for (int a : read(b, c()).value()) d();\nfor (int a : b.value()) d();\n"
+                "auto e = read().value();\nfor (int a : e) d();\n")
+        self.assertEqual(self.check(tidy.loop_over_value, {"ring/a.cc": text}), ["ring/a.cc:1"])
+
     def test_left_over(self):
         text = "// TO" "DO: more\nmktemp XX" "XXXX\n"
         self.assertEqual(self.check(tidy.left_over, {"ring/a.cc": text}), ["ring/a.cc:1"])

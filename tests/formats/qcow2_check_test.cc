@@ -96,7 +96,8 @@ class Damager {
     for (const uint64_t entry : qcow2::read_table(file_, header_.l1_offset, header_.l1_entries)) {
       if ((entry & EntryBits::kOffset) != 0) l2_tables_.push_back(entry & EntryBits::kOffset);
     }
-    for (const uint64_t block : qcow2::read_refcount_table(file_, header_).value()) {
+    const auto refcount_table = qcow2::read_refcount_table(file_, header_).value();
+    for (const uint64_t block : refcount_table) {
       if (block != 0) blocks_.push_back(block);
     }
   }
