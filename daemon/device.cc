@@ -364,7 +364,7 @@ void Device::shut_down() {
   if (link_ == Link::connected) return end_disk(Disk::Ending::drain);
   image_stage_ = ImageStage::none;
   locked_by_.clear();
-  if (image_) close_aside(std::move(image_), [] {});
+  if (!images_.empty()) close_aside(std::move(images_), [] {});
 }
 
 void Device::refuse(const std::string& reason) {

@@ -170,7 +170,7 @@ class Device : public std::enable_shared_from_this<Device> {
   struct Opened {
     uint64_t attempt = 0;
     Purpose purpose = Purpose::service;
-    std::unique_ptr<OpenImage> image;  ///< closed again after a check
+    SpreadDisk::Images images;  ///< none after a check
     Geometry geometry;
     std::vector<std::string> notices;
     std::vector<FileId> files;
@@ -232,7 +232,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void open_image();
   void try_opening(Purpose purpose);
   static constexpr const char* kBlkbackLine = "xen-blkback";
-  static Opened open_aside(const DiskOpener& open, const OpenRequest& request);
+  std::size_t loops_wanted() const;
+  static Opened open_aside(const DiskOpener& open, const OpenRequest& request, std::size_t loops);
   void opening_ended(Opened opened);
   void image_opened(Opened opened);
   void image_checked();
@@ -248,8 +249,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void image_released();
   void await_opening();
   void give_up_opening(uint64_t attempt);
-  void given_up_ended(std::unique_ptr<OpenImage> image);
-  void close_aside(std::unique_ptr<OpenImage> image, Work then);
+  void given_up_ended(SpreadDisk::Images images);
+  void close_aside(SpreadDisk::Images images, Work then);
   bool hotplug_done();
   void connect(const VbdState& now);
   RingOrigin ring_origin(bool again) const;
@@ -322,7 +323,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::chrono::milliseconds lock_wanted_since_{0};
   std::vector<FileId> files_;                 ///< of the image, when it was opened last
   bool block_device_ = false;                 ///< likewise
-  std::unique_ptr<OpenImage> image_;
+  SpreadDisk::Images images_;
   Geometry geometry_;
   std::vector<std::string> notices_;
 

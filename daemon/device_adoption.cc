@@ -161,7 +161,7 @@ void Device::give_to_kernel(const std::string& error) {
   claim_ = Claim::examining;
   handover_ = Handover::to_kernel;
   image_stage_ = ImageStage::none;
-  if (image_) close_aside(std::move(image_), [] {});
+  if (!images_.empty()) close_aside(std::move(images_), [] {});
   run_aside(kBlkbackLine, [self = shared_from_this(), &context = context_, error,
                            name = name_.sysfs_name()]() mutable {
     const Error failure = context.blkback.bind(name);

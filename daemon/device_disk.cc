@@ -15,9 +15,12 @@ void Device::attach(const DiskOptions& options) {
   log(spdlog::level::debug, "mapping {} queue(s) of {} page(s), {}{}", rings_.queues.size(),
       rings_.queues.front().ring_refs.size(), rings_.protocol,
       rings_.persistent_grants ? ", persistent grants" : "");
-  image_stage_ = ImageStage::none;
-  disk_ = std::make_shared<SpreadDisk>(context_.control, context_.workers, std::move(image_),
-                                       options);
+  disk_ = std::make_shared<SpreadDisk>(context_.control, context_.workers, images_, options);
+  if (images_.empty()) {
+    image_stage_ = ImageStage::none;
+  } else {
+    release_image();
+  }
   disk_->connect([self = shared_from_this()](const std::string& error) { self->attached(error); });
 }
 

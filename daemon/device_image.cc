@@ -2,7 +2,9 @@
 // A device and its image: opened and closed in the background, as either may hang.
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <stdexcept>
 #include <system_error>
@@ -47,13 +49,14 @@ void Device::try_opening(Purpose purpose) {
     request.served = node_.served_files();
     request.told_bytes = node_.told_bytes();
   }
+  const std::size_t loops = purpose == Purpose::service ? loops_wanted() : 1;
   // Not before xenstore was asked: if it is lost there, the next look at the disk opens the image.
   image_stage_ = ImageStage::opening;
   // A copy of the opener, as another configuration may replace it meanwhile.
   run_aside("open " + storage_name(disk_spec_.path),
             [self = shared_from_this(), &control = context_.control, open = context_.open_disk,
-             attempt = ++open_attempt_, request]() mutable {
-    Opened opened = open_aside(open, request);
+             attempt = ++open_attempt_, request, loops]() mutable {
+    Opened opened = open_aside(open, request, loops);
     opened.attempt = attempt;
     control.post([self = std::move(self), opened = std::move(opened)]() mutable {
       self->opening_ended(std::move(opened));
@@ -61,18 +64,29 @@ void Device::try_opening(Purpose purpose) {
   });
 }
 
-Device::Opened Device::open_aside(const DiskOpener& open, const OpenRequest& request) {
+/// As many as there may be workers with some of the queues that the guest asks for.
+std::size_t Device::loops_wanted() const {
+  const std::size_t workers = context_.workers.count();
+  if (workers == 1) return 1;
+  const auto queues = node_.frontend_keys(spec_)("multi-queue-num-queues");
+  return std::clamp<std::size_t>(parse_decimal(queues.value_or("")).value_or(1), 1, workers);
+}
+
+Device::Opened Device::open_aside(const DiskOpener& open, const OpenRequest& request,
+                                  std::size_t loops) {
   Opened opened;
   opened.purpose = request.purpose;
   const auto begin = std::chrono::steady_clock::now();
   try {
-    opened.image = open(request);
-    opened.geometry = opened.image->geometry();
+    std::unique_ptr<OpenImage> image = open(request);
+    opened.geometry = image->geometry();
     check_told_size(request, opened.geometry.size_bytes);
-    opened.notices = opened.image->notices();
-    opened.files = opened.image->files();
+    opened.notices = image->notices();
+    opened.files = image->files();
     opened.block_device = is_block_device(request.spec.path);
-    if (request.purpose == Purpose::checking) opened.image.reset();
+    if (request.purpose == Purpose::service) {
+      opened.images = SpreadDisk::share(std::move(image), loops);
+    }
   } catch (const FileInUse& conflict) {
     opened.in_use = conflict;
   } catch (const std::exception& failure) {
@@ -88,11 +102,11 @@ void Device::opening_ended(Opened opened) {
       opened.in_use          ? "it is in use"
       : opened.error.empty() ? "done"
                              : "failed");
-  if (opened.attempt != open_attempt_) return given_up_ended(std::move(opened.image));
+  if (opened.attempt != open_attempt_) return given_up_ended(std::move(opened.images));
   if (image_stage_ == ImageStage::unwanted) {
-    if (!opened.image) return image_released();
+    if (opened.images.empty()) return image_released();
     image_stage_ = ImageStage::open;
-    image_ = std::move(opened.image);
+    images_ = std::move(opened.images);
     return release_image();
   }
   if (opened.in_use) return locked_out(*opened.in_use, opened.purpose);
@@ -114,7 +128,7 @@ void Device::image_opened(Opened opened) {
   }
   if (opened.purpose == Purpose::checking) return image_checked();
   image_stage_ = ImageStage::open;
-  image_ = std::move(opened.image);
+  images_ = std::move(opened.images);
   files_ = std::move(opened.files);
   block_device_ = opened.block_device;
   proceed();
@@ -134,7 +148,7 @@ void Device::release_image() {
       return await_opening();
     case ImageStage::open:
       image_stage_ = ImageStage::releasing;
-      return close_aside(std::move(image_),
+      return close_aside(std::move(images_),
                          [self = shared_from_this()] { self->image_released(); });
     case ImageStage::locked_out:
       ++open_attempt_;
@@ -173,18 +187,18 @@ void Device::give_up_opening(uint64_t attempt) {
 
 /// Only when it is closed may the image be opened again, and closing may hang as well: a guest that
 /// comes and goes gets one thread for what hangs.
-void Device::given_up_ended(std::unique_ptr<OpenImage> image) {
+void Device::given_up_ended(SpreadDisk::Images images) {
   auto over = [self = shared_from_this()] {
     self->opening_given_up_ = false;
     self->advance();
   };
-  return image ? close_aside(std::move(image), std::move(over)) : over();
+  return images.empty() ? over() : close_aside(std::move(images), std::move(over));
 }
 
-void Device::close_aside(std::unique_ptr<OpenImage> image, Work then) {
-  auto work = [&control = context_.control, image = std::move(image),
+void Device::close_aside(SpreadDisk::Images images, Work then) {
+  auto work = [&control = context_.control, images = std::move(images),
                then = std::move(then)]() mutable {
-    image.reset();
+    images.clear();
     control.post(std::move(then));
   };
   // Shared, as it must survive a thread that cannot be had: then the control thread has to wait.

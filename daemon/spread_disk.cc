@@ -28,32 +28,45 @@ struct SpreadDisk::Finishing {
   Work done;
 };
 
-SpreadDisk::SpreadDisk(Executor& control, Workers& workers, std::unique_ptr<OpenImage> image,
+SpreadDisk::Images SpreadDisk::share(std::unique_ptr<OpenImage> image, std::size_t loops) {
+  Images images;
+  images.push_back(std::move(image));
+  while (images.size() < loops) {
+    auto another = images.front()->share();
+    if (!another) break;
+    images.push_back(std::move(another));
+  }
+  return images;
+}
+
+SpreadDisk::SpreadDisk(Executor& control, Workers& workers, Images& images,
                        const DiskOptions& options)
     : control_(control), workers_(workers) {
   DiskOptions without_queues = options;
   without_queues.rings.queues.clear();
-  parts_.push_back({workers_.least_busy(), std::move(image), std::move(without_queues),
+  parts_.push_back({workers_.least_busy(), std::move(images.front()), std::move(without_queues),
                     std::make_shared<DiskStats>(), nullptr});
+  images.erase(images.begin());
   for (const QueueSetup& queue : options.rings.queues) {
-    Part& part = choose_part();
+    Part& part = choose_part(images);
     part.options.rings.queues.push_back(queue);
     workers_.add_queue(part.worker);
   }
 }
 
 /// For the next queue.
-SpreadDisk::Part& SpreadDisk::choose_part() {
+SpreadDisk::Part& SpreadDisk::choose_part(Images& images) {
   const uint32_t worker = workers_.least_busy();
   const auto there = std::ranges::find(parts_, worker, &Part::worker);
   if (there != parts_.end()) return *there;
   Part& first = parts_.front();
-  std::unique_ptr<OpenImage> image = first.image->share();
-  if (!image) return first;
+  if (images.empty()) return first;
   DiskOptions options = first.options;
   options.rings.queues.clear();
-  return parts_.emplace_back(worker, std::move(image), std::move(options),
-                             std::make_shared<DiskStats>(), nullptr);
+  Part& part = parts_.emplace_back(worker, std::move(images.back()), std::move(options),
+                                   std::make_shared<DiskStats>(), nullptr);
+  images.pop_back();
+  return part;
 }
 
 void SpreadDisk::connect(Connected then) {

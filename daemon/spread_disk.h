@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A connected disk as the control thread has it: in parts, each on another worker with some of the
-// queues and a descriptor of the image for itself.
+// queues and the image opened for itself.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,10 +20,16 @@ namespace tapring {
 /// until it has ended or could not be connected.
 class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
  public:
-  /// Deals the queues out, each to the worker that has fewest. Where the image can be served on one
-  /// loop only, all of them go to one worker. `control` and `workers` outlive this.
-  SpreadDisk(Executor& control, Workers& workers, std::unique_ptr<OpenImage> image,
-             const DiskOptions& options);
+  /// The same image, opened for several loops: one at least.
+  using Images = std::vector<std::unique_ptr<OpenImage>>;
+
+  /// Opens the image for so many loops, or for fewer where it cannot be served on several. Blocks.
+  static Images share(std::unique_ptr<OpenImage> image, std::size_t loops);
+
+  /// Deals the queues out, each to the worker that has fewest; when `images` are used up, the rest
+  /// to the first worker of the disk. Takes from `images` what it needs: the caller closes the
+  /// others. `control` and `workers` outlive this.
+  SpreadDisk(Executor& control, Workers& workers, Images& images, const DiskOptions& options);
   SpreadDisk(const SpreadDisk&) = delete;
   SpreadDisk& operator=(const SpreadDisk&) = delete;
 
@@ -71,7 +78,7 @@ class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
   struct Measuring;
   struct Finishing;
 
-  Part& choose_part();
+  Part& choose_part(Images& images);
   Loop& loop_of(const Part& part) { return workers_[part.worker].loop(); }
   void on_each(void (Disk::*call)());
   void connect_part(Part& part, const std::shared_ptr<Connecting>& all);

@@ -19,6 +19,8 @@ class Workers {
   explicit Workers(std::vector<Worker*> workers)
       : workers_(std::move(workers)), queues_(workers_.size()) {}
 
+  std::size_t count() const noexcept { return workers_.size(); }
+
   /// The number of the one that has fewest queues.
   uint32_t least_busy() const {
     return static_cast<uint32_t>(std::ranges::min_element(queues_) - queues_.begin());

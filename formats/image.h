@@ -80,7 +80,7 @@ class OpenImage {
   virtual std::vector<FileId> files() const { return {}; }
 
   /// The same image for one loop more, with the same locks; nullptr where it cannot be served on
-  /// several. Does not block.
+  /// several. Blocks.
   virtual std::unique_ptr<OpenImage> share() const { return nullptr; }
 
   /// Moves the image to its loop. Called once, on the loop's thread; nothing else follows.

@@ -54,7 +54,7 @@ bool held_by_another(int fd, uint64_t byte) {
 }
 
 bool take_all(int fd, const LockRequest& request) {
-  if (request.fence && !take(fd, F_WRLCK, *request.fence)) return false;
+  if (request.fence && !take(fd, F_RDLCK, *request.fence)) return false;
   if (request.sharing == Sharing::unlocked) return true;
   const auto take_from = [fd](uint64_t base) {
     return [fd, base](int permission) {
@@ -105,6 +105,14 @@ bool take_lock(int fd, const LockRequest& request) {
 bool means_no_locks(const std::error_code& error) noexcept {
   return error == std::errc::function_not_supported ||
          error == std::errc::operation_not_supported;
+}
+
+bool join_lock(int fd, const LockRequest& request) noexcept {
+  try {
+    return take_all(fd, request);
+  } catch (const std::system_error&) {
+    return false;
+  }
 }
 
 }  // namespace tapring

@@ -5,7 +5,8 @@
 //
 // They are of the open file description (fcntl(2), F_OFD_SETLK): a process that is killed holds
 // them until the last request that it gave to io_uring is done. So who has the lock knows that
-// nothing of a predecessor will still be written.
+// nothing of a predecessor will still be written. All of them are read locks, so that several
+// descriptions of one disk can hold them at once; others are found by asking for a write lock.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +36,10 @@ inline constexpr uint64_t kFirstFence = uint64_t{1} << 61;
 /// Locks the file for as long as the open file description of `fd` lives. False, and nothing is
 /// locked, where somebody else holds it. Throws std::system_error where that cannot be known.
 bool take_lock(int fd, const LockRequest& request);
+
+/// Gives a lock that another description of the same file holds to that of `fd` as well: it lasts
+/// until both are closed. False where that does not work.
+bool join_lock(int fd, const LockRequest& request) noexcept;
 
 /// Whether take_lock() would be refused now. Locks nothing, not even for a moment. Throws
 /// likewise.

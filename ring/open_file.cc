@@ -125,7 +125,10 @@ std::string remedy_for_lock(const std::error_code& error) {
 
 void lock(const FileOptions& options, OpenFile& file) {
   try {
-    if (is_free(file.fd.get(), options)) return;
+    if (is_free(file.fd.get(), options)) {
+      if (options.locking == Locking::take) file.lock = options.lock;
+      return;
+    }
   } catch (const std::system_error& error) {
     const std::error_code code = error.code();
     if (options.needs_locks || !means_no_locks(code)) {
@@ -195,11 +198,26 @@ OpenFile open_file(const FileOptions& options) {
 }
 
 std::optional<OpenFile> share_file(const OpenFile& file) {
-  UniqueFd fd(::fcntl(file.fd.get(), F_DUPFD_CLOEXEC, 0));
-  if (!fd) return std::nullopt;
-  return OpenFile{std::move(fd), file.path, file.id, file.size_bytes, file.physical_block_bytes,
-                  file.direct, file.direct_block_bytes, file.discard_granularity,
-                  file.discard_unit, file.secure_erase, file.block_device, {}};
+  const int flags = ::fcntl(file.fd.get(), F_GETFL);
+  if (flags < 0) return std::nullopt;
+  UniqueFd fd(::open(path_of(file.fd.get()).c_str(),
+                     (flags & (O_ACCMODE | O_DIRECT)) | O_CLOEXEC | O_NOCTTY));
+  if (!fd || (file.lock && !join_lock(fd.get(), *file.lock))) return std::nullopt;
+  return OpenFile{.fd = std::move(fd),
+                  .path = file.path,
+                  .id = file.id,
+                  .lock = file.lock,
+                  .size_bytes = file.size_bytes,
+                  .physical_block_bytes = file.physical_block_bytes,
+                  .direct = file.direct,
+                  .direct_block_bytes = file.direct_block_bytes,
+                  .discard_granularity = file.discard_granularity,
+                  .discard_unit = file.discard_unit,
+                  .secure_erase = file.secure_erase,
+                  .block_device = file.block_device,
+                  .notices = {},
+                  .real_path = file.real_path,
+                  .owner = file.owner};
 }
 
 }  // namespace tapring

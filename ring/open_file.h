@@ -54,6 +54,7 @@ struct OpenFile {
   UniqueFd fd;
   std::string path;
   FileId id;
+  std::optional<LockRequest> lock;  ///< that was taken
   uint64_t size_bytes = 0;
   uint32_t physical_block_bytes = 512;  ///< what the storage writes at once, for the guest to know
   bool direct = false;
@@ -75,8 +76,10 @@ std::filesystem::path real_path_of(int fd);
 /// that is known.
 OpenFile open_file(const FileOptions& options);
 
-/// Another descriptor of the same open file, without the notices: the locks stay until all are
-/// closed. nullopt if there is no room for it.
+/// The same file, whatever its path leads to by now, opened once more in the same way and with the
+/// same lock, without the notices. Not a duplicate: the kernel reports a lost write once to each
+/// open file description, so each loop that syncs the file needs one of its own. Blocks. nullopt
+/// where it cannot be opened.
 std::optional<OpenFile> share_file(const OpenFile& file);
 
 }  // namespace tapring

@@ -67,7 +67,8 @@ class SpreadDiskTest : public testing::Test {
     auto image = open(mode);
     const DiskOptions options{"1/xvda", kGuest, image->geometry(),
                               {Abi::x86_64, "x86_64-abi", setups_}, {.history = history}};
-    return std::make_shared<SpreadDisk>(control_, workers_, std::move(image), options);
+    SpreadDisk::Images images = SpreadDisk::share(std::move(image), workers_.count());
+    return std::make_shared<SpreadDisk>(control_, workers_, images, options);
   }
 
   /// Empty, or why not.
@@ -256,6 +257,21 @@ TEST_F(SpreadDiskTest, OfTwoFlushesAtOnceTheOtherIsNotBelieved) {
   EXPECT_TRUE(world_.run_until([&] { return one && other; }, kPatience));
   EXPECT_EQ(one, sim::kGuestError);
   EXPECT_EQ(other, sim::kGuestError);
+}
+
+// The kernel has told one worker, which has not heard of it yet.
+TEST_F(SpreadDiskTest, EachWorkerIsToldOfALostWriteByTheKernelItself) {
+  EXPECT_EQ(connect(), "");
+  EXPECT_EQ(status(1, sim::kGuestWrite), sim::kGuestOkay);
+  storage_.lose_writes(image_, EIO);
+  const auto& late = submit(0, sim::kGuestFlush);
+  EXPECT_TRUE(world_.run_until([&] { return storage_.in_flight(image_) == 1; }, kPatience));
+  simulated_[0].loop.stall();
+  world_.run_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(status(1, sim::kGuestFlush), sim::kGuestError);
+  simulated_[0].loop.go_on();
+  EXPECT_TRUE(world_.run_until([&] { return late.has_value(); }, kPatience));
+  EXPECT_EQ(late, sim::kGuestError);
 }
 
 TEST_F(SpreadDiskTest, GrowthIsServedByAllParts) {

@@ -83,6 +83,7 @@ class SimFile::Completion {
     ++file_.storage_.files_[file_.file_.path].in_flight;
     ++file_.storage_.operations_;
     file_.storage_.begin(file_.file_.path, operation_.kind, [this, waiter] {
+      ask_for_lost_writes();
       file_.loop_.complete([this, waiter] {
         --file_.in_flight_;
         --file_.storage_.files_[file_.file_.path].in_flight;
@@ -93,17 +94,26 @@ class SimFile::Completion {
 
   Error await_resume() const {
     if (file_.dead_) return system_error_code(EIO);
-    return file_.storage_.outcome(file_.file_.path, operation_);
+    const Error error = file_.storage_.outcome(file_.file_.path, operation_);
+    return error ? error : lost_;
   }
 
  private:
+  /// The kernel reports it when it completes, however late the loop hears of that.
+  void ask_for_lost_writes() {
+    if (operation_.kind != FileOperation::Kind::sync || file_.dead_) return;
+    lost_ = file_.storage_.take_writeback_error(file_.file_.path, file_.file_.fd.get());
+  }
+
   SimFile& file_;
   FileOperation operation_;
+  Error lost_;
 };
 
 SimFile::SimFile(SimLoop& loop, SimStorage& storage, OpenFile file)
     : loop_(loop), storage_(storage), file_(std::move(file)) {
   ++storage_.open_files_;
+  storage_.opened(file_.path, file_.fd.get());
   loop_.files_.push_back(this);
   if (loop_.dead_) die();
 }
@@ -125,6 +135,8 @@ void SimFile::die() {
       }
     }
     storage_.outlive(file_.path, file_.fd.get(), std::move(late));
+    // The kernel finishes what was under way, and tells the description that nobody has any more.
+    if (syncs_ > 0) storage_.take_writeback_error(file_.path, file_.fd.get());
   }
   dead_ = true;
   --storage_.open_files_;
@@ -202,7 +214,9 @@ Task<Error> SimFile::write_at_once(uint64_t offset, Buffers from) {
 Task<Error> SimFile::sync() {
   const uint64_t covered = storage_.files_[file_.path].writes_done;
   const FileOperation operation{FileOperation::Kind::sync, 0, 0};
+  ++syncs_;
   const Error fault = co_await Completion(*this, operation);
+  --syncs_;
   if (fault) {
     if (!dead_) storage_.sync_failed(file_.path, covered);
     co_return fault;

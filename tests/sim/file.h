@@ -44,6 +44,7 @@ class SimFile final : public File {
   SimStorage& storage_;
   OpenFile file_;
   std::size_t in_flight_ = 0;
+  std::size_t syncs_ = 0;
   struct Write {
     uint64_t offset;
     Buffers from;

@@ -39,10 +39,11 @@ void SimLoop::wait(bool /*may_block*/) {
 }
 
 void SimLoop::schedule_turn() {
-  if (std::exchange(turn_scheduled_, true)) return;
+  if (stalled_ || std::exchange(turn_scheduled_, true)) return;
   world_.after(kToNextTurn, [this, alive = std::weak_ptr(alive_)] {
     if (alive.expired()) return;
     turn_scheduled_ = false;
+    if (stalled_) return;
     ++turns_;
     turn(false);
     // In production it looks around for a time before it sleeps: here now and then.

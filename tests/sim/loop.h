@@ -29,6 +29,13 @@ class SimLoop final : public Loop {
   /// from now on has an effect on a file.
   void die();
 
+  /// Its thread hears of nothing that completes, until go_on().
+  void stall() noexcept { stalled_ = true; }
+  void go_on() {
+    stalled_ = false;
+    schedule_turn();
+  }
+
   SimWorld& world() noexcept { return world_; }
   uint64_t turns() const noexcept { return turns_; }
 
@@ -47,6 +54,7 @@ class SimLoop final : public Loop {
   std::deque<Work> completions_;
   std::vector<SimFile*> files_;
   bool dead_ = false;
+  bool stalled_ = false;
   bool turn_scheduled_ = false;
   uint64_t turns_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -13,6 +13,12 @@
 #include "ring/unique_fd.h"
 
 namespace tapring::sim {
+namespace {
+
+// Open file descriptions are told apart by their file offset, which nothing else uses.
+constexpr uint64_t kFirstDescription = uint64_t{1} << 40;
+
+}  // namespace
 
 void SimStorage::release(const std::string& path) {
   File& file = files_[path];
@@ -57,6 +63,33 @@ void SimStorage::outlive(const std::string& path, int fd, std::vector<LateWrite>
       after_write(path, file->get(), write.offset, write.data.size());
     });
   }
+}
+
+void SimStorage::lose_writes(const std::string& path, int number) {
+  WritebackError& writeback = files_[path].writeback;
+  writeback = {writeback.number + 1, false, system_error_code(number)};
+}
+
+void SimStorage::opened(const std::string& path, int fd) {
+  const WritebackError& writeback = files_[path].writeback;
+  told_.try_emplace(description_of(fd), writeback.seen ? writeback.number : 0);
+}
+
+Error SimStorage::take_writeback_error(const std::string& path, int fd) {
+  WritebackError& writeback = files_[path].writeback;
+  uint64_t& told = told_[description_of(fd)];
+  if (std::exchange(told, writeback.number) == writeback.number) return {};
+  writeback.seen = true;
+  return writeback.error;
+}
+
+uint64_t SimStorage::description_of(int fd) {
+  const auto offset = static_cast<uint64_t>(::lseek(fd, 0, SEEK_CUR));
+  if (offset >= kFirstDescription) return offset;
+  const uint64_t description = kFirstDescription + told_.size();
+  const off_t moved = ::lseek(fd, static_cast<off_t>(description), SEEK_SET);
+  assert(moved == static_cast<off_t>(description));
+  return static_cast<uint64_t>(moved);
 }
 
 void SimStorage::before_write(const std::string& path, int fd, uint64_t offset, uint64_t bytes) {

@@ -74,6 +74,11 @@ class SimStorage {
   /// block.
   void drop_given_up();
 
+  /// What was written and not synced is lost, as when the kernel could not write it back. It tells
+  /// each open file description once, and one that is opened later only if nobody was told before
+  /// (Linux, lib/errseq.c).
+  void lose_writes(const std::string& path, int number);
+
   /// From now on another host has the file's lock, until it is given back.
   void lock_elsewhere(const std::string& path) { files_[path].locked_elsewhere = true; }
   void unlock_elsewhere(const std::string& path) { files_[path].locked_elsewhere = false; }
@@ -96,8 +101,15 @@ class SimStorage {
  private:
   friend class SimFile;
 
+  struct WritebackError {
+    uint64_t number = 0;  ///< how many losses there were
+    bool seen = true;     ///< somebody was told of the last
+    Error error;          ///< of the last
+  };
+
   struct File {
     FileBehaviour behaviour;
+    WritebackError writeback;
     bool hangs = false;
     bool locked_elsewhere = false;
     std::vector<std::pair<FileOperation::Kind, Work>> hanging;
@@ -113,6 +125,12 @@ class SimStorage {
   void begin(const std::string& path, FileOperation::Kind kind, Work complete);
   Error outcome(const std::string& path, const FileOperation& operation);
 
+  // Of the open file description that `fd` refers to: duplicates share it.
+  void opened(const std::string& path, int fd);
+  /// The loss that it has not been told of yet; from now on it has.
+  Error take_writeback_error(const std::string& path, int fd);
+  uint64_t description_of(int fd);
+
   void before_write(const std::string& path, int fd, uint64_t offset, uint64_t bytes);
   void after_write(const std::string& path, int fd, uint64_t offset, uint64_t bytes);
   void synced(const std::string& path, uint64_t writes);
@@ -120,6 +138,7 @@ class SimStorage {
 
   SimWorld& world_;
   std::map<std::string, File> files_;
+  std::map<uint64_t, uint64_t> told_;  ///< by description: the last loss that it was told of
   std::size_t open_files_ = 0;
   uint64_t operations_ = 0;
   bool powered_ = true;
