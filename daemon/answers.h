@@ -2,6 +2,7 @@
 // The responses of a turn: shown to the guests when it ends, with one notification a queue.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "ring/loop.h"
@@ -21,7 +22,12 @@ class Answering {
 /// Gathers the queues of a worker that have something to publish; after the copies of the turn.
 class Answers final : public Batch {
  public:
-  explicit Answers(Loop& loop) : loop_(loop) { loop_.add_batch(*this); }
+  explicit Answers(Loop& loop) : loop_(loop) {
+    // An answer must not fail for want of memory: room for more queues than a worker has.
+    waiting_.reserve(kRoom);
+    publishing_.reserve(kRoom);
+    loop_.add_batch(*this);
+  }
   Answers(const Answers&) = delete;
   Answers& operator=(const Answers&) = delete;
   ~Answers() { loop_.remove_batch(*this); }
@@ -39,6 +45,8 @@ class Answers final : public Batch {
   }
 
  private:
+  static constexpr std::size_t kRoom = 8192;
+
   Loop& loop_;
   std::vector<Answering*> waiting_;
   std::vector<Answering*> publishing_;  // kept for its capacity

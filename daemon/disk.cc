@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/disk.h"
 
+#include <exception>
 #include <system_error>
 #include <utility>
 
@@ -45,15 +46,21 @@ void Disk::start() {
 }
 
 void Disk::measure(Measured then) {
-  measure_volume(shared_from_this(), std::move(then));
+  if (measure_volume(shared_from_this(), then).begun) return;
+  then(std::unexpected(std::make_error_code(std::errc::not_enough_memory)));
 }
 
-Detached Disk::measure_volume(std::shared_ptr<Disk> disk, Measured then) {
+/// Takes `then` before it waits.
+Detached Disk::measure_volume(std::shared_ptr<Disk> disk, Measured& then) {
   const Gate::Pass pass(disk->gate_);
-  then(co_await disk->volume_.grow());
+  Measured taken = std::move(then);
+  taken(co_await disk->volume_.grow());
 }
 
-void Disk::end(Ending ending, Work done) { end_all(shared_from_this(), ending, std::move(done)); }
+/// Without memory for that the process ends, as the next one takes the disk up in order.
+void Disk::end(Ending ending, Work done) {
+  if (!end_all(shared_from_this(), ending, std::move(done)).begun) std::terminate();
+}
 
 Detached Disk::end_all(std::shared_ptr<Disk> disk, Ending ending, Work done) {
   for (const auto& queue : disk->queues_) {

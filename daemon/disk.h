@@ -74,7 +74,7 @@ class Disk : public std::enable_shared_from_this<Disk> {
   void end(Ending ending, Work done);
 
  private:
-  static Detached measure_volume(std::shared_ptr<Disk> disk, Measured then);
+  static Detached measure_volume(std::shared_ptr<Disk> disk, Measured& then);
   static Detached end_all(std::shared_ptr<Disk> disk, Ending ending, Work done);
 
   std::shared_ptr<DiskStats> stats_;

@@ -163,7 +163,16 @@ void Queue::take_some() {
 
 void Queue::begin(const Taken& taken) {
   alone_ = is_for_itself(taken.request, context_.volume.limits());
-  alone_ ? serve_alone(taken) : serve(taken);
+  const Detached served = alone_ ? serve_alone(taken) : serve(taken);
+  if (served.begun) return;
+  alone_ = false;
+  fail(taken);
+}
+
+/// There is no memory to do it.
+void Queue::fail(const Taken& taken) {
+  context_.stats.errors.add(1);
+  answer(taken, BlkifStatus::error);
 }
 
 /// The life of a request. It suspends where the comment says so; then other requests run, and the
@@ -196,14 +205,14 @@ Detached Queue::serve_alone(Taken taken) {
   // Some were left to whoever serves the ring next. So is this one: to answer it would promise that
   // they are done.
   if (ring_.in_flight() > 1) co_return;
-  serve(taken);
+  if (!serve(taken).begun) fail(taken);
   co_await in_flight_.emptied();
   alone_ = false;
   // What came meanwhile may have been left without asking for an event.
   if (attached_) context_.worker.loop().poll(*this);
 }
 
-Task<Queue::Outcome> Queue::serve_indirect(const Request& request) {
+Task<Outcome> Queue::serve_indirect(const Request& request) {
   if (request.segment_count > context_.max_indirect_segments) co_return BlkifStatus::error;
   std::array<Segment, kIndirectSegments> memory;
   const auto segments = std::span(memory).first(request.segment_count);
@@ -226,7 +235,7 @@ Task<Queue::Outcome> Queue::serve_indirect(const Request& request) {
 }
 
 /// Does it again for as long as its disk's policy lets it wait for the storage.
-Task<Queue::Outcome> Queue::execute(const Request& request, std::span<const Segment> segments) {
+Task<Outcome> Queue::execute(const Request& request, std::span<const Segment> segments) {
   std::optional<HeldRequest> held;
   for (;;) {
     Error error;

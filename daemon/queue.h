@@ -22,6 +22,14 @@
 
 namespace tapring {
 
+/// Of a request; nullopt: it ends without an answer, for whoever serves the ring next.
+using Outcome = std::optional<BlkifStatus>;
+
+template <>
+struct FailedTask<Outcome> {
+  static Outcome with(Error /*error*/) noexcept { return BlkifStatus::error; }
+};
+
 /// What the queues of a disk have in common. Outlives them.
 struct QueueContext {
   Worker& worker;
@@ -95,8 +103,7 @@ class Queue final : private EventSink, private Pollable, private Answering {
   void begin(const Taken& taken);
   Detached serve(Taken taken);
   Detached serve_alone(Taken taken);
-  /// nullopt: it ends without an answer, for whoever serves the ring next.
-  using Outcome = std::optional<BlkifStatus>;
+  void fail(const Taken& taken);
   Task<Outcome> serve_indirect(const Request& request);
   Task<Outcome> execute(const Request& request, std::span<const Segment> segments);
   Task<Error> read(uint64_t sector, std::span<const Segment> segments);

@@ -42,6 +42,10 @@ std::span<std::byte> map_memory(std::size_t bytes) {
 Arena::Arena(std::size_t bytes)
     : memory_(map_memory(bytes)), free_order_(bytes / kPageBytes, kNotFree) {
   assert(bytes > 0 && bytes % kMaxBlockBytes == 0);
+  // As many as there can be: to give a block back must not fail.
+  for (unsigned order = 0; order <= kMaxOrder; ++order) {
+    free_[order].reserve(bytes / bytes_of(order));
+  }
   for (std::size_t offset = bytes; offset > 0; offset -= kMaxBlockBytes) {
     std::byte* block = memory_.data() + offset - kMaxBlockBytes;
     free_[kMaxOrder].push_back(block);

@@ -19,15 +19,22 @@ AcquireBuffer::AcquireBuffer(BufferShare& share, std::size_t bytes) noexcept
   assert(bytes <= BufferPool::kMaxBufferBytes);
 }
 
-bool AcquireBuffer::await_ready() noexcept {
+bool AcquireBuffer::await_ready() {
   data_ = share_.pool_.lend_now(share_, order_);
   return data_ != nullptr;
 }
 
 void AcquireBuffer::await_suspend(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
-  if (share_.waiters_.empty()) share_.pool_.waiting_.push_back(&share_);
+  const bool first = share_.waiters_.empty();
   share_.waiters_.push_back(this);
+  if (!first) return;
+  try {
+    share_.pool_.waiting_.push_back(&share_);
+  } catch (...) {
+    share_.waiters_.pop_back();
+    throw;
+  }
 }
 
 BufferShare::~BufferShare() {
@@ -40,7 +47,7 @@ BufferPool::~BufferPool() {
 }
 
 /// Who comes now must not overtake who waits for memory, but may those who only have their share.
-std::byte* BufferPool::lend_now(BufferShare& share, unsigned order) noexcept {
+std::byte* BufferPool::lend_now(BufferShare& share, unsigned order) {
   note_use(share);
   if (!share.waiters_.empty() || !may_have(share, order)) return nullptr;
   const bool memory_is_awaited = std::ranges::any_of(waiting_, [this](const BufferShare* waiting) {
@@ -80,15 +87,17 @@ void BufferPool::serve_waiters() noexcept {
     } else {
       ++passed_over;
     }
-    waiting_.pop_front();
-    if (!share.waiters_.empty()) waiting_.push_back(&share);
+    // To the end of the line: its place is there already.
+    std::ranges::rotate(waiting_, waiting_.begin() + 1);
+    if (share.waiters_.empty()) waiting_.pop_back();
   }
 }
 
 void BufferPool::note_use(BufferShare& share) {
   const Loop::Clock::time_point now = loop_.turn_time();
   share.last_used_ = now;
-  if (!std::exchange(share.active_, true)) active_.push_back(&share);
+  if (!share.active_) active_.push_back(&share);
+  share.active_ = true;
   if (active_.size() > 1 && now - idle_forgotten_ >= kActive) {
     idle_forgotten_ = now;
     forget_idle();

@@ -41,7 +41,7 @@ class Buffer {
 class AcquireBuffer {
  public:
   AcquireBuffer(BufferShare& share, std::size_t bytes) noexcept;
-  bool await_ready() noexcept;
+  bool await_ready();
   void await_suspend(std::coroutine_handle<> waiter);
   Buffer await_resume() noexcept { return Buffer(share_, data_, order_); }
 
@@ -105,7 +105,7 @@ class BufferPool {
   friend class BufferShare;
   friend class AcquireBuffer;
 
-  std::byte* lend_now(BufferShare& share, unsigned order) noexcept;
+  std::byte* lend_now(BufferShare& share, unsigned order);
   std::byte* lend(BufferShare& share, unsigned order) noexcept;
   bool may_have(const BufferShare& share, unsigned order) const noexcept;
   void give_back(BufferShare& share, std::byte* data, unsigned order) noexcept;

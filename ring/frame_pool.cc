@@ -50,11 +50,11 @@ constexpr std::size_t class_of(std::size_t bytes) {
 
 }  // namespace
 
-void* allocate_frame(std::size_t bytes) {
+void* allocate_frame(std::size_t bytes) noexcept {
   const std::size_t size_class = class_of(bytes);
-  if (!kPooled || size_class >= kClasses) return ::operator new(bytes);
+  if (!kPooled || size_class >= kClasses) return ::operator new(bytes, std::nothrow);
   FreeFrame*& head = free_lists.heads[size_class];
-  if (head == nullptr) return ::operator new(size_class * kClassBytes);
+  if (head == nullptr) return ::operator new(size_class * kClassBytes, std::nothrow);
   return std::exchange(head, head->next);
 }
 

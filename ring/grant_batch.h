@@ -4,6 +4,7 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "ring/grants.h"
@@ -23,10 +24,20 @@ class GrantBatch final : public Batch {
   class Transfer {
    public:
     explicit Transfer(GrantBatch& batch) noexcept : batch_(batch), first_(batch.copies_.size()) {}
+    Transfer(const Transfer&) = delete;
+    Transfer& operator=(const Transfer&) = delete;
+    /// Copies that were added and not awaited, as there was no memory for the next, are not to be
+    /// done. They are the last of the batch; one without copies may have outlived its turn.
+    ~Transfer() {
+      if (count_ > 0 && !awaited_) batch_.copies_.resize(first_);
+    }
 
-    void add(const GrantCopy& copy) { batch_.copies_.push_back(copy); }
+    void add(const GrantCopy& copy) {
+      batch_.copies_.push_back(copy);
+      ++count_;
+    }
 
-    bool await_ready() const noexcept { return batch_.copies_.size() == first_; }
+    bool await_ready() const noexcept { return count_ == 0; }
     void await_suspend(std::coroutine_handle<> waiter);
     /// Success only if every copy was done.
     Error await_resume() const noexcept { return error_; }
@@ -35,7 +46,8 @@ class GrantBatch final : public Batch {
     friend class GrantBatch;
     GrantBatch& batch_;
     std::size_t first_;
-    std::size_t end_ = 0;
+    std::size_t count_ = 0;
+    bool awaited_ = false;
     std::coroutine_handle<> waiter_;
     Error error_;
   };
@@ -43,6 +55,8 @@ class GrantBatch final : public Batch {
   bool flush() override;
 
  private:
+  Error copy(std::span<GrantCopy> copies);
+
   Loop& loop_;
   GrantTable& table_;
   std::vector<GrantCopy> copies_;

@@ -18,6 +18,14 @@ void relax() noexcept {
 
 }  // namespace
 
+Loop::Loop() {
+  posted_.reserve(kRoom);
+  running_.reserve(kRoom);
+  resumable_.reserve(kRoom);
+  resuming_.reserve(kRoom);
+  polled_.reserve(kRoom);
+}
+
 void Loop::run() {
   while (!stopping_) turn(true);
   stopping_ = false;
@@ -96,21 +104,21 @@ void Loop::remove_batch(Batch& batch) noexcept { std::erase(batches_, &batch); }
 
 void Loop::run_posted() {
   if (!has_posted_) return;
-  std::vector<Work> posted;
   {
     std::lock_guard lock(posted_mutex_);
-    posted.swap(posted_);
+    running_.swap(posted_);
     has_posted_ = false;
   }
-  for (Work& work : posted) work();
+  for (Work& work : running_) work();
+  running_.clear();
 }
 
 bool Loop::resume_all() {
   if (resumable_.empty()) return false;
   while (!resumable_.empty()) {
-    std::vector<std::coroutine_handle<>> ready;
-    ready.swap(resumable_);
-    for (std::coroutine_handle<> coroutine : ready) coroutine.resume();
+    resuming_.swap(resumable_);
+    for (std::coroutine_handle<> coroutine : resuming_) coroutine.resume();
+    resuming_.clear();
   }
   return true;
 }

@@ -49,7 +49,7 @@ class Loop : public Executor {
  public:
   using Clock = std::chrono::steady_clock;
 
-  Loop() = default;
+  Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
@@ -125,11 +125,17 @@ class Loop : public Executor {
   void flush_batches();
 
   std::mutex posted_mutex_;
+  // Each with room for all that is under way at once on a worker that is well used, so that going
+  // on with a request takes no memory.
+  static constexpr std::size_t kRoom = 4096;
+
   std::vector<Work> posted_;
+  std::vector<Work> running_;
   std::atomic<bool> has_posted_ = false;
   std::atomic<bool> stopping_ = false;
   Executor* helper_ = nullptr;
   std::vector<std::coroutine_handle<>> resumable_;
+  std::vector<std::coroutine_handle<>> resuming_;
   std::vector<Batch*> batches_;
   std::vector<Pollable*> polled_;
   PollWindow storage_window_;

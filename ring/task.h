@@ -7,16 +7,52 @@
 #include <cassert>
 #include <coroutine>
 #include <exception>
+#include <expected>
+#include <new>
 #include <optional>
+#include <system_error>
+#include <type_traits>
 #include <utility>
 
+#include "ring/error.h"
 #include "ring/frame_pool.h"
 
 namespace tapring {
 
+/// What a task gives that ended with an Error before it came to a result of its own. To be
+/// specialised for results that have another way to say so.
+template <typename T>
+struct FailedTask {
+  static T with(Error error) noexcept {
+    if constexpr (std::is_constructible_v<T, Error>) {
+      return T(error);
+    } else {
+      std::terminate();
+    }
+  }
+};
+
+template <typename T>
+struct FailedTask<Result<T>> {
+  static Result<T> with(Error error) noexcept { return std::unexpected(error); }
+};
+
+/// The error of the exception that is being handled: of one that tells of no memory, or of a system
+/// call. Others end the process.
+inline Error error_of_exception() noexcept {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    return std::make_error_code(std::errc::not_enough_memory);
+  } catch (const std::system_error& error) {
+    return error.code();
+  }
+}
+
 /// The result of a coroutine that has started. Await it once, and before destroying it.
 ///
-/// Not for exceptions: per-request work returns an Error. One that escapes terminates.
+/// Per-request work returns an Error, and lack of memory is one more: where there is none for the
+/// coroutine's frame, or for what it does, the task ends with errc::not_enough_memory.
 template <typename T>
 class [[nodiscard]] Task {
  public:
@@ -31,11 +67,14 @@ class [[nodiscard]] Task {
     handle_.destroy();
   }
 
-  bool await_ready() const noexcept { return handle_.done(); }
+  bool await_ready() const noexcept { return !handle_ || handle_.done(); }
   void await_suspend(std::coroutine_handle<> awaiting) noexcept {
     handle_.promise().continuation = awaiting;
   }
-  T await_resume() { return std::move(*handle_.promise().value); }
+  T await_resume() {
+    if (!handle_) return FailedTask<T>::with(std::make_error_code(std::errc::not_enough_memory));
+    return std::move(*handle_.promise().value);
+  }
 
  private:
   explicit Task(Handle handle) noexcept : handle_(handle) {}
@@ -54,10 +93,13 @@ struct Task<T>::promise_type : PooledFrame {
   };
 
   Task get_return_object() noexcept { return Task(Handle::from_promise(*this)); }
+  static Task get_return_object_on_allocation_failure() noexcept { return Task(Handle()); }
   std::suspend_never initial_suspend() const noexcept { return {}; }
   ResumeContinuation final_suspend() const noexcept { return {}; }
   void return_value(T result) { value.emplace(std::move(result)); }
-  [[noreturn]] void unhandled_exception() noexcept { std::terminate(); }
+  void unhandled_exception() noexcept {
+    value.emplace(FailedTask<T>::with(error_of_exception()));
+  }
 
   std::optional<T> value;
   std::coroutine_handle<> continuation = std::noop_coroutine();
@@ -65,8 +107,11 @@ struct Task<T>::promise_type : PooledFrame {
 
 /// A coroutine nobody awaits; its frame goes when it ends. Its first act is to enter a Gate.
 struct Detached {
+  bool begun = true;  ///< false where there was no memory for its frame, and so nothing was done
+
   struct promise_type : PooledFrame {
     Detached get_return_object() const noexcept { return {}; }
+    static Detached get_return_object_on_allocation_failure() noexcept { return {false}; }
     std::suspend_never initial_suspend() const noexcept { return {}; }
     std::suspend_never final_suspend() const noexcept { return {}; }
     void return_void() const noexcept {}

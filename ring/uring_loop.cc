@@ -53,7 +53,10 @@ UringLoop::Ring::Ring(unsigned entries) {
   io_uring_register_iowq_max_workers(&uring, threads.data());
 }
 
-UringLoop::UringLoop(unsigned entries) : ring_(entries), waker_(*this) { waker_.arm(); }
+UringLoop::UringLoop(unsigned entries) : ring_(entries), waker_(*this) {
+  completed_.reserve(ring_.uring.cq.ring_entries);  // all that can be collected at once
+  waker_.arm();
+}
 
 UringLoop::~UringLoop() = default;
 
@@ -61,12 +64,13 @@ io_uring_sqe& UringLoop::next_sqe() {
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_.uring);
   for (auto waited = std::chrono::milliseconds::zero(); sqe == nullptr;) {
     const int result = io_uring_submit(&ring_.uring);
-    const bool has_no_memory = result == -EBUSY || result == -EAGAIN;
-    if (has_no_memory && waited < kSubmitPatience) {
+    // A full queue of which nothing is taken: the kernel has no memory, says so or not.
+    const int error = result == 0 ? EAGAIN : -result;
+    if ((error == EBUSY || error == EAGAIN) && waited < kSubmitPatience) {
       std::this_thread::sleep_for(kSubmitPause);
       waited += kSubmitPause;
-    } else if (result < 0 && result != -EINTR) {
-      throw std::system_error(-result, std::system_category(), "submitting to io_uring");
+    } else if (error > 0 && error != EINTR) {
+      throw std::system_error(error, std::system_category(), "submitting to io_uring");
     }
     sqe = io_uring_get_sqe(&ring_.uring);
   }

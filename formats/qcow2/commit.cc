@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "formats/qcow2/commit.h"
 
+#include <new>
 #include <utility>
 
 #include "ring/next_turn.h"
@@ -41,7 +42,6 @@ Task<Error> Commit::until_written(uint64_t change) {
 /// Who waits for it meanwhile begins another if it fails.
 Task<Error> Commit::begin() {
   running_ = true;
-  ++begun_;
   const Error error = co_await run_once();
   running_ = false;
   progress_.wake_all();
@@ -51,22 +51,24 @@ Task<Error> Commit::begin() {
 Task<Error> Commit::run_once() {
   SectorWrites writes;
   map_.take_dirty(writes);
+  ++begun_;  // the map counts its takings as well
   std::vector<HostRange> releases = std::exchange(releases_, {});
   const Error of_refcounts = co_await allocator_.write_dirty();
   Error error = co_await sync();
   if (!error) {
     synced_ = begun_;
     progress_.wake_all();
-    release(std::exchange(unsynced_releases_, {}));
+    release(unsynced_releases_);
     error = of_refcounts ? of_refcounts : co_await writes.write(tables_);
   }
   if (error) {
     map_.give_back(writes);
-    releases_.insert(releases_.end(), releases.begin(), releases.end());
+    append(releases_, releases);
     co_return error;
   }
-  unsynced_releases_.insert(unsynced_releases_.end(), releases.begin(), releases.end());
+  map_.written();
   written_ = begun_;
+  append(unsynced_releases_, releases);
   co_return Error{};
 }
 
@@ -77,14 +79,23 @@ Task<Error> Commit::sync() {
   co_return error;
 }
 
+/// What there is no memory for is leaked.
+void Commit::append(std::vector<HostRange>& to, std::span<const HostRange> ranges) noexcept {
+  try {
+    to.insert(to.end(), ranges.begin(), ranges.end());
+  } catch (const std::bad_alloc&) {
+    for (const HostRange& range : ranges) is_done(range);
+  }
+}
+
 void Commit::release_later(HostRange range) {
-  pending_.bytes += range.bytes;
   if (!releases_.empty() && releases_.back().offset + releases_.back().bytes == range.offset) {
     releases_.back().bytes += range.bytes;
   } else {
     releases_.push_back(range);
     ++pending_.ranges;
   }
+  pending_.bytes += range.bytes;
 }
 
 Task<Error> Commit::make_room() {
@@ -105,21 +116,28 @@ Task<Error> Commit::release_some() {
 }
 
 /// What fails here leaves clusters that are not used again.
-Detached Commit::release(std::vector<HostRange> ranges) {
-  if (ranges.empty()) co_return;
+Detached Commit::release(std::vector<HostRange>& all) {
+  if (all.empty()) co_return;
   const Gate::Pass pass(releasing_);
-  Claim claim(releases_in_turn_, 0, 1);
-  co_await claim;
-  co_await epochs_.end();
+  const std::vector<HostRange> ranges = std::exchange(all, {});
   std::size_t done = 0;
-  for (const HostRange& range : ranges) {
-    co_await allocator_.release(range);
-    --pending_.ranges;
-    pending_.bytes -= range.bytes;
-    if (++done % kReleasesOfATurn == 0) co_await NextTurn(loop_);
-  }
+  co_await release_all(ranges, done);
+  for (; done < ranges.size(); ++done) is_done(ranges[done]);  // there was no memory for them
   puncher_.retry();
   progress_.wake_all();
+}
+
+Task<Error> Commit::release_all(std::span<const HostRange> ranges, std::size_t& done) {
+  Claim claim(releases_in_turn_, 0, 1);
+  co_await claim;
+  const Error ended = co_await epochs_.end();
+  if (ended) co_return ended;
+  for (const HostRange& range : ranges) {
+    co_await allocator_.release(range);
+    is_done(range);
+    if (++done % kReleasesOfATurn == 0) co_await NextTurn(loop_);
+  }
+  co_return Error{};
 }
 
 Task<Error> Commit::finish() {

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "formats/qcow2/allocator.h"
@@ -85,7 +86,13 @@ class Commit {
   Task<Error> begin();
   Task<Error> run_once();
   Task<Error> sync();
-  Detached release(std::vector<HostRange> ranges);
+  Detached release(std::vector<HostRange>& all);
+  Task<Error> release_all(std::span<const HostRange> ranges, std::size_t& done);
+  void append(std::vector<HostRange>& to, std::span<const HostRange> ranges) noexcept;
+  void is_done(const HostRange& range) noexcept {
+    --pending_.ranges;
+    pending_.bytes -= range.bytes;
+  }
   bool is_due() const noexcept {
     return map_.dirty_slices() >= kMaxDirty || allocator_.is_due();
   }

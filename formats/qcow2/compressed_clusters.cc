@@ -19,11 +19,7 @@ Task<Result<CompressedClusters::Content>> CompressedClusters::read(uint64_t word
   }
   const auto cluster = std::make_shared<Cluster>(loop_, word);
   clusters_.push_front(cluster);
-  while (loads_ == kMaxLoads) co_await slot_freed_.wait();
-  ++loads_;
-  cluster->error = co_await load(*cluster);
-  --loads_;
-  slot_freed_.wake_all();
+  cluster->error = co_await load_in_turn(*cluster);
   cluster->loading = false;
   cluster->loaded.wake_all();
   if (cluster->error) {
@@ -32,6 +28,15 @@ Task<Result<CompressedClusters::Content>> CompressedClusters::read(uint64_t word
   }
   make_room();
   co_return cluster->content;
+}
+
+Task<Error> CompressedClusters::load_in_turn(Cluster& cluster) {
+  while (loads_ == kMaxLoads) co_await slot_freed_.wait();
+  ++loads_;
+  const Error error = co_await load(cluster);
+  --loads_;
+  slot_freed_.wake_all();
+  co_return error;
 }
 
 Task<Error> CompressedClusters::load(Cluster& cluster) {
@@ -46,11 +51,10 @@ Task<Error> CompressedClusters::load(Cluster& cluster) {
   if (error) co_return error;
   cluster.content = std::make_shared<AlignedBytes>(layout_.cluster_bytes());
   const auto data = packed.span().subspan(place.offset - begin, end - place.offset);
-  const bool unpacked = co_await unpack(data, cluster.content->span());
-  co_return unpacked ? Error{} : Error{Fault::compressed_damaged};
+  co_return co_await unpack(data, cluster.content->span());
 }
 
-Task<bool> CompressedClusters::unpack(std::span<const std::byte> from, std::span<std::byte> to) {
+Task<Error> CompressedClusters::unpack(std::span<const std::byte> from, std::span<std::byte> to) {
   if (idle_.empty()) idle_.push_back(std::make_unique<Decompressor>(compression_));
   std::unique_ptr<Decompressor> decompressor = std::move(idle_.back());
   idle_.pop_back();
@@ -62,7 +66,7 @@ Task<bool> CompressedClusters::unpack(std::span<const std::byte> from, std::span
     co_await Aside(loop_, work);
   }
   idle_.push_back(std::move(decompressor));
-  co_return unpacked;
+  co_return unpacked ? Error{} : Error{Fault::compressed_damaged};
 }
 
 void CompressedClusters::make_room() {

@@ -44,8 +44,9 @@ class CompressedClusters {
     Waiters loaded;
   };
 
+  Task<Error> load_in_turn(Cluster& cluster);
   Task<Error> load(Cluster& cluster);
-  Task<bool> unpack(std::span<const std::byte> from, std::span<std::byte> to);
+  Task<Error> unpack(std::span<const std::byte> from, std::span<std::byte> to);
   void make_room();
 
   Loop& loop_;

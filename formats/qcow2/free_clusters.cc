@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <new>
 #include <utility>
 
 namespace tapring::qcow2 {
@@ -53,9 +54,18 @@ void FreeClusters::add(Run run) {
   if (joins(runs, run.first, run.count)) return;
   if (!run.punched) make_room();
   if (filled_.size() + punched_.size() < kMaxRuns) {
-    runs.emplace(run.first, run.count);
+    insert(runs, run.first, run.count);
   } else {
     forget(run.first);
+  }
+}
+
+/// What there is no memory for is forgotten.
+void FreeClusters::insert(Runs& runs, uint64_t first, uint64_t count) noexcept {
+  try {
+    runs.emplace(first, count);
+  } catch (const std::bad_alloc&) {
+    forget(first);
   }
 }
 
@@ -73,7 +83,7 @@ FreeClusters::Run FreeClusters::take(uint64_t most) {
   const auto [first, count] = *runs.begin();
   runs.erase(runs.begin());
   const uint64_t taken = std::min(count, most);
-  if (taken < count) runs.emplace_hint(runs.begin(), first + taken, count - taken);
+  if (taken < count) insert(runs, first + taken, count - taken);
   return {first, taken, punched};
 }
 

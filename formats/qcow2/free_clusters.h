@@ -15,12 +15,16 @@ class FreeClusters {
   /// Of both kinds together. What is more is forgotten: punched ones first, as they cost nothing.
   static constexpr std::size_t kMaxRuns = 16384;
   static constexpr uint64_t kNone = UINT64_MAX;
+  static constexpr std::size_t kMaxBeingPunched = 64;
 
   struct Run {
     uint64_t first = 0;
     uint64_t count = 0;
     bool punched = false;
   };
+
+  /// With room for the runs that are being punched, so that the end of a punch does not fail.
+  FreeClusters() { being_punched_.reserve(kMaxBeingPunched); }
 
   void add(Run run);
 
@@ -47,6 +51,7 @@ class FreeClusters {
  private:
   using Runs = std::map<uint64_t, uint64_t>;  ///< first cluster, and how many
 
+  void insert(Runs& runs, uint64_t first, uint64_t count) noexcept;
   void make_room();
 
   Runs filled_;

@@ -61,10 +61,10 @@ Task<Error> Qcow2Image::read_parts(uint64_t offset, Buffers into) {
     }
     parts.add(read_extent(*extent, offset + done, into, done));
     done += extent->bytes;
-    if (parts.full()) error = co_await parts.done();
+    while (parts.full()) keep_first(error, co_await parts.next());
   }
-  const Error of_parts = co_await parts.done();
-  co_return error ? error : of_parts;
+  while (parts.under_way()) keep_first(error, co_await parts.next());
+  co_return error;
 }
 
 Task<Error> Qcow2Image::read_extent(Extent extent, uint64_t offset, Buffers into, uint64_t skip) {

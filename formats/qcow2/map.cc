@@ -49,9 +49,9 @@ Task<Result<SliceRef>> Map::slice(uint64_t offset) {
 }
 
 void Map::set_table(uint64_t index, uint64_t host, std::span<const std::byte> content) {
+  dirty_l1_.insert((l1_.offset % kSector + index * 8) / kSector);
   cache_.replace(host, content);
   l1_.entries[index] = L1Entry::own(host);
-  dirty_l1_.insert((l1_.offset % kSector + index * 8) / kSector);
 }
 
 /// As it is to be in the file, counted from the one where the table begins.
@@ -74,29 +74,30 @@ AlignedBytes Map::l1_sector(uint64_t sector) const {
 
 void Map::set_entry(const SliceRef& slice, uint64_t offset, const Entry& entry) {
   const uint64_t index = slice_index(offset);
+  if (slice->dirty_sectors == 0) dirty_.push_back({slice});
   store_words(layout_, slice->bytes.span(), index, entry.words(layout_));
   slice->change = change();
-  if (slice->dirty_sectors == 0) dirty_.push_back(slice);
   slice->dirty_sectors |= 1U << index * layout_.l2_entry_bytes() / kSector;
 }
 
 void Map::take_dirty(SectorWrites& writes) {
-  ++takings_;
-  for (const SliceRef& slice : std::exchange(dirty_, {})) {
-    writes.take(MetadataMap::Table::l2, slice);
-  }
-  taken_dirty_l1_ = std::exchange(dirty_l1_, {});
   const uint64_t begin = l1_.offset / kSector * kSector;
   // Version 1 has it in the same clusters as the header.
   const auto table = layout_.version == 1 ? MetadataMap::Table::header : MetadataMap::Table::l1;
-  for (const uint64_t sector : taken_dirty_l1_) {
+  for (const uint64_t sector : dirty_l1_) {
     writes.add(table, begin + sector * kSector, l1_sector(sector).span());
   }
+  writes.take(MetadataMap::Table::l2, dirty_);
+  // From here on nothing fails.
+  taken_dirty_l1_.swap(dirty_l1_);
+  ++takings_;
 }
 
-void Map::give_back(SectorWrites& writes) {
-  for (SliceRef& slice : writes.give_back()) dirty_.push_back(std::move(slice));
+void Map::give_back(SectorWrites& writes) noexcept {
+  writes.give_back(dirty_);
   dirty_l1_.merge(taken_dirty_l1_);
 }
+
+void Map::written() noexcept { taken_dirty_l1_.clear(); }
 
 }  // namespace tapring::qcow2

@@ -58,9 +58,12 @@ class Map {
   uint64_t change() const noexcept { return takings_ + 1; }
 
   std::size_t dirty_slices() const noexcept { return dirty_.size(); }
+  /// Where there is no memory for that, all is as it was.
   void take_dirty(SectorWrites& writes);
   /// What was taken, but not written, is dirty again.
-  void give_back(SectorWrites& writes);
+  void give_back(SectorWrites& writes) noexcept;
+  /// All that was taken is.
+  void written() noexcept;
 
  private:
   uint64_t slice_host(uint64_t offset) const noexcept;
@@ -74,7 +77,7 @@ class Map {
   L1Table l1_;
   TableCache& cache_;
   uint64_t takings_ = 0;
-  std::vector<SliceRef> dirty_;
+  DirtySlices dirty_;
   std::set<uint64_t> dirty_l1_;        ///< sectors of the L1 table
   std::set<uint64_t> taken_dirty_l1_;  ///< while they are being written
 };

@@ -17,7 +17,10 @@ void Puncher::start() {
   for (;;) {
     const HostRange range = next(punching_.inside());
     if (range.bytes == 0) return;
-    punch(range);
+    if (punch(range).begun) continue;
+    allocator_.end_punch(range, false);  // no memory for it
+    failed_ = true;
+    return;
   }
 }
 
@@ -35,10 +38,11 @@ Detached Puncher::punch(HostRange range) {
 
 Task<Error> Puncher::room() {
   while (allocator_.waiting_for_punch() >= kMaxWaiting && !failed_ && file_.discards()) {
-    ++changes_in_wait_;
+    const InWait in_wait(changes_in_wait_);
     start();
+    // Without memory for a punch none is under way, and nobody would tell of its end.
+    if (punching_.inside() == 0) break;
     co_await progress_.wait();
-    --changes_in_wait_;
   }
   co_return Error{};
 }

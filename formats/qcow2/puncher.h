@@ -55,6 +55,17 @@ class Puncher {
   Task<Error> finish();
 
  private:
+  class InWait {
+   public:
+    explicit InWait(std::size_t& changes) noexcept : changes_(changes) { ++changes_; }
+    InWait(const InWait&) = delete;
+    InWait& operator=(const InWait&) = delete;
+    ~InWait() { --changes_; }
+
+   private:
+    std::size_t& changes_;
+  };
+
   HostRange next(std::size_t under_way);
   void start();
   Detached punch(HostRange range);

@@ -39,8 +39,8 @@ uint64_t Refcounts::get(const Slice& slice, uint64_t cluster) const noexcept {
 
 void Refcounts::set(const SliceRef& slice, uint64_t cluster, uint64_t refcount) {
   const uint64_t index = cluster % layout_.refcount_slice_entries();
+  if (slice->dirty_sectors == 0) dirty_.push_back({slice});
   store_refcount(slice->bytes.span(), index, layout_.refcount_order, refcount);
-  if (slice->dirty_sectors == 0) dirty_.push_back(slice);
   const uint64_t byte = (index << layout_.refcount_order) / 8;
   slice->dirty_sectors |= 1U << byte / kSector;
 }
@@ -178,12 +178,9 @@ Task<Error> Refcounts::write_dirty() {
   Claim claim(writing_, 0, 1);
   co_await claim;
   SectorWrites writes;
-  for (const SliceRef& slice : std::exchange(dirty_, {})) {
-    writes.take(MetadataMap::Table::refcount_block, slice);
-  }
+  writes.take(MetadataMap::Table::refcount_block, dirty_);
   const Error error = co_await writes.write(tables_);
-  if (!error) co_return error;
-  for (const SliceRef& slice : writes.give_back()) dirty_.push_back(slice);
+  if (error) writes.give_back(dirty_);
   co_return error;
 }
 

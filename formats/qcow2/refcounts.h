@@ -10,6 +10,7 @@
 #include "formats/qcow2/header_sector.h"
 #include "formats/qcow2/layout.h"
 #include "formats/qcow2/metadata_map.h"
+#include "formats/qcow2/sector_writes.h"
 #include "formats/qcow2/table_cache.h"
 #include "formats/qcow2/table_writer.h"
 #include "ring/claims.h"
@@ -64,7 +65,7 @@ class Refcounts final : public Allocator {
   MetadataMap& metadata_;
   Place place_;
   TableCache cache_;
-  std::vector<SliceRef> dirty_;
+  DirtySlices dirty_;
   FreeClusters free_;   ///< of those that were released
   uint64_t next_ = 0;   ///< clusters before it are taken, or in free_, or it has forgotten them
   bool header_unsure_ = false;  ///< in the file it may name a table that was not taken into use

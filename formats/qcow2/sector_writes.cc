@@ -9,17 +9,21 @@
 
 namespace tapring::qcow2 {
 
-void SectorWrites::take(MetadataMap::Table table, const SliceRef& slice) {
-  const uint32_t dirty = std::exchange(slice->dirty_sectors, 0);
-  taken_.push_back({slice, dirty});
+void SectorWrites::take(MetadataMap::Table table, DirtySlices& dirty) {
+  for (const DirtySlice& each : dirty) copy(table, *each.slice);
+  for (DirtySlice& each : dirty) each.taken = std::exchange(each.slice->dirty_sectors, 0);
+  taken_.splice(taken_.end(), dirty);
+}
+
+void SectorWrites::copy(MetadataMap::Table table, const Slice& slice) {
+  const uint32_t dirty = slice.dirty_sectors;
   for (unsigned sector = 0; sector < 32;) {
     const uint32_t rest = dirty >> sector;
     if (rest == 0) return;
     sector += static_cast<unsigned>(std::countr_zero(rest));
     const auto run = static_cast<unsigned>(std::countr_one(dirty >> sector));
     const std::size_t begin = std::size_t{sector} * kSector;
-    add(table, slice->host + begin,
-        slice->bytes.span().subspan(begin, std::size_t{run} * kSector));
+    add(table, slice.host + begin, slice.bytes.span().subspan(begin, std::size_t{run} * kSector));
     sector += run;
   }
 }
@@ -37,21 +41,15 @@ Task<Error> SectorWrites::write(TableWriter& tables) {
   Error error;
   for (const Write& write : writes_) {
     parts.add(tables.write(write.table, write.host, {&write.whole, 1}));
-    if (!parts.full()) continue;
-    const Error of_parts = co_await parts.done();
-    if (!error) error = of_parts;
+    while (parts.full()) keep_first(error, co_await parts.next());
   }
-  const Error of_parts = co_await parts.done();
-  co_return error ? error : of_parts;
+  while (parts.under_way()) keep_first(error, co_await parts.next());
+  co_return error;
 }
 
-std::vector<SliceRef> SectorWrites::give_back() {
-  std::vector<SliceRef> slices;
-  for (const Taken& taken : taken_) {
-    taken.slice->dirty_sectors |= taken.sectors;
-    slices.push_back(taken.slice);
-  }
-  return slices;
+void SectorWrites::give_back(DirtySlices& dirty) noexcept {
+  for (DirtySlice& each : taken_) each.slice->dirty_sectors |= std::exchange(each.taken, 0);
+  dirty.splice(dirty.end(), taken_);
 }
 
 }  // namespace tapring::qcow2

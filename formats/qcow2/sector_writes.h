@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <span>
 #include <vector>
 
@@ -13,12 +14,21 @@
 
 namespace tapring::qcow2 {
 
+/// A slice that differs from the file; while it is being written, which sectors are.
+struct DirtySlice {
+  SliceRef slice;
+  uint32_t taken = 0;
+};
+/// A list, as to give slices from one to another must not need memory.
+using DirtySlices = std::list<DirtySlice>;
+
 /// Sectors of tables as they were at one moment, on their way to the file: the tables go on
 /// changing meanwhile. Storage writes a sector as a whole or not at all.
 class SectorWrites {
  public:
-  /// What is dirty of the slice of such a table, which is no more.
-  void take(MetadataMap::Table table, const SliceRef& slice);
+  /// What is dirty of the slices of such a table, which are no more. Where there is no memory for
+  /// that they stay as they are.
+  void take(MetadataMap::Table table, DirtySlices& dirty);
 
   /// A copy of `bytes`, whole sectors.
   void add(MetadataMap::Table table, uint64_t host, std::span<const std::byte> bytes);
@@ -27,7 +37,7 @@ class SectorWrites {
   Task<Error> write(TableWriter& tables);
 
   /// The slices, with all that was taken of them dirty again.
-  std::vector<SliceRef> give_back();
+  void give_back(DirtySlices& dirty) noexcept;
 
  private:
   struct Write {
@@ -36,13 +46,11 @@ class SectorWrites {
     AlignedBytes bytes;
     iovec whole;
   };
-  struct Taken {
-    SliceRef slice;
-    uint32_t sectors;
-  };
+
+  void copy(MetadataMap::Table table, const Slice& slice);
 
   std::vector<Write> writes_;
-  std::vector<Taken> taken_;
+  DirtySlices taken_;
 };
 
 }  // namespace tapring::qcow2

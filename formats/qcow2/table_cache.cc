@@ -25,7 +25,12 @@ Task<Result<SliceRef>> TableCache::load(uint64_t host) {
   auto slice = std::make_shared<Slice>(loop_, host, slice_bytes_);
   slice->loading = true;
   slice->place = by_use_.insert(by_use_.begin(), slice);
-  slices_.emplace(host, slice.get());
+  try {
+    slices_.emplace(host, slice.get());
+  } catch (...) {
+    by_use_.erase(slice->place);
+    throw;
+  }
   const iovec whole = slice->bytes.buffer();
   {
     const Epochs::Pass pass(epochs_);

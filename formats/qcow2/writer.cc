@@ -125,10 +125,9 @@ Task<Error> Writer::write_parts(uint64_t offset, Buffers from) {
       parts.add(write_new(at, from, done, part, change));
     }
     done += part;
-    if (parts.full()) error = co_await parts.done();
+    while (parts.full()) keep_first(error, co_await parts.next());
   }
-  const Error of_parts = co_await parts.done();
-  if (!error) error = of_parts;
+  while (parts.under_way()) keep_first(error, co_await parts.next());
   if (error) co_return error;
   co_return co_await commit_.until_written(change);
 }
@@ -291,13 +290,14 @@ Task<Error> Writer::fill_and_write(const Slice& slice, const Run& run, Buffers f
   const uint64_t tail_bytes = run.fresh && tail_zero ? 0 : run.fill_end - run.end;
   const bool copies = head_bytes + tail_bytes > 0;
   while (copies && copies_ >= kMaxCopies) co_await copy_ended_.wait();
-  if (copies) ++copies_;
+  const CopyPass pass(*this, copies);
   AlignedBytes head(head_bytes);
   AlignedBytes tail(tail_bytes);
-  Parts parts;
+  Parts parts(3);
   if (head.size() > 0 && !head_zero) parts.add(read_old(run.fill_begin, head));
   if (tail.size() > 0 && !tail_zero) parts.add(read_old(run.end, tail));
-  Error error = co_await parts.done();
+  Error error;
+  while (parts.under_way()) keep_first(error, co_await parts.next());
   if (!error) {
     const uint64_t host = run.host + layout_.in_cluster(run.offset);
     const Cut part(from, skip, run.end - run.offset);
@@ -308,11 +308,7 @@ Task<Error> Writer::fill_and_write(const Slice& slice, const Run& run, Buffers f
     if (tail.size() > 0) {
       parts.add(data().write(host + (run.end - run.offset), {&tail_buffer, 1}));
     }
-    error = co_await parts.done();
-  }
-  if (copies) {
-    --copies_;
-    copy_ended_.wake_all();
+    while (parts.under_way()) keep_first(error, co_await parts.next());
   }
   co_return error;
 }

@@ -123,6 +123,25 @@ class Writer {
   Claims clusters_;
   Claims tables_;
   Claims header_changes_;
+  /// Counts one that copies, if it does.
+  class CopyPass {
+   public:
+    CopyPass(Writer& writer, bool copies) noexcept : writer_(writer), copies_(copies) {
+      if (copies_) ++writer_.copies_;
+    }
+    CopyPass(const CopyPass&) = delete;
+    CopyPass& operator=(const CopyPass&) = delete;
+    ~CopyPass() {
+      if (!copies_) return;
+      --writer_.copies_;
+      writer_.copy_ended_.wake_all();
+    }
+
+   private:
+    Writer& writer_;
+    bool copies_;
+  };
+
   int copies_ = 0;
   Waiters copy_ended_;
   bool changed_ = false;

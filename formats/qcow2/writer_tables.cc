@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // L2 tables that are made or copied, and clusters that are given back.
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "formats/qcow2/fault.h"
@@ -137,18 +138,22 @@ Task<Error> Writer::discard_clusters(uint64_t offset, uint64_t end, uint64_t& ch
     if (fault) continue;
     if (external() && old.has_host()) {
       if (hole.offset + hole.bytes != at) {
-        if (punches.full()) co_await punches.done();
+        while (punches.full()) co_await punches.next();
         if (hole.bytes > 0) punches.add(data().discard(hole.offset, hole.bytes));
         hole = {at, 0};
       }
       hole.bytes += layout_.cluster_bytes();
     }
-    map_.set_entry(*slice, at, entry);
-    release_old(old);
+    try {
+      map_.set_entry(*slice, at, entry);
+      release_old(old);
+    } catch (const std::bad_alloc&) {
+      error = std::make_error_code(std::errc::not_enough_memory);  // those under way are awaited
+    }
   }
   // Where the storage cannot do it, the room stays taken.
   if (hole.bytes > 0) punches.add(data().discard(hole.offset, hole.bytes));
-  co_await punches.done();
+  while (punches.under_way()) co_await punches.next();
   change = std::max(change, (*slice)->change);
   co_return error;
 }

@@ -111,6 +111,29 @@ TEST_F(GrantBatchTest, NoCopiesNeedNoCall) {
   EXPECT_EQ(grants_.copy_calls(), 0U);
 }
 
+TEST_F(GrantBatchTest, ATransferWithoutCopiesTakesNoneAwayWhenItEnds) {
+  Error result = system_error_code(EIO);
+  in_one_turn([&] {
+    const GrantBatch::Transfer without_copies(batch_);
+    transfer({from_guest(grant_page("alpha"))}, result);
+  });
+  EXPECT_FALSE(result);
+  EXPECT_EQ(std::memcmp(local_.data(), "alpha", 5), 0);
+}
+
+TEST_F(GrantBatchTest, CopiesThatAreNotAwaitedAreNotDone) {
+  Error result = system_error_code(EIO);
+  in_one_turn([&] {
+    {
+      GrantBatch::Transfer given_up(batch_);
+      given_up.add(from_guest(grant_page("bravo")));
+    }
+    transfer({from_guest(grant_page("alpha"))}, result);
+  });
+  EXPECT_FALSE(result);
+  EXPECT_EQ(grants_.copies(), 1U);
+}
+
 TEST_F(GrantBatchTest, WhoIsResumedMayFillTheNextBatch) {
   Error first;
   Error second;

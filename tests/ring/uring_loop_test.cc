@@ -105,8 +105,8 @@ TEST(UringLoop, SaysWhichKernelItNeedsWhereTheKernelDoesNotKnowWhatIsAsked) {
 
 TEST(UringLoop, EndsWaitingForAKernelThatTakesNothing) {
   UringLoop loop(4);
-  for (const int error : {EBUSY, EAGAIN}) {
-    refusal = -error;
+  for (const int result : {-EBUSY, -EAGAIN, 0}) {
+    refusal = result;
     EXPECT_THROW(for (int i = 0; i < 8; ++i) loop.next_sqe(), std::system_error);
     refusal.reset();
   }
