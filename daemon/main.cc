@@ -214,7 +214,7 @@ std::unique_ptr<XenstoreConnection> connect(boost::asio::io_context& control, An
 int serve(Start& start, bool& serving) {
   const Options& options = start.options;
   // Now, to fail at once; or when xenstored is there.
-  XenstoreLock only_one;
+  XenstoreLock only_one(place_of_xenstore(), place_of_locks(options.run_dir));
   only_one.take();
   boost::asio::io_context context;
   Notify notify;

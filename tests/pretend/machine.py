@@ -239,6 +239,9 @@ class Machine(contextlib.ExitStack):
 
     def _start_all(self):
         self.directory = self._make_directory("/dev/shm")
+        place = self.directory.stat()
+        lock = pathlib.Path(f"/run/tapring/xenstore-{place.st_dev}-{place.st_ino}.lock")
+        self.callback(lock.unlink, missing_ok=True)
         self.scratch = self._make_directory(None)
         self.environment = {**os.environ, "TAPRING_PRETEND_MACHINE": str(self.directory),
                             "XENSTORED_RUNDIR": str(self.directory),
