@@ -364,6 +364,7 @@ void Device::shut_down() {
   if (link_ == Link::connected) return end_disk(Disk::Ending::drain);
   image_stage_ = ImageStage::none;
   locked_by_.clear();
+  shared_.reset();
   if (!images_.empty()) close_aside(std::move(images_), [] {});
 }
 

@@ -49,6 +49,8 @@ struct DeviceContext {
   PlainLines plain_lines = PlainLines::take;
   /// Another disk of this tapringd that has the file open; nullptr if there is none.
   std::function<const Device*(const FileId& file, const Device& but)> user_of;
+  /// The disk that is_twin_of() this one; nullptr if there is none.
+  std::function<const Device*(const Device& disk)> twin_of;
   std::function<void(const VbdName&)> finished;  ///< called once finished(); may not destroy it
   uint32_t max_disks = 0;
   std::function<bool()> has_room;  ///< whether fewer devices than that are ours
@@ -131,6 +133,10 @@ class Device : public std::enable_shared_from_this<Device> {
   }
 
   bool uses(const FileId& file) const;
+
+  /// Both are one disk: a guest's, and that of the stub domain that runs its device model. libxl
+  /// gives both the same device number and params.
+  bool is_twin_of(const Device& other) const;
 
   /// The node is gone, nothing is held, and nobody in the background moves the disk between
   /// xen-blkback and us: forget the device.
@@ -231,6 +237,13 @@ class Device : public std::enable_shared_from_this<Device> {
   void check_image();
   void open_image();
   void try_opening(Purpose purpose);
+  std::string name_for_lock() const;
+  bool is_of_same_machine(const Device& other) const;
+  bool is_getting_image() const;
+  bool has_serving_twin() const;
+  bool share_with_twin(Purpose purpose);
+  Opened opened_by(const Device& twin, Purpose purpose) const;
+  void wait_for_twin(const Device& twin, Purpose purpose);
   static constexpr const char* kBlkbackLine = "xen-blkback";
   std::size_t loops_wanted() const;
   static Opened open_aside(const DiskOpener& open, const OpenRequest& request, std::size_t loops);
@@ -324,6 +337,8 @@ class Device : public std::enable_shared_from_this<Device> {
   std::vector<FileId> files_;                 ///< of the image, when it was opened last
   bool block_device_ = false;                 ///< likewise
   SpreadDisk::Images images_;
+  std::shared_ptr<SpreadDisk> shared_;        ///< instead: the twin's, which has the image
+  bool shares_ = false;                       ///< the disk that is being connected does
   Geometry geometry_;
   std::vector<std::string> notices_;
 

@@ -15,7 +15,11 @@ void Device::attach(const DiskOptions& options) {
   log(spdlog::level::debug, "mapping {} queue(s) of {} page(s), {}{}", rings_.queues.size(),
       rings_.queues.front().ring_refs.size(), rings_.protocol,
       rings_.persistent_grants ? ", persistent grants" : "");
-  disk_ = std::make_shared<SpreadDisk>(context_.control, context_.workers, images_, options);
+  shares_ = shared_ != nullptr;
+  disk_ = shares_ ? std::make_shared<SpreadDisk>(context_.control, context_.workers,
+                                                 *std::exchange(shared_, nullptr), options)
+                  : std::make_shared<SpreadDisk>(context_.control, context_.workers, images_,
+                                                 options);
   if (images_.empty()) {
     image_stage_ = ImageStage::none;
   } else {
@@ -28,6 +32,8 @@ void Device::attached(const std::string& error) {
   if (!error.empty()) {
     link_ = Link::none;
     if (gone_) return vanish();
+    // The twin let go of the image meanwhile: it is opened here.
+    if (std::exchange(shares_, false) && !has_serving_twin()) return advance();
     return handover_ == Handover::to_us ? connect_again(error) : refuse(error);
   }
   link_ = Link::connected;

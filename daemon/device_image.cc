@@ -42,9 +42,10 @@ void Device::open_image() {
 }
 
 void Device::try_opening(Purpose purpose) {
+  if (share_with_twin(purpose)) return;
   log(spdlog::level::debug, "opening {}:{} {}", disk_spec_.format, disk_spec_.path,
       purpose == Purpose::service ? "to serve it" : "to check it");
-  OpenRequest request{disk_spec_, spec_.mode, purpose, name_.sysfs_name()};
+  OpenRequest request{disk_spec_, spec_.mode, purpose, name_for_lock()};
   if (is_taken_up()) {
     request.served = node_.served_files();
     request.told_bytes = node_.told_bytes();
@@ -148,6 +149,7 @@ void Device::release_image() {
       return await_opening();
     case ImageStage::open:
       image_stage_ = ImageStage::releasing;
+      shared_.reset();
       return close_aside(std::move(images_),
                          [self = shared_from_this()] { self->image_released(); });
     case ImageStage::locked_out:

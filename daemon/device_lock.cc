@@ -32,9 +32,12 @@ bool Device::uses(const FileId& file) const {
 
 Device::LockRival Device::rival_for(const FileInUse& conflict) const {
   if (const Device* other = context_.user_of(conflict.file(), *this)) {
-    const bool same_guest = !spec_.guest.empty() && spec_.guest == other->spec_.guest &&
-                            name_.domain != other->name_.domain;
-    return {fmt::format("disk {} of this tapringd", other->label()), same_guest};
+    const bool migrates = !spec_.guest.empty() && spec_.guest == other->spec_.guest &&
+                          name_.domain != other->name_.domain;
+    // What a twin may not share, or has by another path, stays with it as long as it is connected.
+    const bool leaves =
+        is_of_same_machine(*other) ? other->link_ != Link::connected : migrates;
+    return {fmt::format("disk {} of this tapringd", other->label()), leaves};
   }
   return {in_words(conflict.holders(), conflict.path()), !conflict.holders().on_this_host};
 }

@@ -47,6 +47,9 @@ class Disk : public std::enable_shared_from_this<Disk> {
   /// Maps and binds. Throws std::system_error; then nothing stays mapped or bound.
   Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& options,
        std::shared_ptr<DiskStats> stats);
+  /// Serves the image of another disk, on the worker of that one.
+  Disk(Worker& worker, const Disk& other, const DiskOptions& options,
+       std::shared_ptr<DiskStats> stats);
   Disk(const Disk&) = delete;
   Disk& operator=(const Disk&) = delete;
 
@@ -74,6 +77,8 @@ class Disk : public std::enable_shared_from_this<Disk> {
   void end(Ending ending, Work done);
 
  private:
+  Disk(Worker& worker, std::shared_ptr<Image> image, const DiskOptions& options,
+       std::shared_ptr<DiskStats> stats);
   static Detached measure_volume(std::shared_ptr<Disk> disk, Measured& then);
   static Detached end_all(std::shared_ptr<Disk> disk, Ending ending, Work done);
 

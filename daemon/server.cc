@@ -43,6 +43,7 @@ Server::Server(const ServerPorts& ports, ServerSettings settings)
                settings.lock_wait,
                settings.plain_lines,
                [this](const FileId& file, const Device& but) { return user_of(file, but); },
+               [this](const Device& disk) { return twin_of(disk); },
                [this](const VbdName& name) { forget(name); },
                settings.max_disks,
                [this] { return has_room(); }} {}
@@ -233,6 +234,12 @@ const Device* Server::user_of(const FileId& file, const Device& but) const {
   const auto found = std::ranges::find_if(devices_, [&](const auto& entry) {
     return entry.second.get() != &but && entry.second->uses(file);
   });
+  return found == devices_.end() ? nullptr : found->second.get();
+}
+
+const Device* Server::twin_of(const Device& disk) const {
+  const auto found = std::ranges::find_if(
+      devices_, [&disk](const auto& entry) { return entry.second->is_twin_of(disk); });
   return found == devices_.end() ? nullptr : found->second.get();
 }
 

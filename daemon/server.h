@@ -90,6 +90,7 @@ class Server final : public Administration {
   std::shared_ptr<Device> device_of(const VbdName& name);
   void forget(const VbdName& name);
   const Device* user_of(const FileId& file, const Device& but) const;
+  const Device* twin_of(const Device& disk) const;
 
   LastingXenstore& store_;
   std::vector<std::string> troubles_;

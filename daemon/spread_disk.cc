@@ -45,13 +45,22 @@ SpreadDisk::SpreadDisk(Executor& control, Workers& workers, Images& images,
   DiskOptions without_queues = options;
   without_queues.rings.queues.clear();
   parts_.push_back({workers_.least_busy(), std::move(images.front()), std::move(without_queues),
-                    std::make_shared<DiskStats>(), nullptr});
+                    std::make_shared<DiskStats>(), nullptr, nullptr});
   images.erase(images.begin());
   for (const QueueSetup& queue : options.rings.queues) {
     Part& part = choose_part(images);
     part.options.rings.queues.push_back(queue);
     workers_.add_queue(part.worker);
   }
+}
+
+SpreadDisk::SpreadDisk(Executor& control, Workers& workers, const SpreadDisk& other,
+                       const DiskOptions& options)
+    : control_(control), workers_(workers) {
+  const Part& first = other.parts_.front();
+  parts_.push_back({first.worker, nullptr, options, std::make_shared<DiskStats>(), nullptr,
+                    first.disk});
+  for (std::size_t i = 0; i < options.rings.queues.size(); ++i) workers_.add_queue(first.worker);
 }
 
 /// For the next queue.
@@ -64,7 +73,7 @@ SpreadDisk::Part& SpreadDisk::choose_part(Images& images) {
   DiskOptions options = first.options;
   options.rings.queues.clear();
   Part& part = parts_.emplace_back(worker, std::move(images.back()), std::move(options),
-                                   std::make_shared<DiskStats>(), nullptr);
+                                   std::make_shared<DiskStats>(), nullptr, nullptr);
   images.pop_back();
   return part;
 }
@@ -78,12 +87,13 @@ void SpreadDisk::connect_part(Part& part, const std::shared_ptr<Connecting>& all
   Worker& worker = workers_[part.worker];
   // What belongs to the control thread is let go of there only, so no copy of it stays behind.
   worker.loop().post([self = shared_from_this(), all = all, &worker, &part, &control = control_,
-                      image = std::move(part.image), options = part.options,
-                      stats = part.stats]() mutable {
+                      image = std::move(part.image), sharer = std::move(part.sharer),
+                      options = part.options, stats = part.stats]() mutable {
     std::shared_ptr<Disk> disk;
     std::string error;
     try {
-      disk = std::make_shared<Disk>(worker, std::move(image), options, std::move(stats));
+      disk = sharer ? std::make_shared<Disk>(worker, *sharer, options, std::move(stats))
+                    : std::make_shared<Disk>(worker, std::move(image), options, std::move(stats));
     } catch (const std::exception& failure) {
       error = failure.what();
     }

@@ -30,6 +30,10 @@ class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
   /// to the first worker of the disk. Takes from `images` what it needs: the caller closes the
   /// others. `control` and `workers` outlive this.
   SpreadDisk(Executor& control, Workers& workers, Images& images, const DiskOptions& options);
+
+  /// Serves the image of `other`, which is connected, with all queues on one worker that has it.
+  SpreadDisk(Executor& control, Workers& workers, const SpreadDisk& other,
+             const DiskOptions& options);
   SpreadDisk(const SpreadDisk&) = delete;
   SpreadDisk& operator=(const SpreadDisk&) = delete;
 
@@ -72,7 +76,9 @@ class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
     std::unique_ptr<OpenImage> image;  ///< until it is connected
     DiskOptions options;
     std::shared_ptr<DiskStats> stats;
-    std::shared_ptr<Disk> disk;  ///< to be used and let go of on its worker
+    // To be used and let go of on the worker.
+    std::shared_ptr<Disk> disk;
+    std::shared_ptr<Disk> sharer;  ///< until it is connected, if that one's image is served instead
   };
   struct Connecting;
   struct Measuring;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -91,8 +92,18 @@ VbdSpec VbdNode::read_spec(std::string frontend) const {
   spec.cdrom = read("device-type") == "cdrom";
   spec.removable = read("removable") == "1";
   spec.discard = read("discard-enable") != "0";
-  spec.guest = store_.read(fmt::format("/local/domain/{}/vm", name_.domain)).value_or("");
+  spec.target = read_target();
+  const DomainId guest = spec.target.value_or(name_.domain);
+  spec.guest = store_.read(fmt::format("/local/domain/{}/vm", guest)).value_or("");
   return spec;
+}
+
+/// A domain cannot write this key of its own.
+std::optional<DomainId> VbdNode::read_target() const {
+  const auto target = store_.read(fmt::format("/local/domain/{}/target", name_.domain));
+  const auto domain = parse_decimal(target.value_or(""));
+  if (!domain || *domain > std::numeric_limits<DomainId>::max()) return std::nullopt;
+  return static_cast<DomainId>(*domain);
 }
 
 VbdState VbdNode::read_state(const VbdSpec& spec) const {

@@ -39,9 +39,11 @@ struct VbdSpec {
   bool cdrom = false;
   bool removable = false;
   bool discard = true;  ///< may be offered: the disk line does not say no-discard
-  /// The same for both domains of a guest that migrates to where it is, and for no others: its
-  /// UUID's directory. Empty where we may not read it.
+  /// The same for both domains of a guest that migrates to where it is, and for their stub domains,
+  /// but for no others: the guest's UUID's directory. Empty where we may not read it.
   std::string guest;
+  /// Of a stub domain, which runs the device model of an HVM guest: that guest.
+  std::optional<DomainId> target;
 };
 
 /// What changes again and again while a vbd lives.
@@ -172,6 +174,7 @@ class VbdNode {
 
  private:
   std::optional<std::string> read(std::string_view key) const;
+  std::optional<DomainId> read_target() const;
   XenbusState read_xenbus_state(const std::string& directory) const;
   bool move(XenbusState from, XenbusState to, XenstoreKeys keys = {});
 

@@ -2,6 +2,7 @@
 #include "daemon/volume.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tapring {
 namespace {
@@ -41,6 +42,17 @@ Task<Result<uint64_t>> Volume::grow() {
   end_ = *bytes / kSectorBytes;
   limits_.sectors = std::max(limits_.sectors, end_);
   co_return end_;
+}
+
+/// An error by which the last volume closes the image is not told here: so what was written through
+/// this one is made durable first. It may be the last after that.
+Task<Error> Volume::close() {
+  const std::shared_ptr<Image> image = std::move(image_);
+  if (image.use_count() > 1) {
+    const Error error = co_await image->flush();
+    if (image.use_count() > 1) co_return error;
+  }
+  co_return co_await image->close();
 }
 
 bool Volume::reaches_past_end(uint64_t sector, Buffers buffers) const noexcept {

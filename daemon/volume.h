@@ -19,7 +19,7 @@ class Volume {
  public:
   /// `geometry`: what the guest is offered of the image. `flush_failed`: of all volumes on the same
   /// image, whichever thread they are on.
-  Volume(Loop& loop, std::unique_ptr<Image> image, const Geometry& geometry,
+  Volume(Loop& loop, std::shared_ptr<Image> image, const Geometry& geometry,
          std::shared_ptr<std::atomic<bool>> flush_failed) noexcept
       : flush_ended_(loop), image_(std::move(image)), flush_failed_(std::move(flush_failed)),
         limits_{geometry.size_bytes / kSectorBytes, geometry.read_only,
@@ -56,8 +56,11 @@ class Volume {
   /// Its present size in sectors.
   Task<Result<uint64_t>> grow();
 
-  /// The last call, after every other task is done.
-  Task<Error> close() { return image_->close(); }
+  /// For another volume on this loop; null once this one is being closed.
+  const std::shared_ptr<Image>& image() const noexcept { return image_; }
+
+  /// The last call, after every other task is done. The image is closed with its last volume.
+  Task<Error> close();
 
  private:
   static Task<Error> refused();
@@ -70,7 +73,7 @@ class Volume {
   uint64_t flushes_ended_ = 0;
   uint64_t flushes_done_ = 0;  ///< the last that made everything durable
   Error flush_error_;          ///< of the last that ended
-  std::unique_ptr<Image> image_;
+  std::shared_ptr<Image> image_;
   /// The kernel reports a lost write once and forgets it: after that nothing may be acknowledged
   /// as durable until the image is opened anew.
   std::shared_ptr<std::atomic<bool>> flush_failed_;

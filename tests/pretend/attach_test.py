@@ -67,6 +67,26 @@ class Attach(machine.PretendTest):
         self.assert_good(guest.end())
         self.assertEqual(self.daemon.ask("holder", str(image)).strip(), "nobody")
 
+    def test_stub_domain_shares_the_image(self):
+        image = self.machine.scratch / "shared.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "16M"], check=True)
+        self.machine.guest("create-domain", domain=2, target=1)
+        for domain in (1, 2):
+            self.attach(f"qcow2:{image}", domain=domain)
+        stub = self.machine.start_guest("connect", domain=2)
+        stub.wait_for_event("connected")
+        guest = self.machine.start_guest("load", domain=1, requests=3000, queues=2)
+        guest.wait_for_answers(200)
+        self.daemon.kill()
+        self.daemon.start()
+        self.assert_good(guest.end())
+        self.assertEqual([disk["state"] for disk in self.daemon.ask_json("list")["disks"]][1],
+                         "connected")
+        for domain in (1, 2):
+            self.detach(domain=domain)
+        self.assert_good(stub.end())
+        subprocess.run(["qemu-img", "check", "-q", image], check=True)
+
     def test_image_that_qemu_has_is_refused(self):
         image = self.machine.make_image()
         with subprocess.Popen(["qemu-io", "-f", "raw", image], stdin=subprocess.PIPE,

@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <iostream>
+#include <optional>
 #include <string>
 
 #include "tests/pretend/bench_command.h"
@@ -27,6 +28,7 @@ constexpr auto kReportInterval = 50ms;
 struct Arguments {
   std::string machine;
   sim::DiskLine line;
+  std::optional<DomainId> target;
   GuestDiskOptions disk;
   LoadOptions load;
   BenchCommand bench;
@@ -276,9 +278,11 @@ class CommandLine {
     add("status", "What Xen knows", [this] { return show_status(arguments_); });
     add("start", "Write what domain 0 has in xenstore",
         by_toolstack([](Toolstack& toolstack) { toolstack.start_domain_0(); }));
-    add_domain(add("create-domain", "Build a guest", by_toolstack([&line](Toolstack& toolstack) {
-                     toolstack.create_domain(line.name.domain);
-                   })));
+    CLI::App* create = add("create-domain", "Build a guest", by_toolstack([this](Toolstack& tools) {
+                             tools.create_domain(arguments_.line.name.domain, arguments_.target);
+                           }));
+    add_domain(create);
+    create->add_option("--target", arguments_.target, "The guest whose stub domain it is");
     add_domain(add("destroy-domain", "End a guest", by_toolstack([&line](Toolstack& toolstack) {
                      toolstack.destroy_domain(line.name.domain);
                    })));

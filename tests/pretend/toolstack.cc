@@ -34,10 +34,11 @@ void Toolstack::start_domain_0() {
   write({{home_of(0) + "/domid", "0"}, {home_of(0) + "/name", "Domain-0"}});
 }
 
-void Toolstack::create_domain(DomainId domain) {
+void Toolstack::create_domain(DomainId domain, std::optional<DomainId> target) {
   pretend::create_domain(world_.machine(), domain);
   write({{home_of(domain) + "/domid", std::to_string(domain)},
          {home_of(domain) + "/name", "guest-" + std::to_string(domain)}});
+  if (target) write({{home_of(domain) + "/target", std::to_string(*target)}});
   // The number of the page with the ring to xenstore is of no use: xenstored has it by its grant.
   constexpr unsigned long kAnyPage = 1;
   if (!xs_introduce_domain(xenstore_.get(), domain, kAnyPage, kXenstorePort)) fail("introduce");

@@ -7,6 +7,7 @@ extern "C" {  // the header does not say so itself
 }
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "tests/pretend/guest_world.h"
@@ -23,7 +24,8 @@ class Toolstack {
   /// As xen-init-dom0 does after xenstored has started.
   void start_domain_0();
 
-  void create_domain(DomainId domain);
+  /// `target`: the guest whose stub domain it is.
+  void create_domain(DomainId domain, std::optional<DomainId> target);
   void destroy_domain(DomainId domain);
 
   /// Until the hotplug script would have said `connected`. std::runtime_error with the reason that
