@@ -158,7 +158,7 @@ void hand_over(const Request& request, const CtlWorld& world,
 }
 
 void adopt(const Request& request, const CtlWorld& world) {
-  hand_over(request, world, {"connected", "paused"});
+  hand_over(request, world, {"connected", "paused", "errors", "failed"});
 }
 
 /// Every disk that is served. Those that cannot be given are named, and the others go.

@@ -21,6 +21,7 @@ constexpr double kMegabyte = 1e6;
 Colour colour_of(std::string_view state) {
   if (state == "connected") return Colour::green;
   if (state == "refused" || state == "paused") return Colour::red;
+  if (state == "failed" || state == "errors") return Colour::red;
   if (state == "kernel" || state == "closed") return Colour::none;
   return Colour::yellow;
 }
@@ -136,6 +137,12 @@ void print_disk(const DiskReport& disk, std::ostream& out) {
   }
   print_policy(disk, out);
   print_counters(disk.counters, out);
+  const LastError& last = disk.last_error;
+  if (!last.operation.empty()) {
+    print_line(out, "last error",
+               fmt::format("{} at byte {}: {} ({}), {}", last.operation, last.offset, last.message,
+                           last.error, last.time));
+  }
 }
 
 void print_policy(const DiskReport& disk, std::ostream& out) {

@@ -332,7 +332,7 @@ void Device::connect(const VbdState& now) {
   origin_ = ring_origin(now.backend >= XenbusState::connected);
   attach({label(), name_.domain, geometry_, rings_, origin_, name_.sysfs_name(), &context_.journals,
           context_.offer.max_persistent_grants, offered_.max_indirect_segments,
-          &context_.log_limit, make_pause()});
+          &context_.log_limit, make_pause(), make_faults()});
 }
 
 /// `again`: somebody served the rings before.

@@ -14,6 +14,7 @@
 
 #include "daemon/background.h"
 #include "daemon/blkback.h"
+#include "daemon/disk_faults.h"
 #include "daemon/disk_pause.h"
 #include "daemon/disk_spec.h"
 #include "daemon/error_policy.h"
@@ -272,6 +273,10 @@ class Device : public std::enable_shared_from_this<Device> {
   void serve();
   bool tell_connected();
   void measured(const Result<uint64_t>& sectors);
+  std::shared_ptr<DiskFaults> make_faults();
+  void hear_of_faults();
+  bool tell_faults();
+  void watch_faults(const std::shared_ptr<DiskFaults>& faults);
   std::shared_ptr<DiskPause> make_pause();
   void read_policy();
   void paused();
@@ -291,6 +296,10 @@ class Device : public std::enable_shared_from_this<Device> {
   std::string label() const;
   std::string state_name() const;
   std::string reason() const;
+  bool has_failed() const { return link_ == Link::connected && !faults_->failure().empty(); }
+  bool has_errors() const;
+  std::string errors_reason() const;
+  LastError last_error() const;
   std::string paused_for() const;
   std::string paused_reason() const;
   bool is_paused() const noexcept { return link_ == Link::connected && pause_->held() > 0; }
@@ -348,6 +357,10 @@ class Device : public std::enable_shared_from_this<Device> {
   bool told_ = false;     ///< of a connected disk: xenstore has its size and features
   ConnectionOffer offered_;
   std::shared_ptr<SpreadDisk> disk_;  ///< the last one that was connected, if any was
+
+  std::shared_ptr<DiskFaults> faults_;  ///< of disk_
+  bool watching_faults_ = false;        ///< watch_faults() will come
+  std::optional<uint64_t> cut_to_bytes_;  ///< of an image that has become smaller than the disk
 
   ErrorPolicy policy_;
   bool policy_moved_ = false;         ///< in xenstore, since it was read

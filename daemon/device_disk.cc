@@ -84,11 +84,11 @@ void Device::measured(const Result<uint64_t>& sectors) {
   if (!sectors || link_ != Link::connected) return;
   const uint64_t bytes = *sectors * kSectorBytes;
   if (bytes < geometry_.size_bytes) {
-    log(spdlog::level::err,
-        "{} is now {} bytes, less than the guest's disk of {}: I/O past its end fails; make it "
-        "large again (truncate -s {} {})",
-        disk_spec_.path, bytes, geometry_.size_bytes, geometry_.size_bytes, disk_spec_.path);
+    const bool is_news = std::exchange(cut_to_bytes_, bytes) != bytes;
+    if (is_news) log(spdlog::level::err, "{}", errors_reason());
+    return;
   }
+  cut_to_bytes_.reset();
   if (bytes <= geometry_.size_bytes || !node_.resize(*sectors)) return;
   log(spdlog::level::info, "grown from {} to {} bytes", geometry_.size_bytes, bytes);
   geometry_.size_bytes = bytes;
@@ -105,6 +105,7 @@ void Device::end_disk(Disk::Ending ending) {
 void Device::disk_ended() {
   link_ = Link::none;
   log(spdlog::level::debug, "ended");
+  tell_faults();
   if (shutting_down_) {
     if (disk_->left_in_order()) node_.mark_drained();
     return;

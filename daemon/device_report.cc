@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "daemon/device.h"
 #include "formats/printable.h"
 
@@ -39,6 +42,8 @@ DiskReport Device::report() const {
     report.counters.pauses = pause_->pauses();
     report.counters.retries = pause_->retries();
     report.counters.given_up = pause_->given_up();
+    report.last_error = last_error();
+    std::ranges::copy(faults_->warnings(), std::back_inserter(report.notices));
   }
   if (is_paused()) {
     report.paused_for = paused_for();
@@ -64,10 +69,11 @@ std::string Device::state_name() const {
       break;
   }
   if (link_ == Link::connecting) return "connecting";
+  if (has_failed()) return "failed";
   if (is_paused()) return "paused";
   if (link_ == Link::ending || last_.backend == XenbusState::closing) return "closing";
   if (image_stage_ == ImageStage::unwanted) return "closing";
-  if (link_ == Link::connected) return "connected";
+  if (link_ == Link::connected) return has_errors() ? "errors" : "connected";
   if (image_stage_ == ImageStage::opening && locked_by_.empty()) return "opening";
   return last_.backend == XenbusState::closed ? "closed" : "waiting";
 }
@@ -104,7 +110,9 @@ std::string Device::reason() const {
   if (disk_ && disk_->has_broken_ring()) {
     return "the guest wrote impossible ring indices: stopped until it reconnects";
   }
+  if (has_failed()) return faults_->failure();
   if (is_paused()) return paused_reason();
+  if (link_ == Link::connected && has_errors()) return errors_reason();
   if (!handover_failure_.empty()) return handover_failure_;
   if (claim_ != Claim::ours || link_ != Link::none) return {};
   if (last_.backend == XenbusState::closed && last_.frontend == XenbusState::missing) {

@@ -35,7 +35,7 @@ Disk::Disk(Worker& worker, const Disk& other, const DiskOptions& options,
 Disk::Disk(Worker& worker, std::shared_ptr<Image> image, const DiskOptions& options,
            std::shared_ptr<DiskStats> stats)
     : stats_(std::move(stats)), gate_(worker.loop()), buffers_(worker.buffers()),
-      volume_(worker.loop(), std::move(image), options.geometry, options.flush_failed),
+      volume_(worker.loop(), std::move(image), options.geometry, options.faults),
       held_(worker.loop(), options.pause),
       context_{worker,
                volume_,
@@ -43,6 +43,7 @@ Disk::Disk(Worker& worker, std::shared_ptr<Image> image, const DiskOptions& opti
                gate_,
                held_,
                *stats_,
+               *options.faults,
                options.domain,
                options.name,
                options.rings.persistent_grants ? options.max_persistent_grants : 0,
@@ -92,13 +93,13 @@ Detached Disk::end_all(std::shared_ptr<Disk> disk, Ending ending, Work done) {
   }
   const Error error = co_await disk->volume_.close();
   if (error == std::errc::state_not_recoverable) {
+    disk->context_.faults.lose_data("closing the image failed", error);
     for (const auto& queue : disk->queues_) queue->note_lost_write();
-  }
-  disk->queues_.clear();
-  if (error && disk->context_.log_limit != nullptr) {
+  } else if (error && disk->context_.log_limit != nullptr) {
     disk->context_.log_limit->log(spdlog::level::warn, disk->context_.disk,
                                   "closing the image: {}", error.message());
   }
+  disk->queues_.clear();
   disk.reset();
   done();
 }

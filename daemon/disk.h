@@ -3,12 +3,12 @@
 // it.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "daemon/disk_faults.h"
 #include "daemon/disk_pause.h"
 #include "daemon/disk_stats.h"
 #include "daemon/held_requests.h"
@@ -38,7 +38,7 @@ struct DiskOptions {
   /// look_at_held().
   std::shared_ptr<DiskPause> pause = std::make_shared<DiskPause>(kReportErrors);
   /// Likewise.
-  std::shared_ptr<std::atomic<bool>> flush_failed = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<DiskFaults> faults = std::make_shared<DiskFaults>();
 };
 
 /// Made, used and destroyed on the worker's thread.

@@ -80,6 +80,24 @@ BlkifStatus failure(const Request& request, Error error) noexcept {
 /// The guest's doing, so no reason to wait for the storage.
 Error copy_failure() noexcept { return std::make_error_code(std::errc::bad_address); }
 
+/// Not to blame are the storage and the image for what cannot be done as the guest asks, for its
+/// pages, and for what follows from a write that was lost before.
+bool is_fault(const Request& request, Error error) noexcept {
+  if (error == Volume::lost()) return false;
+  if (is(request, BlkifOp::discard) && error == std::errc::invalid_argument) return false;
+  return error != std::errc::bad_address && error != std::errc::operation_canceled &&
+         error != std::errc::operation_not_supported;
+}
+
+const char* operation_name(const Request& request) noexcept {
+  switch (static_cast<BlkifOp>(request.operation)) {
+    case BlkifOp::read: return "read";
+    case BlkifOp::write: return "write";
+    case BlkifOp::discard: return "discard";
+    default: return "flush";
+  }
+}
+
 /// Whether nothing else of its ring may run beside it: a barrier says so, and a secure discard
 /// takes a thread, of which a guest must not get many.
 bool is_for_itself(const Request& request, const RequestLimits& limits) noexcept {
@@ -100,7 +118,7 @@ Queue::Queue(const QueueContext& context, const QueueSetup& setup, Abi abi,
                   context.max_persistent_grants),
       in_flight_(context.worker.loop()) {
   attached_ = true;
-  if (found_.lost_write) context_.volume.distrust();
+  if (found_.lost_write) context_.faults.lose_data("a flush failed under an earlier tapringd");
 }
 
 Queue::~Queue() { detach(); }
@@ -252,13 +270,18 @@ Task<Outcome> Queue::execute(const Request& request, std::span<const Segment> se
       count_bytes(request, bytes_in(segments));
       co_return BlkifStatus::okay;
     }
-    if (error == std::errc::state_not_recoverable) note_lost_write();
-    if (!context_.held.holds(error)) co_return failure(request, error);
+    if (!context_.held.holds(error)) {
+      note_failure(request, error);
+      co_return failure(request, error);
+    }
     const StorageFault fault = *storage_fault(error);
     if (!held) held.emplace(context_.held, fault);
     const HeldRequest::Verdict verdict = co_await held->wait(fault);
     if (verdict == HeldRequest::Verdict::leave) co_return std::nullopt;
-    if (verdict == HeldRequest::Verdict::report) co_return BlkifStatus::error;
+    if (verdict == HeldRequest::Verdict::report) {
+      note_failure(request, error);
+      co_return BlkifStatus::error;
+    }
   }
 }
 
@@ -308,10 +331,16 @@ Task<Error> Queue::flush(uint64_t sector, std::span<const Segment> segments) {
   co_return co_await context_.volume.flush();
 }
 
-/// A successor would hear nothing of the loss: the kernel tells it once.
-void Queue::note_lost_write() noexcept {
-  context_.volume.distrust();
-  if (attached_) ring_.note_lost_write();
+/// Takes down what the guest is told, for whoever looks after the disk.
+void Queue::note_failure(const Request& request, Error error) noexcept {
+  if (error == std::errc::state_not_recoverable) {
+    // A successor would hear nothing of the loss: the kernel tells it once.
+    note_lost_write();
+    context_.faults.lose_data("a request failed", error);
+  }
+  if (!is_fault(request, error)) return;
+  context_.faults.note({operation_name(request), request.sector * kSectorBytes, error,
+                        std::chrono::system_clock::now()});
 }
 
 Task<Error> Queue::discard(const Request& request) {

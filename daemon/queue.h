@@ -9,6 +9,7 @@
 #include <string>
 
 #include "daemon/answers.h"
+#include "daemon/disk_faults.h"
 #include "daemon/disk_stats.h"
 #include "daemon/held_requests.h"
 #include "daemon/log.h"
@@ -38,6 +39,7 @@ struct QueueContext {
   Gate& gate;  ///< holds a pass for each request in flight
   HeldRequests& held;
   DiskStats& stats;
+  DiskFaults& faults;
   DomainId domain;
   std::string disk;  ///< for log lines
   uint32_t max_persistent_grants = 0;  ///< of each queue
@@ -84,8 +86,10 @@ class Queue final : private EventSink, private Pollable, private Answering {
   /// Shows the guest the responses of this turn before its end.
   void publish_now();
 
-  /// What was acknowledged may be lost: nothing more is written, by whoever comes after us either.
-  void note_lost_write() noexcept;
+  /// Tells whoever comes after us that what was acknowledged may be lost.
+  void note_lost_write() noexcept {
+    if (attached_) ring_.note_lost_write();
+  }
 
   /// Lets go of the ring and the event channel at once: what is in flight goes unanswered.
   void detach();
@@ -113,6 +117,7 @@ class Queue final : private EventSink, private Pollable, private Answering {
   void move(GrantBatch::Transfer& transfer, const GrantCopy& copy);
   GrantCopy copy_of(const Segment& segment, std::byte* local) const noexcept;
   void answer(const Taken& taken, BlkifStatus status);
+  void note_failure(const Request& request, Error error) noexcept;
   void count_bytes(const Request& request, uint64_t moved);
   void count(const Request& request, BlkifStatus status, Loop::Clock::time_point taken);
   void halt();

@@ -35,6 +35,15 @@ struct DiskCounters {
   uint64_t given_up = 0;       ///< errors that came of having waited as long as the policy allows
 };
 
+/// The last request that failed because of the storage or the image; texts are empty if none has.
+struct LastError {
+  std::string operation;  ///< "read", "write", "flush", "discard"
+  uint64_t offset = 0;    ///< in bytes
+  std::string error;      ///< the name of its errno value, such as "EIO"
+  std::string message;
+  std::string time;       ///< RFC 3339, UTC
+};
+
 struct DiskReport {
   std::string disk;  ///< "DOMAIN/VDEV", as commands name it: "0/xvda"; escaped()
   DomainId domain = 0;
@@ -45,8 +54,9 @@ struct DiskReport {
   std::string format;  ///< "raw", "aio"; empty if not known
   std::string path;    ///< escaped(): any byte but zero may be in it
   /// "claiming", "opening", "waiting" (for the frontend or the hotplug script), "connecting",
-  /// "connected", "paused", "closing", "closed", "refused", "kernel" (left to xen-blkback),
-  /// "adopting" and "releasing" (from and to it)
+  /// "connected", "errors" (connected, and requests failed not long ago), "failed" (connected, and
+  /// nothing can be written any more), "paused", "closing", "closed", "refused", "kernel" (left to
+  /// xen-blkback), "adopting" and "releasing" (from and to it)
   std::string state;
   std::string paused_for;    ///< what is paused waits for: "no space", "I/O error", or both
   int64_t paused_since = 0;  ///< seconds since 1970
@@ -66,11 +76,13 @@ struct DiskReport {
   std::string on_io_error;
   uint32_t pause_limit_seconds = 0;
   DiskCounters counters;
+  LastError last_error;
 };
 
-/// Requests of its guest are taken, though some may have to wait.
+/// Requests of its guest are taken, though some may have to wait, or fail.
 inline bool is_served(const DiskReport& disk) {
-  return disk.state == "connected" || disk.state == "paused";
+  return disk.state == "connected" || disk.state == "paused" || disk.state == "errors" ||
+         disk.state == "failed";
 }
 
 /// Its image is open and locked, or may be.

@@ -191,7 +191,7 @@ bool SpreadDisk::has_broken_ring() const noexcept {
 
 bool SpreadDisk::left_in_order() const noexcept {
   return std::ranges::all_of(parts_, [](const Part& part) -> bool {
-    return !part.stats->left_unanswered && !*part.options.flush_failed;
+    return !part.stats->left_unanswered && !part.options.faults->data_lost();
   });
 }
 

@@ -5,18 +5,10 @@
 #include <utility>
 
 namespace tapring {
-namespace {
-
-/// Not the error that the storage gave: that one might be waited for, and another try believed.
-Error lost() noexcept {
-  return std::make_error_code(std::errc::state_not_recoverable);
-}
-
-}  // namespace
 
 Task<Error> Volume::flush() {
   const uint64_t wanted = flushes_begun_ + 1;  // what is under way may have begun too early
-  while (flushes_ended_ < wanted && !*flush_failed_) {
+  while (flushes_ended_ < wanted && !faults_->data_lost()) {
     if (flushing_) {
       co_await flush_ended_.wait();
       continue;
@@ -24,14 +16,20 @@ Task<Error> Volume::flush() {
     flushing_ = true;
     ++flushes_begun_;
     flush_error_ = co_await image_->flush();
-    if (flush_error_ == std::errc::state_not_recoverable) distrust();
+    if (flush_error_ == std::errc::state_not_recoverable) {
+      faults_->lose_data("a flush failed", flush_error_);
+    }
     flushing_ = false;
     flushes_ended_ = flushes_begun_;
     if (!flush_error_) flushes_done_ = flushes_ended_;
     flush_ended_.wake_all();
   }
   // Of two flushes at the same time the kernel fails one, for what either was to make durable.
-  if (*flush_failed_) co_return lost();
+  if (faults_->data_lost()) {
+    const bool was_told =
+        flushes_ended_ >= wanted && flush_error_ == std::errc::state_not_recoverable;
+    co_return was_told ? flush_error_ : lost();
+  }
   // All that waited for one that failed fail with it: a full storage is not asked by each of them.
   co_return flushes_done_ >= wanted ? Error() : flush_error_;
 }

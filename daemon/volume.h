@@ -2,10 +2,10 @@
 // An image as a guest may use it: what is the same for every format stands here once.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <utility>
 
+#include "daemon/disk_faults.h"
 #include "formats/image.h"
 #include "ring/loop.h"
 #include "ring/request.h"
@@ -17,14 +17,20 @@ namespace tapring {
 /// that was lost makes impossible ends with errc::state_not_recoverable.
 class Volume {
  public:
-  /// `geometry`: what the guest is offered of the image. `flush_failed`: of all volumes on the same
+  /// `geometry`: what the guest is offered of the image. `faults`: of all volumes on the same
   /// image, whichever thread they are on.
   Volume(Loop& loop, std::shared_ptr<Image> image, const Geometry& geometry,
-         std::shared_ptr<std::atomic<bool>> flush_failed) noexcept
-      : flush_ended_(loop), image_(std::move(image)), flush_failed_(std::move(flush_failed)),
+         std::shared_ptr<DiskFaults> faults) noexcept
+      : flush_ended_(loop), image_(std::move(image)), faults_(std::move(faults)),
         limits_{geometry.size_bytes / kSectorBytes, geometry.read_only,
                 geometry.discard_granularity > 0, geometry.secure_erase},
-        end_(limits_.sectors) {}
+        end_(limits_.sectors) {
+    image_->report_to(faults_);
+  }
+
+  /// The error of what follows a lost write. That one's own error might be waited for, and another
+  /// try believed.
+  static Error lost() noexcept { return std::make_error_code(std::errc::state_not_recoverable); }
 
   const RequestLimits& limits() const noexcept { return limits_; }
 
@@ -32,7 +38,7 @@ class Volume {
     return image_->read(sector * kSectorBytes, into);
   }
   Task<Error> write(uint64_t sector, Buffers from) {
-    if (*flush_failed_) return refused();
+    if (faults_->data_lost()) return refused();
     if (reaches_past_end(sector, from)) return past_end();
     return image_->write(sector * kSectorBytes, from);
   }
@@ -40,16 +46,13 @@ class Volume {
   /// the storage, where the disks of others want theirs. Its errors are those of Image::flush().
   Task<Error> flush();
   Task<Error> discard(uint64_t sector, uint64_t sectors) {
-    if (*flush_failed_) return refused();
+    if (faults_->data_lost()) return refused();
     return image_->discard(sector * kSectorBytes, sectors * kSectorBytes);
   }
   Task<Error> secure_erase(uint64_t sector, uint64_t sectors) {
-    if (*flush_failed_) return refused();
+    if (faults_->data_lost()) return refused();
     return image_->secure_erase(sector * kSectorBytes, sectors * kSectorBytes);
   }
-
-  /// What was written may be lost: see flush_failed_.
-  void distrust() noexcept { *flush_failed_ = true; }
 
   /// Takes up what the image has grown by; a smaller one keeps its size, and fails where it ends:
   /// a write past that would make the file longer again, with zeros before it.
@@ -74,9 +77,7 @@ class Volume {
   uint64_t flushes_done_ = 0;  ///< the last that made everything durable
   Error flush_error_;          ///< of the last that ended
   std::shared_ptr<Image> image_;
-  /// The kernel reports a lost write once and forgets it: after that nothing may be acknowledged
-  /// as durable until the image is opened anew.
-  std::shared_ptr<std::atomic<bool>> flush_failed_;
+  std::shared_ptr<DiskFaults> faults_;
   RequestLimits limits_;
   uint64_t end_;  ///< of the image, in sectors, when grow() looked last
 };

@@ -27,6 +27,19 @@ struct Geometry {
   bool read_only = false;
 };
 
+/// Where an image says what it finds wrong while it is served: on its loop, from within any call.
+class ImageEvents {
+ public:
+  /// The image is corrupt, and writes to it fail from now on.
+  virtual void corrupt(Error how) noexcept = 0;
+
+  /// Something does not work, and no request fails for it. May be said any number of times.
+  virtual void warn(const char* what, Error cause) noexcept = 0;
+
+ protected:
+  ~ImageEvents() = default;
+};
+
 /// An open disk image on one Loop, for that loop's thread.
 ///
 /// The caller keeps every range in multiples of 512 bytes and inside the image, never writes to a
@@ -60,6 +73,9 @@ class Image {
   /// The size in bytes, a multiple of 512, that the image has now. From then on its new range may
   /// be used.
   virtual Task<Result<uint64_t>> size() = 0;
+
+  /// The last one to be given is told.
+  virtual void report_to(std::shared_ptr<ImageEvents> /*events*/) noexcept {}
 
   /// Releases the files, and their locks if no other loop has the image. The last call, after every
   /// other task is done.

@@ -2,6 +2,7 @@
 #include "ring/error.h"
 
 #include <cerrno>
+#include <cstring>
 #include <string>
 
 namespace tapring {
@@ -20,13 +21,26 @@ class LostWriteCategory final : public std::error_category {
   }
 };
 
+const LostWriteCategory& lost_write_category() noexcept {
+  static const LostWriteCategory category;
+  return category;
+}
+
 }  // namespace
 
 Error lost_write(Error cause) noexcept {
-  static const LostWriteCategory category;
   if (cause == std::errc::state_not_recoverable) return cause;
   const bool has_errno = cause.category() == std::system_category();
-  return {has_errno ? cause.value() : EIO, category};
+  return {has_errno ? cause.value() : EIO, lost_write_category()};
+}
+
+const char* errno_name(Error error) noexcept {
+  const bool has_errno = error.category() == std::system_category() ||
+                         error.category() == std::generic_category() ||
+                         error.category() == lost_write_category();
+  const int number = has_errno ? error.value() : error.default_error_condition().value();
+  const char* name = ::strerrorname_np(number);
+  return name == nullptr ? "?" : name;
 }
 
 Error sync_result(Error error) noexcept {

@@ -22,6 +22,9 @@ inline Error system_error_code(int number) noexcept {
 /// the errno value that told of it as its value. `cause`: any failure.
 Error lost_write(Error cause) noexcept;
 
+/// The name that manual pages have for it, such as "EIO".
+const char* errno_name(Error error) noexcept;
+
 /// What the end of an fdatasync says of the data before it. Every failure is a lost_write(): the
 /// kernel marks pages clean that it could not write, ENOSPC and EDQUOT included, and says so once.
 /// Only a sync that was never carried out lost nothing (EINTR, EAGAIN, ECANCELED).

@@ -121,8 +121,13 @@ Detached Commit::release(std::vector<HostRange>& all) {
   const Gate::Pass pass(releasing_);
   const std::vector<HostRange> ranges = std::exchange(all, {});
   std::size_t done = 0;
-  co_await release_all(ranges, done);
+  const Error error = co_await release_all(ranges, done);
   for (; done < ranges.size(); ++done) is_done(ranges[done]);  // there was no memory for them
+  if (error && events_ != nullptr) {
+    events_->warn("clusters that are no longer used could not be freed (detach the disk, then: "
+                  "tapring image check --repair leaks)",
+                  error);
+  }
   puncher_.retry();
   progress_.wake_all();
 }
@@ -132,12 +137,14 @@ Task<Error> Commit::release_all(std::span<const HostRange> ranges, std::size_t& 
   co_await claim;
   const Error ended = co_await epochs_.end();
   if (ended) co_return ended;
+  Error first;
   for (const HostRange& range : ranges) {
-    co_await allocator_.release(range);
+    const Error error = co_await allocator_.release(range);
+    if (!first) first = error;
     is_done(range);
     if (++done % kReleasesOfATurn == 0) co_await NextTurn(loop_);
   }
-  co_return Error{};
+  co_return first;
 }
 
 Task<Error> Commit::finish() {

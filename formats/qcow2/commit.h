@@ -18,6 +18,7 @@
 #include <span>
 #include <vector>
 
+#include "formats/image.h"
 #include "formats/qcow2/allocator.h"
 #include "formats/qcow2/epochs.h"
 #include "formats/qcow2/host_file.h"
@@ -78,6 +79,8 @@ class Commit {
   /// Does the next step towards that.
   Task<Error> release_some();
 
+  void report_to(ImageEvents& events) noexcept { events_ = &events; }
+
   /// All is in the file and durable, and every cluster is released that was to be. Before this is
   /// destroyed.
   Task<Error> finish();
@@ -118,6 +121,7 @@ class Commit {
   uint64_t synced_ = 0;   ///< the last commit that had its sync
   uint64_t written_ = 0;  ///< the last commit whose entries are written
   bool running_ = false;
+  ImageEvents* events_ = nullptr;
   Waiters progress_;
   Gate releasing_;
   Claims releases_in_turn_;

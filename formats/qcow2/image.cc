@@ -122,6 +122,10 @@ Task<Result<uint64_t>> Qcow2Image::size() {
   co_return layout_.size_bytes / kSector* kSector;
 }
 
+void Qcow2Image::report_to(std::shared_ptr<ImageEvents> events) noexcept {
+  if (writer_) writer_->report_to(std::move(events));
+}
+
 /// A lost write outranks any other error.
 Task<Error> Qcow2Image::close() {
   Error worst;

@@ -24,6 +24,7 @@ class Qcow2Image final : public Image {
   Task<Error> flush() override;
   Task<Error> discard(uint64_t offset, uint64_t bytes) override;
   Task<Result<uint64_t>> size() override;
+  void report_to(std::shared_ptr<ImageEvents> events) noexcept override;
   Task<Error> close() override;
 
  private:

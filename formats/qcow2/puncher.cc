@@ -31,6 +31,11 @@ Detached Puncher::punch(HostRange range) {
     const Error error = co_await file_.discard(range.offset, range.bytes);
     allocator_.end_punch(range, !error);
     if (error) failed_ = true;
+    if (!file_.discards() && events_ != nullptr) {
+      events_->warn("room that the guest discards is used again, but not given back: its storage "
+                    "cannot punch holes into a file",
+                    error);
+    }
     progress_.wake_all();
     range = next(punching_.inside() - 1);
   }

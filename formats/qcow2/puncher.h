@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "formats/image.h"
 #include "formats/qcow2/allocator.h"
 #include "formats/qcow2/host_file.h"
 #include "ring/gate.h"
@@ -42,6 +43,8 @@ class Puncher {
   Puncher(Loop& loop, Allocator& allocator, HostFile& file) noexcept
       : allocator_(allocator), file_(file), progress_(loop), punching_(loop) {}
 
+  void report_to(ImageEvents& events) noexcept { events_ = &events; }
+
   /// More clusters are free.
   void retry() {
     failed_ = false;
@@ -76,6 +79,7 @@ class Puncher {
   std::size_t changes_in_wait_ = 0;
   std::size_t left_ = SIZE_MAX;  ///< how many may still be begun
   bool failed_ = false;
+  ImageEvents* events_ = nullptr;
   Waiters progress_;
   Gate punching_;
 };

@@ -78,6 +78,7 @@ Task<Result<Allocator::Allocation>> Writer::allocate(uint64_t clusters) {
 Task<Error> Writer::end_change(Error error) {
   if (error != Fault::metadata_overlap || broken_) co_return error;
   broken_ = error;
+  if (events_) events_->corrupt(error);
   if (layout_.version < 3) co_return error;
   header_.set(Header::kIncompatibleAt,
               header_.get<uint64_t>(Header::kIncompatibleAt) | Feature::kCorrupt);
@@ -91,6 +92,12 @@ Task<Error> Writer::write(uint64_t offset, Buffers from) {
   Error error = co_await begin_change();
   if (!error) error = co_await write_parts(offset, from);
   co_return co_await end_change(error);
+}
+
+void Writer::report_to(std::shared_ptr<ImageEvents> events) noexcept {
+  events_ = std::move(events);
+  commit_.report_to(*events_);
+  puncher_.report_to(*events_);
 }
 
 Task<Error> Writer::flush() {

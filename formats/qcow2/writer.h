@@ -51,6 +51,8 @@ class Writer {
   Task<Error> discard(uint64_t offset, uint64_t bytes);
   Task<Error> flush();
 
+  void report_to(std::shared_ptr<ImageEvents> events) noexcept;
+
   /// The last call.
   Task<Error> finish() { return commit_.finish(); }
 
@@ -146,6 +148,7 @@ class Writer {
   Waiters copy_ended_;
   bool changed_ = false;
   Error broken_;  ///< the image is corrupt: no more changes
+  std::shared_ptr<ImageEvents> events_;
 };
 
 }  // namespace tapring::qcow2

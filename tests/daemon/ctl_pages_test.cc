@@ -106,6 +106,16 @@ TEST(CtlPages, ThePolicyOfADiskIsThreeLines) {
   EXPECT_THAT(policy_of(), HasSubstr("pause limit      60 s\n"));
 }
 
+TEST(CtlPages, ADiskWithErrorsIsRedAndHasItsLastOne) {
+  DiskReport disk = connected_disk(0);
+  EXPECT_THAT(page_of(disk), Not(HasSubstr("last error")));
+  disk.state = "errors";
+  disk.last_error = {"read", 4096, "EIO", "Input/output error", "2026-11-28T21:00:00Z"};
+  EXPECT_THAT(text_of(list_table(std::vector{disk}), true), HasSubstr("\033[31merrors\033[0m"));
+  EXPECT_THAT(page_of(disk), HasSubstr("last error       read at byte 4096: Input/output error "
+                                       "(EIO), 2026-11-28T21:00:00Z\n"));
+}
+
 TEST(CtlPages, UnknownBusStatesStayNumbers) {
   DiskReport disk;
   disk.frontend_state = 9;

@@ -18,9 +18,10 @@ namespace json = boost::json;
   [[maybe_unused]] const auto& [disk, domain, device, kind, vdev, mode, format, path, state,
                                 paused_for, paused_since, reason, backend_state, frontend_state,
                                 size_bytes, queues, ring_pages, protocol, workers, notices,
-                                on_no_space, on_io_error, pause_limit_seconds, counters] = report;
+                                on_no_space, on_io_error, pause_limit_seconds, counters,
+                                last_error] = report;
 }
-constexpr std::size_t kReportFields = 24;
+constexpr std::size_t kReportFields = 25;
 
 TEST(ReportJson, EveryFieldOfAReportIsAMember) {
   EXPECT_EQ(to_json(DiskReport{}).size(), kReportFields);
@@ -33,11 +34,13 @@ TEST(ReportJson, AReportReadsBackTheSame) {
   report.reason = "a reason";
   report.notices = {"the page cache is used", "second"};
   report.counters.in_flight = UINT64_MAX;
+  report.last_error = {"read", 4096, "EIO", "Input/output error", "2026-11-28T21:00:00Z"};
   const DiskReport back = report_from_json(to_json(report));
   EXPECT_EQ(json::serialize(to_json(back)), json::serialize(to_json(report)));
   EXPECT_EQ(back.notices, report.notices);
   EXPECT_EQ(back.workers, report.workers);
   EXPECT_EQ(back.counters.in_flight, UINT64_MAX);
+  EXPECT_EQ(back.last_error.offset, 4096U);
   EXPECT_EQ(back.size_bytes, report.size_bytes);
 }
 
