@@ -54,16 +54,6 @@ const Format& format_for(const ImageOptions& options, const std::string& name,
   return *format;
 }
 
-/// The last part of a raw file that is no whole sector would not be in the disk.
-void check_whole_sectors(const ImageOptions& options) {
-  constexpr uint64_t kSector = 512;
-  std::error_code ignored;
-  if (!fs::is_regular_file(options.path, ignored)) return;
-  if (fs::file_size(options.path, ignored) % kSector == 0) return;
-  refuse(options, "is a raw backing file whose size is no multiple of 512 (truncate -s %512 " +
-                      options.path + " rounds it up)");
-}
-
 }  // namespace
 
 std::string path_named_by(const ImageOptions& options, const std::string& name) {
@@ -101,7 +91,6 @@ std::unique_ptr<OpenImage> open_backing_file(const ImageOptions& options, const 
                         "qemu-img convert shortens the chain)");
   }
   try {
-    if (*stated == "raw") check_whole_sectors(backing);
     return format.open(backing);
   } catch (const std::system_error& error) {
     throw error_of_named(options, "its backing file", error);

@@ -20,7 +20,9 @@ namespace tapring {
 
 /// What an image is and offers. Fixed while it is open, but that others may make it larger.
 struct Geometry {
-  uint64_t size_bytes = 0;               ///< a multiple of 512, and not 0
+  /// A multiple of 512, and not 0. A backing file may be empty, and a raw one may end anywhere: to
+  /// the image above it, what lies past its end is zeros.
+  uint64_t size_bytes = 0;
   uint32_t physical_sector_bytes = 512;  ///< what the storage writes at once
   uint32_t discard_granularity = 0;      ///< in bytes; 0: discard() is not for this image
   bool secure_erase = false;             ///< secure_erase() is for this image
@@ -120,7 +122,8 @@ struct ImageOptions {
   Purpose purpose = Purpose::service;
   FilePolicy files;                      ///< which may be opened for it
   std::optional<Namer> named_by{};       ///< the image that names this file
-  std::vector<std::string> overlays;     ///< the real paths of the images whose chain it is in
+  /// The real paths of the images whose chain it is in; empty unless it is a backing file.
+  std::vector<std::string> overlays;
   /// Of its backing file, and of the backing files of that, for those that cannot state them.
   std::vector<std::string> backing_formats;
   uint64_t map_cache_bytes = 0;  ///< for its map, where it has one; 0: as its size suggests

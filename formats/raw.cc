@@ -8,6 +8,7 @@
 
 #include "formats/image_file.h"
 #include "formats/signature.h"
+#include "ring/direct_io.h"
 #include "ring/open_file.h"
 
 namespace tapring {
@@ -62,12 +63,14 @@ Task<Error> RawImage::close() {
 
 class OpenRawImage final : public OpenImage {
  public:
-  OpenRawImage(OpenFile file, bool read_only)
+  OpenRawImage(OpenFile file, const ImageOptions& options)
       : file_(std::move(file)),
         geometry_{file_.size_bytes / kSector * kSector, file_.physical_block_bytes,
-                  file_.discard_granularity, file_.secure_erase, read_only},
+                  file_.discard_granularity, file_.secure_erase, options.read_only},
         notices_(std::move(file_.notices)) {
-    if (geometry_.size_bytes == 0) {
+    const bool is_backing = !options.overlays.empty();
+    if (is_backing) geometry_.size_bytes = file_.size_bytes;
+    if (geometry_.size_bytes == 0 && !is_backing) {
       throw std::system_error(
           EINVAL, std::system_category(),
           file_.path + " is empty (give it a size: truncate -s 10G " + file_.path + ")");
@@ -110,8 +113,13 @@ class OpenRawImage final : public OpenImage {
 };
 
 std::unique_ptr<OpenImage> open(const ImageOptions& options, Caching caching) {
-  return std::make_unique<OpenRawImage>(open_file(image_file(options, options.path, caching)),
-                                        options.read_only);
+  OpenFile file = open_file(image_file(options, options.path, caching));
+  const bool is_backing = !options.overlays.empty();
+  // O_DIRECT does not read a part of a sector.
+  if (is_backing && file.direct && file.size_bytes % kSector != 0) {
+    use_page_cache(file, "its size is no multiple of 512");
+  }
+  return std::make_unique<OpenRawImage>(std::move(file), options);
 }
 
 }  // namespace

@@ -118,6 +118,15 @@ void use_direct(OpenFile& file) {
   file.notices.push_back("through the page cache, not O_DIRECT: " + refusal);
 }
 
+void use_page_cache(OpenFile& file, const std::string& reason) {
+  if (::fcntl(file.fd.get(), F_SETFL, 0) != 0) {
+    throw std::system_error(errno, std::system_category(), "fcntl " + file.path);
+  }
+  file.direct = false;
+  file.direct_block_bytes = kSector;
+  file.notices.push_back(file.path + " through the page cache, not O_DIRECT: " + reason);
+}
+
 void leave_page_cache(const OpenFile& file) {
   constexpr uint64_t kPiece = uint64_t{16} << 20;
   constexpr std::chrono::milliseconds kPatience{500};

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "ring/open_file.h"
 
@@ -30,6 +31,9 @@ uint32_t direct_block_bytes(const DirectFacts& facts);
 /// Sets O_DIRECT on the file where the storage takes that, and says in its notices why not, or what
 /// it costs. Blocks. Throws std::system_error.
 void use_direct(OpenFile& file);
+
+/// Takes O_DIRECT off again, for this reason, which its notices give. Throws std::system_error.
+void use_page_cache(OpenFile& file, const std::string& reason);
 
 /// Has the kernel write out and forget what it still holds of the file, from a copy just made
 /// perhaps: it would give each direct write there to a thread that removes it first. What fails, or

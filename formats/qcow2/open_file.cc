@@ -11,6 +11,7 @@
 
 #include "formats/image_file.h"
 #include "formats/qcow2/layout.h"
+#include "ring/direct_io.h"
 
 namespace tapring::qcow2 {
 namespace {
@@ -24,15 +25,6 @@ std::string why_not_direct(const OpenFile& file, const ImageOptions& options) {
     return "the storage takes 4096 bytes at a time";
   }
   return {};
-}
-
-void use_page_cache(OpenFile& file, const std::string& reason) {
-  if (::fcntl(file.fd.get(), F_SETFL, 0) != 0) {
-    throw std::system_error(errno, std::system_category(), "fcntl " + file.path);
-  }
-  file.direct = false;
-  file.direct_block_bytes = kSector;
-  file.notices.push_back(file.path + " through the page cache, not O_DIRECT: " + reason);
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ void OpenMappedImage::describe(const ImageOptions& options) {
   const OpenFile& data = image_.data_file ? *image_.data_file : image_.file;
   geometry_ = {bytes / kSector * kSector, data.physical_block_bytes, discard_granularity(), false,
                options.read_only};
-  if (geometry_.size_bytes == 0) {
+  if (geometry_.size_bytes == 0 && options.overlays.empty()) {
     refuse(options.path, "is empty (give it a size: qemu-img resize " + options.path + " 10G)");
   }
   add_notices(image_.file.notices);
