@@ -28,7 +28,7 @@ enum ExitCode : int { kDone = 0, kFailed = 1 };
 int info(const ImageRequest& request, const CtlWorld& world) {
   ImageChain chain;
   if (request.chain) {
-    chain = image_chain(request.path, request.format);
+    chain = image_chain(request.path, request.format, request.backing_formats);
   } else {
     chain.images.push_back(image_info(request.path, request.format));
   }
@@ -81,7 +81,7 @@ int map_to_json(const ImageRequest& request, const CtlWorld& world) {
   };
   world.out << R"({"extents":[)";
   try {
-    map_image(request.path, request.format, request.chain, print_extent);
+    map_image(request.path, request.format, request.chain, request.backing_formats, print_extent);
   } catch (const std::exception& error) {
     trouble = error.what();
   }
@@ -102,7 +102,7 @@ int map(const ImageRequest& request, const CtlWorld& world) {
   };
   fmt::print(world.out, "{:>15} {:>15} {:>5}  {:<11} {}\n", "START", "BYTES", "DEPTH", "KIND",
              "OFFSET");
-  map_image(request.path, request.format, request.chain, print_line);
+  map_image(request.path, request.format, request.chain, request.backing_formats, print_line);
   return kDone;
 }
 
@@ -198,7 +198,13 @@ void declare_image(CLI::App& app, ImageRequest& request) {
     CLI::App* sub = request.app->get_subcommand(name);
     sub->add_option("--format", request.format, "raw, qcow2, ...; by default as its bytes say")
         ->type_name("FORMAT");
-    sub->add_flag("--chain", request.chain, "its backing files too");
+    CLI::Option* chain = sub->add_flag("--chain", request.chain, "its backing files too");
+    sub->add_option("--backing-format", request.backing_formats,
+                    "of a qcow image's backing file, which it cannot state; once for each")
+        ->type_name("FORMAT")
+        ->expected(1)
+        ->take_all()
+        ->needs(chain);
   }
   declare_create(*request.app->get_subcommand("create"), request);
   request.app->get_subcommand("check")

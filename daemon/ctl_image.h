@@ -4,6 +4,7 @@
 
 #include <CLI/App.hpp>
 #include <string>
+#include <vector>
 
 #include "daemon/ctl.h"
 #include "daemon/image_create.h"
@@ -18,6 +19,7 @@ struct ImageRequest {
   ImageOrder order;  ///< of `create`, but for path and format
   std::string repair;
   bool chain = false;
+  std::vector<std::string> backing_formats;  ///< image_chain()'s
   bool json = false;
 };
 

@@ -11,6 +11,7 @@
 #include <boost/json.hpp>
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <filesystem>
 #include <ostream>
 #include <sstream>
@@ -99,12 +100,17 @@ const char* name_of(qcow2::Compression compression) {
   return compression == qcow2::Compression::zstd ? "zstd" : "zlib";
 }
 
+json::value encryption_of(uint32_t method) {
+  return method == 0 ? json::value() : json::value(qcow2::crypt_name(method));
+}
+
 void add(const qcow2::Description& description, json::object& object) {
   const qcow2::Header& header = description.header;
   object["version"] = header.layout.version;
   object["cluster_bytes"] = header.layout.cluster_bytes();
   object["refcount_bits"] = header.layout.refcount_bits();
   object["compression"] = name_of(header.compression);
+  object["encryption"] = encryption_of(header.crypt_method);
   object["features"] = json::value_from(feature_names(header));
   object["dirty"] = (header.incompatible & qcow2::Feature::kDirty) != 0;
   object["corrupt"] = (header.incompatible & qcow2::Feature::kCorrupt) != 0;
@@ -120,7 +126,9 @@ void add(const qcow2::Description& description, json::object& object) {
 void add(const qcow::Description& description, json::object& object) {
   object["version"] = description.header.layout.version;
   object["cluster_bytes"] = description.header.layout.cluster_bytes();
+  object["encryption"] = encryption_of(description.header.crypt_method);
   object["backing_file"] = text_or_null(description.backing_name);
+  object["troubles"] = json::value_from(description.troubles);
 }
 
 void print_line(std::ostream& out, std::string_view name, const std::string& value) {
@@ -170,12 +178,17 @@ void print_bitmaps(const qcow2::Description& description, std::ostream& out) {
   }
 }
 
+void print_encryption(uint32_t method, std::ostream& out) {
+  if (method != 0) print_line(out, "encryption", qcow2::crypt_name(method));
+}
+
 void print(const qcow2::Description& description, std::ostream& out) {
   const qcow2::Header& header = description.header;
   print_line(out, "version", fmt::format("{}", header.layout.version));
   print_line(out, "cluster size", human_bytes(header.layout.cluster_bytes()));
   print_line(out, "refcount bits", fmt::format("{}", header.layout.refcount_bits()));
   print_line(out, "compression", name_of(header.compression));
+  print_encryption(header.crypt_method, out);
   const std::vector<std::string> features = feature_names(header);
   print_line(out, "features",
              features.empty() ? "-" : fmt::format("{}", fmt::join(features, ", ")));
@@ -192,7 +205,9 @@ void print(const qcow2::Description& description, std::ostream& out) {
 void print(const qcow::Description& description, std::ostream& out) {
   print_line(out, "version", fmt::format("{}", description.header.layout.version));
   print_line(out, "cluster size", human_bytes(description.header.layout.cluster_bytes()));
+  print_encryption(description.header.crypt_method, out);
   if (description.backing_name) print_line(out, "backing file", *description.backing_name);
+  for (const std::string& trouble : description.troubles) print_line(out, "trouble", trouble);
 }
 
 struct Backing {
@@ -200,13 +215,18 @@ struct Backing {
   std::optional<std::string> format;
 };
 
-/// A qcow image has no place for the format.
-std::optional<Backing> backing_of(const ImageInfo& info) {
+/// A qcow image has no place for the format: it is the next one of `formats`, which are given.
+std::optional<Backing> backing_of(const ImageInfo& info, std::deque<std::string>& formats) {
   if (info.qcow2 && info.qcow2->header.backing_name) {
     return Backing{*info.qcow2->header.backing_name, info.qcow2->header.backing_format};
   }
-  if (info.qcow && info.qcow->backing_name) return Backing{*info.qcow->backing_name, std::nullopt};
-  return std::nullopt;
+  if (!info.qcow || !info.qcow->backing_name) return std::nullopt;
+  Backing backing{*info.qcow->backing_name, std::nullopt};
+  if (!formats.empty()) {
+    backing.format = std::move(formats.front());
+    formats.pop_front();
+  }
+  return backing;
 }
 
 }  // namespace
@@ -237,10 +257,12 @@ ImageInfo image_info(const std::string& path, const std::string& format) {
   return info;
 }
 
-ImageChain image_chain(const std::string& path, const std::string& format) {
+ImageChain image_chain(const std::string& path, const std::string& format,
+                       const std::vector<std::string>& backing_formats) {
   ImageChain chain{{image_info(path, format)}, {}};
   std::vector<std::string> seen{std::filesystem::weakly_canonical(path).string()};
-  while (const auto backing = backing_of(chain.images.back())) {
+  std::deque<std::string> formats(backing_formats.begin(), backing_formats.end());
+  while (const auto backing = backing_of(chain.images.back(), formats)) {
     ImageOptions above;
     above.path = chain.images.back().path;
     try {
@@ -250,6 +272,7 @@ ImageChain image_chain(const std::string& path, const std::string& format) {
         chain.trouble = "the backing files lead back to " + below + ", or are too many";
       } else if (!backing->format) {
         chain.trouble = "the format of the backing file " + below + " is not stated";
+        if (chain.images.back().qcow) chain.trouble += " (state it: --backing-format FORMAT)";
       } else {
         chain.images.push_back(image_info(below, *backing->format));
         continue;

@@ -39,7 +39,11 @@ struct ImageChain {
   std::vector<ImageInfo> images;
   std::string trouble;
 };
-ImageChain image_chain(const std::string& path, const std::string& format);
+
+/// `backing_formats`: those of the backing files of qcow images, which cannot state them, from the
+/// top.
+ImageChain image_chain(const std::string& path, const std::string& format,
+                       const std::vector<std::string>& backing_formats);
 
 boost::json::object to_json(const ImageInfo& info);
 

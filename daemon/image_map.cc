@@ -118,10 +118,11 @@ bool continues(const MappedExtent& extent, const MappedExtent& next) {
 }  // namespace
 
 void map_image(const std::string& path, const std::string& format, bool chain,
+               const std::vector<std::string>& backing_formats,
                const std::function<void(const MappedExtent&)>& act) {
   ImageChain images;
   if (chain) {
-    images = image_chain(path, format);
+    images = image_chain(path, format, backing_formats);
     if (!images.trouble.empty()) {
       throw std::system_error(EINVAL, std::system_category(), images.trouble);
     }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace tapring {
 
@@ -20,9 +21,10 @@ struct MappedExtent {
 };
 
 /// `act` for each extent of the disk, in order. The image is not locked. With `chain` its backing
-/// files are looked at too, whose formats must be stated. `format`: empty for what the content
-/// says. Throws std::system_error.
+/// files are looked at too, whose formats must be stated, or be `backing_formats`: see
+/// image_chain(). `format`: empty for what the content says. Throws std::system_error.
 void map_image(const std::string& path, const std::string& format, bool chain,
+               const std::vector<std::string>& backing_formats,
                const std::function<void(const MappedExtent&)>& act);
 
 }  // namespace tapring

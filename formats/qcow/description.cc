@@ -2,12 +2,17 @@
 #include "formats/qcow/description.h"
 
 #include "formats/qcow/read_tables.h"
+#include "formats/qcow2/header.h"
 
 namespace tapring::qcow {
 
 Description describe(const OpenFile& file) {
-  const Header header = read_header(file);
-  return {header, read_backing_name(file, header)};
+  const Header header = look_at_header(file);
+  Description description{header, read_backing_name(file, header), {}};
+  if (const auto fault = qcow2::crypt_fault(header.crypt_method)) {
+    description.troubles.push_back(*fault);
+  }
+  return description;
 }
 
 }  // namespace tapring::qcow

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "formats/qcow/header.h"
 #include "ring/open_file.h"
@@ -13,6 +14,7 @@ namespace tapring::qcow {
 struct Description {
   Header header;
   std::optional<std::string> backing_name;
+  std::vector<std::string> troubles;  ///< why it cannot be served
 };
 
 /// Reads no map. Throws std::system_error where the file is no image that is known here.

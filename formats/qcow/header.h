@@ -28,6 +28,7 @@ struct Header {
   uint64_t l1_offset = 0;  ///< a multiple of 8
   uint64_t backing_name_offset = 0;
   uint32_t backing_name_bytes = 0;  ///< 0: there is no backing file
+  uint32_t crypt_method = 0;        ///< 0: not encrypted; else see qcow2::crypt_name()
   /// The first versions of blktap wrote the L1 table in the byte order of their machine, which was
   /// an x86. All else is big-endian.
   bool little_endian_l1 = false;

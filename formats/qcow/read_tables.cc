@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "formats/qcow2/header.h"
 #include "formats/qcow2/open_file.h"
 #include "formats/qcow2/read_tables.h"
 
@@ -13,12 +14,18 @@ using qcow2::AlignedBytes;
 using qcow2::kSector;
 using qcow2::refuse;
 
-Header read_header(const OpenFile& file) {
+Header look_at_header(const OpenFile& file) {
   const AlignedBytes beginning = qcow2::read_bytes(file, 0, Header::kExtendedBytes);
   if (file.size_bytes < Header::kBytes) refuse(file.path, "is too short for a qcow image");
   const auto header = parse_header(beginning.span());
   if (!header) refuse(file.path, header.error());
   return *header;
+}
+
+Header read_header(const OpenFile& file) {
+  const Header header = look_at_header(file);
+  if (const auto fault = qcow2::crypt_fault(header.crypt_method)) refuse(file.path, *fault);
+  return header;
 }
 
 qcow2::Map::L1Table read_l1(const OpenFile& file, const Header& header) {

@@ -12,7 +12,11 @@
 
 namespace tapring::qcow {
 
+/// Refuses an encrypted image, which is not served.
 Header read_header(const OpenFile& file);
+
+/// Of an encrypted image too.
+Header look_at_header(const OpenFile& file);
 
 /// In the byte order of this machine, each entry with the flag of a table that is the image's own.
 qcow2::Map::L1Table read_l1(const OpenFile& file, const Header& header);

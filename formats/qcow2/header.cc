@@ -87,15 +87,6 @@ void read_fixed(Bytes bytes, Header& header) {
   header.layout.external_data = (header.incompatible & Feature::kExternalData) != 0;
 }
 
-Refusal check_crypt(uint32_t method) {
-  if (method == 0) return {};
-  const std::string name = method == kAes ? " (AES)" : method == kLuks ? " (LUKS)" : "";
-  return refuse("crypt_method", method,
-                "encrypted images" + name +
-                    " are not served (decrypt it into another: qemu-img "
-                    "convert --image-opts -O qcow2)");
-}
-
 Refusal read_compression(Bytes bytes, std::size_t header_bytes, Header& header) {
   const uint8_t type = header_bytes > Header::kV3Bytes ? load<uint8_t>(bytes, Header::kV3Bytes) : 0;
   const bool stated = (header.incompatible & Feature::kCompressionType) != 0;
@@ -229,6 +220,19 @@ std::expected<uint64_t, std::string> cluster_bytes_of(Bytes beginning) {
   return uint64_t{1} << bits;
 }
 
+std::string crypt_name(uint32_t method) {
+  if (method == kAes) return "AES";
+  return method == kLuks ? "LUKS" : std::to_string(method);
+}
+
+Refusal crypt_fault(uint32_t method) {
+  if (method == 0) return {};
+  return refuse("crypt_method", method,
+                "encrypted images (" + crypt_name(method) +
+                    ") are not served (decrypt it into another: qemu-img convert --image-opts "
+                    "-O qcow2)");
+}
+
 Refusal refcount_table_fault(const Header& header) {
   const uint32_t clusters = header.refcount_table_clusters;
   if (clusters == 0) return refuse("refcount_table_clusters", 0, "there are no refcounts");
@@ -271,7 +275,7 @@ std::expected<Header, std::string> parse_header(Bytes first_cluster) {
     return std::unexpected(refuse_features(unknown, extensions.feature_names));
   }
   if (bad_extension) return std::unexpected(*bad_extension);
-  if (Refusal no = check_crypt(load<uint32_t>(bytes, 32))) return std::unexpected(*no);
+  header.crypt_method = load<uint32_t>(bytes, 32);
   if (Refusal no = read_compression(bytes, header_bytes, header)) return std::unexpected(*no);
   if (Refusal no = check_features(header)) return std::unexpected(*no);
   if (Refusal no = check_sizes(header)) return std::unexpected(*no);

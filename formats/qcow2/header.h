@@ -66,6 +66,7 @@ struct Header {
   uint64_t compatible = 0;
   uint64_t autoclear = 0;
   Compression compression = Compression::zlib;
+  uint32_t crypt_method = 0;  ///< 0: not encrypted
   std::optional<std::string> backing_name;
   std::optional<std::string> backing_format;
   std::optional<std::string> data_file;
@@ -83,6 +84,12 @@ std::expected<uint64_t, std::string> cluster_bytes_of(std::span<const std::byte>
 /// it can. Who only reads the disk needs neither.
 std::optional<std::string> refcount_table_fault(const Header& header);
 std::optional<std::string> snapshot_table_fault(const Header& header);
+
+/// AES, LUKS or a number.
+std::string crypt_name(uint32_t method);
+
+/// Why an image of this method is not served; nullopt if it is not encrypted.
+std::optional<std::string> crypt_fault(uint32_t method);
 
 /// `first_cluster`: all of it, or what the file has. The reason why not names the field, its value
 /// and, where there is one, the remedy; it is about the image, whose name goes before it.

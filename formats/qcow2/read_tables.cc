@@ -24,13 +24,19 @@ void refuse(const std::string& path, const std::string& reason) {
   throw std::system_error(EINVAL, std::system_category(), path + ": " + reason);
 }
 
-Header read_header(const OpenFile& file) {
+Header look_at_header(const OpenFile& file) {
   constexpr std::size_t kBeginning = 512;
   const AlignedBytes beginning = read_bytes(file, 0, kBeginning);
   if (file.size_bytes < kBeginning) refuse(file.path, "is too short for a qcow2 image");
   const uint64_t cluster_bytes = value_or_refuse(file.path, cluster_bytes_of(beginning.span()));
   const AlignedBytes cluster = read_bytes(file, 0, std::min(cluster_bytes, file.size_bytes));
   return value_or_refuse(file.path, parse_header(cluster.span()));
+}
+
+Header read_header(const OpenFile& file) {
+  Header header = look_at_header(file);
+  if (const auto fault = crypt_fault(header.crypt_method)) refuse(file.path, *fault);
+  return header;
 }
 
 SnapshotTable read_snapshots(const OpenFile& file, const Header& header) {

@@ -16,7 +16,11 @@ namespace tapring::qcow2 {
 
 [[noreturn]] void refuse(const std::string& path, const std::string& reason);
 
+/// Refuses an encrypted image, which is not served.
 Header read_header(const OpenFile& file);
+
+/// Of an encrypted image too.
+Header look_at_header(const OpenFile& file);
 
 /// Refuses nothing: what is wrong is among the faults of the table.
 SnapshotTable read_snapshots(const OpenFile& file, const Header& header);

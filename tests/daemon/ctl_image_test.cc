@@ -98,6 +98,48 @@ TEST_F(CtlImage, InfoOfAQcowImageNamesTheBackingFileWhoseFormatItCannotState) {
   EXPECT_THAT(err(), HasSubstr("the format of the backing file"));
 }
 
+TEST_F(CtlImage, ChainsOfQcowImagesTakeTheirFormatsFromTheCommand) {
+  run_command("truncate -s 1M " + shell_quoted(path("raw")));
+  run_command("qemu-img create -q -f qcow -b raw -F raw " + shell_quoted(path("low")));
+  create("middle", "-b low -F qcow");
+  const std::string top = path("top");
+  run_command("qemu-img create -q -f qcow -b middle -F qcow2 " + shell_quoted(top));
+  const auto with_formats = [&top](const char* command, const char* output) {
+    return std::vector<std::string>{command, top, "--chain", output, "--backing-format", "qcow2",
+                                    "--backing-format", "raw"};
+  };
+  EXPECT_EQ(tapring(with_formats("info", "--json")), 0) << err();
+  EXPECT_EQ(json::parse(out()).at("images").as_array().size(), 4U);
+  EXPECT_EQ(tapring(with_formats("map", "--json")), 0) << err();
+  EXPECT_EQ(json::parse(out()).at("extents").at(0).at("depth"), 3);
+  EXPECT_EQ(tapring({"map", "--chain", top, "--backing-format", "qcow2"}), 1);
+  EXPECT_THAT(err(), HasSubstr("state it: --backing-format FORMAT"));
+}
+
+TEST_F(CtlImage, InfoDescribesEncryptedImagesThatAreNotServed) {
+  constexpr std::pair<const char*, const char*> kKinds[] = {
+      {"qcow", "aes"}, {"qcow2", "aes"}, {"qcow2", "luks"}};
+  for (const auto& [format, method] : kKinds) {
+    const std::string image = path(std::string(format) + method);
+    const std::string is_luks = method == std::string("luks") ? ",encrypt.iter-time=10" : "";
+    run_command(std::string("qemu-img create -q --object secret,id=s,data=abc -f ") + format +
+                " -o encrypt.key-secret=s,encrypt.format=" + method + is_luks + ' ' +
+                shell_quoted(image) + " 8M");
+    EXPECT_EQ(tapring({"info", "--json", image}), 0) << err();
+    const json::value info = json::parse(out()).at("images").at(0);
+    EXPECT_EQ(info.at("size_bytes"), 8 << 20);
+    EXPECT_EQ(info.at("encryption"), method == std::string("luks") ? "LUKS" : "AES");
+    EXPECT_THAT(info.at("troubles").at(0).as_string().c_str(), HasSubstr("are not served"));
+    EXPECT_EQ(tapring({"info", image}), 0) << err();
+    EXPECT_THAT(out(), HasSubstr("encryption       "));
+    ImageOptions options;
+    options.path = image;
+    EXPECT_THROW(find_format(format)->open(options), std::system_error);
+    EXPECT_EQ(tapring({"map", image}), 1);
+    EXPECT_THAT(err(), HasSubstr("are not served"));
+  }
+}
+
 TEST_F(CtlImage, InfoNamesFormatsThatHaveNoDriver) {
   for (const std::string format : {"vpc", "vmdk", "vdi", "vhdx", "qed"}) {
     const std::string image = path(format);

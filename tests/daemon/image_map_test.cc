@@ -59,7 +59,7 @@ std::string map_by_qemu(const std::filesystem::path& image, const std::string& f
 /// qemu-img puts compressed clusters of one image that follow each other together.
 std::string map_by_us(const std::filesystem::path& image, const std::string& format) {
   std::vector<MappedExtent> extents;
-  map_image(image, format, true, [&extents](const MappedExtent& extent) {
+  map_image(image, format, true, {}, [&extents](const MappedExtent& extent) {
     const bool compressed = std::string_view(extent.kind) == "compressed";
     const bool more = !extents.empty() && compressed && extents.back().kind == extent.kind &&
                       extents.back().depth == extent.depth;
@@ -122,7 +122,7 @@ TEST(ImageMapOf, ATopAloneLeavesTheRestUnallocated) {
   run_command("qemu-img create -q -f raw " + shell_quoted(base.string()) + " 1M");
   run_command("qemu-img create -q -f qcow2 -b base -F raw " + shell_quoted(top.string()));
   std::string kinds;
-  map_image(top, "", false, [&kinds](const MappedExtent& extent) { kinds += extent.kind; });
+  map_image(top, "", false, {}, [&kinds](const MappedExtent& extent) { kinds += extent.kind; });
   EXPECT_EQ(kinds, "unallocated");
 }
 
