@@ -69,7 +69,9 @@ class Attach(machine.PretendTest):
 
     def test_stub_domain_shares_the_image(self):
         image = self.machine.scratch / "shared.qcow2"
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "16M"], check=True)
+        # Discards are of whole clusters then, which read as zeros.
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", "cluster_size=512", image,
+                        "16M"], check=True)
         self.machine.guest("create-domain", domain=2, target=1)
         for domain in (1, 2):
             self.attach(f"qcow2:{image}", domain=domain)
@@ -85,7 +87,9 @@ class Attach(machine.PretendTest):
         for domain in (1, 2):
             self.detach(domain=domain)
         self.assert_good(stub.end())
-        subprocess.run(["qemu-img", "check", "-q", image], check=True)
+        # A kill may leak clusters, which is 3.
+        check = subprocess.run(["qemu-img", "check", "-q", image], check=False)
+        self.assertIn(check.returncode, (0, 3))
 
     def test_image_that_qemu_has_is_refused(self):
         image = self.machine.make_image()

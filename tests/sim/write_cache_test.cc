@@ -37,6 +37,22 @@ class WriteCacheTest : public testing::Test {
     return found;
   }
 
+  /// What the block may hold after a write of a, whose sync failed, and then `act`.
+  template <typename Act>
+  std::set<char> contents_after_failed_sync(Act act) {
+    std::set<char> found;
+    for (uint64_t seed = 0; seed < 20; ++seed) {
+      cache_ = SimWriteCache(kBlock);
+      put('o');
+      write('a');
+      cache_.sync_failed(writes_);
+      Random random(seed);
+      act(random);
+      found.insert(content());
+    }
+    return found;
+  }
+
   UniqueFd file_{::memfd_create("file", MFD_CLOEXEC)};
   SimWriteCache cache_{kBlock};
   uint64_t writes_ = 0;
@@ -52,31 +68,16 @@ TEST_F(WriteCacheTest, WhatWasSyncedStays) {
 }
 
 TEST_F(WriteCacheTest, AWriteWhoseSyncFailedIsLostInSpiteOfALaterOne) {
-  std::set<char> found;
-  for (uint64_t seed = 0; seed < 20; ++seed) {
-    cache_ = SimWriteCache(kBlock);
-    put('o');
-    write('a');
-    cache_.sync_failed(writes_);
+  const auto found = contents_after_failed_sync([this](Random& random) {
     cache_.synced(writes_);
-    Random random(seed);
     cache_.lose_some(file_.get(), random);
-    found.insert(content());
-  }
+  });
   EXPECT_EQ(found, (std::set<char>{'a', 'o'}));
 }
 
 TEST_F(WriteCacheTest, AWriteWhoseSyncFailedIsLostWhenTheFileIsClosed) {
-  std::set<char> found;
-  for (uint64_t seed = 0; seed < 20; ++seed) {
-    cache_ = SimWriteCache(kBlock);
-    put('o');
-    write('a');
-    cache_.sync_failed(writes_);
-    Random random(seed);
-    cache_.drop_given_up(file_.get(), random);
-    found.insert(content());
-  }
+  const auto found = contents_after_failed_sync(
+      [this](Random& random) { cache_.drop_given_up(file_.get(), random); });
   EXPECT_EQ(found, (std::set<char>{'a', 'o'}));
 }
 
