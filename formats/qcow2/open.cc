@@ -12,6 +12,7 @@
 #include "formats/qcow2/check.h"
 #include "formats/qcow2/header.h"
 #include "formats/qcow2/metadata_map.h"
+#include "formats/qcow2/missing_end.h"
 #include "formats/qcow2/open_file.h"
 #include "formats/qcow2/opened_image.h"
 #include "formats/qcow2/read_tables.h"
@@ -119,6 +120,7 @@ class OpenQcow2 final : public OpenMappedImage {
     image_.l1.entries = read_l1(image_.file, header.layout, header.l1_offset, header.l1_entries);
     Bookkeeping books = read_books(options.read_only);
     MetadataMap tables = check_tables(books, options.read_only);
+    note_missing_end(books.refcount_table);
     if (!options.read_only) {
       image_.writable = WritableParts{read_bytes(image_.file, 0, kSector), std::move(tables),
                                       std::move(books.refcount_table)};
@@ -216,6 +218,17 @@ class OpenQcow2 final : public OpenMappedImage {
     }
     const bool mendable = tables.error().ends_with("outside the file");
     refuse(file.path, tables.error() + (mendable ? mend_command(file) : rescue_command(file)));
+  }
+
+  void note_missing_end(const std::vector<uint64_t>& refcount_table) {
+    std::vector<uint64_t> l2_tables;
+    for (const L1Entry entry : image_.l1.entries) {
+      if (entry.has_table()) l2_tables.push_back(entry.table());
+    }
+    const OpenFile& data = image_.data_file ? *image_.data_file : image_.file;
+    auto notice = find_missing_end(image_.file, data, image_.header.layout, std::move(l2_tables),
+                                   refcount_table);
+    if (notice) notices_.push_back(std::move(*notice));
   }
 
   void serve_snapshot(const SnapshotTable& snapshots, const std::string& wanted) {
