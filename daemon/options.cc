@@ -39,8 +39,9 @@ uint32_t online_cpus(uint32_t limit) {
 
 using Problems = std::vector<std::string>;
 
-void complain(const OptionsWorld& world, std::string_view problem) {
-  fmt::print(world.err, "{}tapringd: {}\n", priority_prefix(world.reader, LogLevel::err), problem);
+void complain(const OptionsWorld& world, std::string_view problem,
+              LogLevel level = LogLevel::err) {
+  fmt::print(world.err, "{}tapringd: {}\n", priority_prefix(world.reader, level), problem);
 }
 
 std::optional<OptionValue> value_of(const toml::node& node) {
@@ -130,6 +131,18 @@ std::optional<Options> options_of_last_start(const std::filesystem::path& run_di
 }
 
 /// What this host cannot do.
+/// It is made at the start where it is not there, with the directories above it.
+std::optional<std::string> problem_of_run_dir(const std::filesystem::path& run_dir) {
+  std::filesystem::path there = run_dir;
+  std::error_code error;
+  while (!std::filesystem::exists(there, error) && there.has_relative_path()) {
+    there = there.parent_path();
+  }
+  if (std::filesystem::is_directory(there, error)) return std::nullopt;
+  return fmt::format("run_dir = {}: {} is no directory", printable(run_dir.string()),
+                     printable(there.string()));
+}
+
 Problems problems_of_host(const Options& options) {
   Problems problems;
   std::thread([&] {
@@ -141,7 +154,28 @@ Problems problems_of_host(const Options& options) {
       }
     }
   }).join();
+  if (auto problem = problem_of_run_dir(options.run_dir)) problems.push_back(std::move(*problem));
   return problems;
+}
+
+/// What a start does not fail for, but disks will: a file system may not be mounted yet.
+Problems warnings_of_host(const Options& options) {
+  Problems warnings;
+  for (const OptionKey& key : option_keys()) {
+    const auto* directories = std::get_if<DirectoriesKey>(&key.field);
+    if (directories == nullptr) continue;
+    for (const std::filesystem::path& directory : options.*directories->field) {
+      std::error_code error;
+      const bool is_there = std::filesystem::is_directory(directory, error);
+      if (is_there || error == std::errc::permission_denied) continue;
+      warnings.push_back(fmt::format(
+          "warning: {}: {} {}, so no image in it can be served (mount it, make it or correct "
+          "the path)",
+          key.name, printable(directory.string()),
+          std::filesystem::exists(directory, error) ? "is no directory" : "is not there"));
+    }
+  }
+  return warnings;
 }
 
 std::string shown(const OptionValue& value) {
@@ -282,6 +316,11 @@ std::expected<Options, int> parse_options(std::span<const char* const> arguments
   line.apply(options, problems);
   if (line.check && world.checks_host && problems.empty()) problems = problems_of_host(options);
   for (const std::string& problem : problems) complain(world, problem);
+  if (line.check && world.checks_host && problems.empty()) {
+    for (const std::string& warning : warnings_of_host(options)) {
+      complain(world, warning, LogLevel::warn);
+    }
+  }
   const bool starts = !line.check && !line.dump_config && world.troubles != nullptr;
   if (!problems.empty() && starts) {
     if (const auto last = options_of_last_start(options.run_dir)) {

@@ -229,6 +229,28 @@ TEST_F(OptionsTest, CheckConfigLooksWhetherThisHostHasTheCpus) {
   EXPECT_THAT(err(), HasSubstr("CPU 1022-1023"));
 }
 
+TEST_F(OptionsTest, CheckConfigWarnsOfDirectoriesOfImagesThatAreNotThere) {
+  const std::string here = directory_.path().string();
+  EXPECT_EQ(check_on_host(fmt::format("image_directories = ['{}']\n", here)), std::unexpected(0));
+  EXPECT_EQ(err(), "");
+  EXPECT_EQ(check_on_host(fmt::format("image_directories = ['{0}/none', '{0}/tapringd.toml']\n"
+                                      "named_file_directories = ['{0}/nowhere']\n",
+                                      here)),
+            std::unexpected(0));
+  EXPECT_THAT(err(), HasSubstr("warning: image_directories: " + here + "/none is not there"));
+  EXPECT_THAT(err(), HasSubstr(here + "/tapringd.toml is no directory"));
+  EXPECT_THAT(err(), HasSubstr("warning: named_file_directories: " + here + "/nowhere"));
+}
+
+TEST_F(OptionsTest, CheckConfigRefusesARunDirThatCannotBe) {
+  const std::string here = directory_.path().string();
+  EXPECT_EQ(check_on_host(fmt::format("run_dir = '{}/made/later'\n", here)), std::unexpected(0));
+  EXPECT_EQ(check_on_host(fmt::format("run_dir = '{}/tapringd.toml/run'\n", here)),
+            std::unexpected(2));
+  EXPECT_THAT(err(), HasSubstr("run_dir = " + here + "/tapringd.toml/run: " + here +
+                               "/tapringd.toml is no directory"));
+}
+
 TEST_F(OptionsTest, TheJournalIsToldThatAWrongConfigurationIsAnError) {
   write_config("max_disk = 5\n");
   const OptionsWorld world{config(), out_, err_, LogReader::journal};
