@@ -113,9 +113,12 @@ class SimFile::Completion {
 SimFile::SimFile(SimLoop& loop, SimStorage& storage, OpenFile file)
     : loop_(loop), storage_(storage), file_(std::move(file)) {
   ++storage_.open_files_;
-  storage_.opened(file_.path, file_.fd.get());
   loop_.files_.push_back(this);
-  if (loop_.dead_) die();
+  if (loop_.dead_) {
+    die();  // its descriptor is of another file by now
+  } else {
+    storage_.opened(file_.path, file_.fd.get());
+  }
 }
 
 SimFile::~SimFile() {
