@@ -74,7 +74,7 @@ void Device::proceed() {
   if (spec_moved_) read_spec_again();
   if (policy_moved_) read_policy();
   tell_verdict();
-  if (link_ == Link::connecting || link_ == Link::ending) return;
+  if (link_ == Link::connecting || link_ == Link::ending || letting_go_) return;
   if (image_stage_ == ImageStage::unwanted || image_stage_ == ImageStage::releasing) return;
   switch (claim_) {
     case Claim::unknown:
@@ -105,7 +105,7 @@ void Device::vanish() {
   gone_ = true;
   if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
   if (image_stage_ != ImageStage::none) return release_image();
-  if (!finished()) return;
+  if (!finished() || !let_witnesses_go()) return;
   context_.journals.remove(name_.sysfs_name());
   // Work in the background may hold this for a while, and the next device of the name watches too.
   stop_watching();
@@ -245,7 +245,7 @@ void Device::close(const VbdState& now) {
   if (handover_ == Handover::to_us) fail_handover("not taken: its guest closed it");
   if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
   if (image_stage_ != ImageStage::none) return release_image();
-  if (now.backend == XenbusState::closed) return;
+  if (now.backend == XenbusState::closed || !let_witnesses_go()) return;
   if (moved(node_.write_state(now.backend, XenbusState::closed))) {
     context_.journals.remove(name_.sysfs_name());
     log(spdlog::level::info, "closed");
@@ -273,7 +273,7 @@ void Device::stay_refused(const VbdState& now) {
     // Somebody before us connected it, and its guest waits: what is the matter may pass.
     if (now.backend == XenbusState::connected) return try_again_later();
   }
-  moved(node_.write_state(now.backend, XenbusState::closed));
+  if (let_witnesses_go()) moved(node_.write_state(now.backend, XenbusState::closed));
 }
 
 void Device::try_again_later() {

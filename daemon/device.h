@@ -25,6 +25,7 @@
 #include "daemon/timer.h"
 #include "daemon/vbd_name.h"
 #include "daemon/vbd_node.h"
+#include "daemon/witness_store.h"
 #include "daemon/workers.h"
 #include "ring/file_in_use.h"
 
@@ -41,6 +42,7 @@ struct DeviceContext {
   const Blkback& blkback;
   Workers& workers;
   JournalStore& journals;
+  WitnessStore& witnesses;
   LogLimit& log_limit;
   DomainId backend_domain = 0;
   TransportOffer offer;
@@ -141,7 +143,9 @@ class Device : public std::enable_shared_from_this<Device> {
 
   /// The node is gone, nothing is held, and nobody in the background moves the disk between
   /// xen-blkback and us: forget the device.
-  bool finished() const noexcept { return gone_ && idle() && claim_ != Claim::examining; }
+  bool finished() const noexcept {
+    return gone_ && idle() && claim_ != Claim::examining && !letting_go_;
+  }
 
   const VbdName& name() const noexcept { return name_; }
   DiskReport report() const;
@@ -183,6 +187,7 @@ class Device : public std::enable_shared_from_this<Device> {
     std::vector<FileId> files;
     bool block_device = false;
     std::chrono::milliseconds took{0};
+    Error loss;                       ///< of earlier writes: WitnessStore::ask()
     std::optional<FileInUse> in_use;  ///< then nothing else is there
     std::string error;                ///< likewise
   };
@@ -247,7 +252,10 @@ class Device : public std::enable_shared_from_this<Device> {
   void wait_for_twin(const Device& twin, Purpose purpose);
   static constexpr const char* kBlkbackLine = "xen-blkback";
   std::size_t loops_wanted() const;
-  static Opened open_aside(const DiskOpener& open, const OpenRequest& request, std::size_t loops);
+  static Opened open_aside(const DiskOpener& open, const OpenRequest& request, std::size_t loops,
+                           WitnessStore& witnesses);
+  static Error ask_witnesses(WitnessStore& store, const std::string& disk, const OpenImage& image);
+  bool let_witnesses_go();
   void opening_ended(Opened opened);
   void image_opened(Opened opened);
   void image_checked();
@@ -331,6 +339,7 @@ class Device : public std::enable_shared_from_this<Device> {
   /// A refused disk is tried again when its frontend has written its state and starts anew: it may
   /// have been elsewhere without our seeing it there.
   bool frontend_moved_ = false;
+  bool letting_go_ = false;      ///< of the witnesses of its image
   bool will_try_again_ = false;  ///< by a timer
   bool tried_again_ = false;     ///< likewise: what comes of it is to be seen
   std::string reason_;
@@ -348,6 +357,7 @@ class Device : public std::enable_shared_from_this<Device> {
   SpreadDisk::Images images_;
   std::shared_ptr<SpreadDisk> shared_;        ///< instead: the twin's, which has the image
   bool shares_ = false;                       ///< the disk that is being connected does
+  Error loss_;                                ///< likewise: Opened's
   Geometry geometry_;
   std::vector<std::string> notices_;
 

@@ -192,6 +192,7 @@ void Device::given_to_kernel(Error failure, const std::string& error) {
   watch_kernel_connect();
   node_.end_service();
   context_.journals.remove(name_.sysfs_name());
+  let_witnesses_go();
 }
 
 /// Whoever serves the disk goes on.

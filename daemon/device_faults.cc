@@ -34,6 +34,7 @@ std::shared_ptr<DiskFaults> Device::make_faults() {
     });
   };
   faults_ = std::make_shared<DiskFaults>(disk_spec_.path, std::move(news));
+  if (loss_) faults_->lose_data("under an earlier tapringd", loss_);
   return faults_;
 }
 

@@ -56,8 +56,9 @@ void Device::try_opening(Purpose purpose) {
   // A copy of the opener, as another configuration may replace it meanwhile.
   run_aside("open " + storage_name(disk_spec_.path),
             [self = shared_from_this(), &control = context_.control, open = context_.open_disk,
-             attempt = ++open_attempt_, request, loops]() mutable {
-    Opened opened = open_aside(open, request, loops);
+             &witnesses = context_.witnesses, attempt = ++open_attempt_, request,
+             loops]() mutable {
+    Opened opened = open_aside(open, request, loops, witnesses);
     opened.attempt = attempt;
     control.post([self = std::move(self), opened = std::move(opened)]() mutable {
       self->opening_ended(std::move(opened));
@@ -74,7 +75,7 @@ std::size_t Device::loops_wanted() const {
 }
 
 Device::Opened Device::open_aside(const DiskOpener& open, const OpenRequest& request,
-                                  std::size_t loops) {
+                                  std::size_t loops, WitnessStore& witnesses) {
   Opened opened;
   opened.purpose = request.purpose;
   const auto begin = std::chrono::steady_clock::now();
@@ -86,6 +87,7 @@ Device::Opened Device::open_aside(const DiskOpener& open, const OpenRequest& req
     opened.files = image->files();
     opened.block_device = is_block_device(request.spec.path);
     if (request.purpose == Purpose::service) {
+      opened.loss = ask_witnesses(witnesses, request.disk, *image);
       opened.images = SpreadDisk::share(std::move(image), loops);
     }
   } catch (const FileInUse& conflict) {
@@ -132,6 +134,7 @@ void Device::image_opened(Opened opened) {
   images_ = std::move(opened.images);
   files_ = std::move(opened.files);
   block_device_ = opened.block_device;
+  loss_ = opened.loss;
   proceed();
 }
 

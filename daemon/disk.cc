@@ -54,6 +54,8 @@ Disk::Disk(Worker& worker, std::shared_ptr<Image> image, const DiskOptions& opti
     queues_.push_back(std::make_unique<Queue>(context_, setup, options.rings.abi, options.origin,
                                               open_journal(options, setup)));
   }
+  if (!options.faults->data_lost()) return;
+  for (const auto& queue : queues_) queue->note_lost_write();
 }
 
 void Disk::start() {

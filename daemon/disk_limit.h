@@ -8,9 +8,10 @@
 namespace tapring {
 
 /// Descriptors of a disk with parts on `workers` workers: for each part one of its image, of which
-/// others may lie below; and those of its journal, or of an opening and a closing at once.
+/// others may lie below; those of its journal, or of an opening and a closing at once; and the
+/// witnesses of an image and its data file, until they are asked.
 constexpr uint64_t descriptors_of_disk(uint32_t workers) noexcept {
-  return uint64_t{workers} * 2 + 4;
+  return uint64_t{workers} * 2 + 6;
 }
 
 /// All else: standard streams, sockets, event loops, and for each worker the rings of io_uring and

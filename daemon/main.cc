@@ -25,6 +25,7 @@
 #include "daemon/answer_limit.h"
 #include "daemon/control.h"
 #include "daemon/core_dumps.h"
+#include "daemon/descriptor_store.h"
 #include "daemon/disk_limit.h"
 #include "daemon/helper_threads.h"
 #include "daemon/journal_files.h"
@@ -216,6 +217,7 @@ int serve(Start& start, bool& serving) {
   // Now, to fail at once; or when xenstored is there.
   XenstoreLock only_one(place_of_xenstore(), place_of_locks(options.run_dir));
   only_one.take();
+  DescriptorStore witnesses;
   boost::asio::io_context context;
   Notify notify;
   ControlThread control(context);
@@ -230,7 +232,7 @@ int serve(Start& start, bool& serving) {
   for (const auto& thread : threads) workers.push_back(&thread->worker());
   ServerSettings settings = settings_of(options);
   settings.troubles = start.troubles;
-  Server server({store, control, background, control, blkback, journals, workers},
+  Server server({store, control, background, control, blkback, journals, witnesses, workers},
                 std::move(settings));
   std::optional<Control> socket(std::in_place, context, options.run_dir, server);
 

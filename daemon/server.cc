@@ -35,6 +35,7 @@ Server::Server(const ServerPorts& ports, ServerSettings settings)
                ports.blkback,
                workers_,
                ports.journals,
+               ports.witnesses,
                log_limit_,
                0,
                settings.offer,
@@ -80,7 +81,7 @@ void Server::greet() {
   if (!devices_.empty() && !store_.read(kMark)) keep_disks();
   // What was written meanwhile had no event, and the watches that fire now name none of its keys.
   for (const auto& [name, device] : devices_) device->policy_wrote();
-  if (serving_) drop_stale_journals();
+  if (serving_) drop_stale_records();
   leave_mark();
   watch_kinds();
   if (serving_) std::exchange(serving_, nullptr)();
@@ -108,12 +109,17 @@ void Server::keep_disks() {
 }
 
 /// Of disks that went while nobody served them.
-void Server::drop_stale_journals() {
-  for (const std::string& disk : context_.journals.disks()) {
+void Server::drop_stale_records() {
+  const auto is_stale = [this](const std::string& disk) {
     const auto name = parse_sysfs_name(disk);
-    const bool is_there =
-        name && store_.read(name->backend_path(context_.backend_domain) + "/frontend").has_value();
-    if (!is_there) context_.journals.remove(disk);
+    return !name ||
+           !store_.read(name->backend_path(context_.backend_domain) + "/frontend").has_value();
+  };
+  for (const std::string& disk : context_.journals.disks()) {
+    if (is_stale(disk)) context_.journals.remove(disk);
+  }
+  for (const std::string& disk : context_.witnesses.disks()) {
+    if (is_stale(disk)) context_.witnesses.remove(disk);
   }
 }
 

@@ -28,6 +28,7 @@ struct ServerPorts {
   Timer& timer;
   const Blkback& blkback;
   JournalStore& journals;
+  WitnessStore& witnesses;
   std::vector<Worker*> workers;
 };
 
@@ -78,7 +79,7 @@ class Server final : public Administration {
   void greet();
   void watch_kinds();
   void keep_disks();
-  void drop_stale_journals();
+  void drop_stale_records();
   void leave_mark();
   void on_event(const WatchEvent& event);
   void scan(const std::string& kind);

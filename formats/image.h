@@ -15,6 +15,7 @@
 #include "ring/file_id.h"
 #include "ring/loop.h"
 #include "ring/task.h"
+#include "ring/unique_fd.h"
 
 namespace tapring {
 
@@ -100,6 +101,9 @@ class OpenImage {
   /// The same image for one loop more, with the same locks; nullptr where it cannot be served on
   /// several. Blocks.
   virtual std::unique_ptr<OpenImage> share() const { return nullptr; }
+
+  /// Of each file that is written to: open_witness(). Blocks.
+  virtual std::vector<UniqueFd> witnesses() const { return {}; }
 
   /// Moves the image to its loop. Called once, on the loop's thread; nothing else follows.
   virtual std::unique_ptr<Image> serve_on(Loop& loop) = 0;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "formats/image_file.h"
 #include "formats/signature.h"
@@ -100,6 +101,12 @@ class OpenRawImage final : public OpenImage {
     std::optional<OpenFile> file = share_file(file_);
     if (!file) return nullptr;
     return std::make_unique<OpenRawImage>(std::move(*file), geometry_);
+  }
+
+  std::vector<UniqueFd> witnesses() const override {
+    std::vector<UniqueFd> witnesses;
+    if (!geometry_.read_only) witnesses.push_back(open_witness(file_));
+    return witnesses;
   }
 
   std::unique_ptr<Image> serve_on(Loop& loop) override {

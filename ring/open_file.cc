@@ -173,6 +173,11 @@ OpenFile open_judged(const FileOptions& options) {
   return file;
 }
 
+/// An open file description of its own, of the same file.
+UniqueFd open_again(const OpenFile& file, int flags) {
+  return UniqueFd(::open(path_of(file.fd.get()).c_str(), flags | O_CLOEXEC | O_NOCTTY));
+}
+
 }  // namespace
 
 std::filesystem::path real_path_of(int fd) {
@@ -197,11 +202,14 @@ OpenFile open_file(const FileOptions& options) {
   return file;
 }
 
+UniqueFd open_witness(const OpenFile& file) {
+  return open_again(file, O_RDONLY);
+}
+
 std::optional<OpenFile> share_file(const OpenFile& file) {
   const int flags = ::fcntl(file.fd.get(), F_GETFL);
   if (flags < 0) return std::nullopt;
-  UniqueFd fd(::open(path_of(file.fd.get()).c_str(),
-                     (flags & (O_ACCMODE | O_DIRECT)) | O_CLOEXEC | O_NOCTTY));
+  UniqueFd fd = open_again(file, flags & (O_ACCMODE | O_DIRECT));
   if (!fd || (file.lock && !join_lock(fd.get(), *file.lock))) return std::nullopt;
   return OpenFile{.fd = std::move(fd),
                   .path = file.path,

@@ -82,4 +82,8 @@ OpenFile open_file(const FileOptions& options);
 /// where it cannot be opened.
 std::optional<OpenFile> share_file(const OpenFile& file);
 
+/// The same file once more, for reading and without a lock: see WitnessStore. Blocks. No descriptor
+/// where it cannot be opened.
+UniqueFd open_witness(const OpenFile& file);
+
 }  // namespace tapring

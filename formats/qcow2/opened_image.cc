@@ -30,6 +30,14 @@ std::vector<FileId> OpenMappedImage::files() const {
   return files;
 }
 
+std::vector<UniqueFd> OpenMappedImage::witnesses() const {
+  std::vector<UniqueFd> witnesses;
+  if (!image_.writable) return witnesses;
+  witnesses.push_back(open_witness(image_.file));
+  if (image_.data_file) witnesses.push_back(open_witness(*image_.data_file));
+  return witnesses;
+}
+
 std::unique_ptr<Image> OpenMappedImage::serve_on(Loop& loop) {
   return std::make_unique<Qcow2Image>(loop, std::move(image_));
 }

@@ -33,6 +33,7 @@ class OpenMappedImage : public OpenImage {
   const Geometry& geometry() const noexcept override { return geometry_; }
   const std::vector<std::string>& notices() const noexcept override { return notices_; }
   std::vector<FileId> files() const override;
+  std::vector<UniqueFd> witnesses() const override;
   std::unique_ptr<Image> serve_on(Loop& loop) override;
 
  protected:

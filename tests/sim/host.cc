@@ -69,6 +69,7 @@ Host::SimWorker::SimWorker(Host& host)
 Host::Daemon::Daemon(Host& host)
     : background(host.background_),
       journals(host.journals_),
+      witnesses(host.witnesses_, host.storage_),
       control(std::make_unique<SimExecutor>(host.world_)),
       xenstore([this, &host] { return connect(host); }, *control, *control) {
   std::vector<Worker*> pointers;
@@ -76,7 +77,7 @@ Host::Daemon::Daemon(Host& host)
     pointers.push_back(&workers.emplace_back(host).worker);
   }
   const ServerPorts ports{xenstore,          *control, background, *control,
-                          host.kernel_,      journals, pointers};
+                          host.kernel_,      journals, witnesses,  pointers};
   server = std::make_unique<Server>(ports, host.settings());
   server->start([] {});
 }
@@ -112,6 +113,7 @@ Host::Host(uint64_t seed, uint32_t max_persistent_grants, DomainId own_domain, s
 void Host::Daemon::die() {
   background.die();
   journals.die();
+  witnesses.die();
   dead = true;
   if (!connection_life.expired()) connection->die();
   for (SimWorker& worker : workers) {
@@ -197,6 +199,7 @@ void Host::power_off() {
   stop();
   storage_.power_on();
   journals_.clear();
+  witnesses_.clear();
   for (auto& [params, model] : models_) model.power_off();
   start();
 }

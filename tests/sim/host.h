@@ -27,6 +27,7 @@
 #include "tests/sim/storage.h"
 #include "tests/sim/store.h"
 #include "tests/sim/toolstack.h"
+#include "tests/sim/witnesses.h"
 #include "tests/sim/world.h"
 #include "tests/sim/xenstored.h"
 
@@ -56,6 +57,7 @@ class Host {
   SimStorage& storage() noexcept { return storage_; }
   SimBackground& background() noexcept { return background_; }
   SimJournals& journals() noexcept { return journals_; }
+  const SimWitnesses& witnesses() const noexcept { return witnesses_; }
   SimBlkback& kernel() noexcept { return kernel_; }
   SimStore& store() noexcept { return store_; }
   SimToolstack& toolstack() noexcept { return toolstack_; }
@@ -165,6 +167,7 @@ class Host {
     void die();
     Aside background;
     SimJournalStore journals;
+    SimWitnessStore witnesses;
     std::unique_ptr<SimExecutor> control;
     std::unique_ptr<SimXenstore> connect(Host& host);
     bool dead = false;
@@ -193,6 +196,7 @@ class Host {
   SimStore store_;
   SimBackground background_{world_};
   SimJournals journals_;
+  SimWitnesses witnesses_;
   DomainId own_domain_;
   SimToolstack toolstack_{world_, machine_, store_};
   SimXenstored xenstored_{world_, machine_, store_};

@@ -202,6 +202,42 @@ TEST_P(Kill, NorIsTheLastSyncOfADaemonThatStops) {
   EXPECT_EQ(flush(frontend), sim::kGuestOkay);
 }
 
+// The kernel was about to tell it to the daemon that is no more, and tells nobody else.
+TEST_P(Kill, NorIsOneThatWasUnderWay) {
+  const std::string image = host_.image_path("a.img");
+  SimFrontend& frontend = attach_and_connect(disk_, {.queues = 2});
+  expect_served(frontend, {.requests = 20, .writes = 1, .flushes = 0});
+  host_.storage().lose_writes(image, EIO);
+  host_.storage().hang(image);
+  std::optional<int> answer;
+  frontend.flush([&answer](int16_t status) { answer = status; });
+  host_.world().run_for(20ms);
+  host_.kill();
+  host_.storage().release(image);
+  host_.world().run_for(20ms);
+  host_.start();
+  EXPECT_TRUE(host_.run_until([&] { return answer.has_value(); }));
+  EXPECT_EQ(answer, sim::kGuestError);
+  EXPECT_EQ(host_.report(disk_.name).state, "failed");
+  kill_and_start();
+  EXPECT_EQ(flush(frontend), sim::kGuestError);
+  expect_detached(disk_);
+  EXPECT_TRUE(host_.witnesses().empty());
+  attach_and_connect(disk_);
+  EXPECT_EQ(flush(frontend), sim::kGuestOkay);
+}
+
+TEST_P(Kill, NorIsOneOfALossThatAnotherProcessWasToldOf) {
+  const std::string image = host_.image_path("a.img");
+  SimFrontend& frontend = attach_and_connect(disk_);
+  expect_served(frontend, {.requests = 20});
+  uint64_t other = host_.storage().told_at_opening(image);
+  host_.storage().lose_writes(image, EIO);
+  EXPECT_TRUE(host_.storage().take_writeback_error(image, other));
+  kill_and_start();
+  EXPECT_EQ(flush(frontend), sim::kGuestError);
+}
+
 // NFS and FUSE tell of what they could not write back when the file is closed.
 TEST_P(Kill, NorIsWhatClosingTheImageToldADaemonThatStops) {
   expect_close_error_kept(disk_, "a.img");

@@ -18,6 +18,7 @@ class ImageOfBlocks final : public OpenImage {
   const Geometry& geometry() const noexcept override { return image_->geometry(); }
   const std::vector<std::string>& notices() const noexcept override { return image_->notices(); }
   std::vector<FileId> files() const override { return image_->files(); }
+  std::vector<UniqueFd> witnesses() const override { return image_->witnesses(); }
   std::unique_ptr<Image> serve_on(Loop& loop) override { return image_->serve_on(loop); }
 
  private:

@@ -70,17 +70,24 @@ void SimStorage::lose_writes(const std::string& path, int number) {
   writeback = {writeback.number + 1, false, system_error_code(number)};
 }
 
-void SimStorage::opened(const std::string& path, int fd) {
+uint64_t SimStorage::told_at_opening(const std::string& path) {
   const WritebackError& writeback = files_[path].writeback;
-  told_.try_emplace(description_of(fd), writeback.seen ? writeback.number : 0);
+  return writeback.seen ? writeback.number : 0;
 }
 
-Error SimStorage::take_writeback_error(const std::string& path, int fd) {
+Error SimStorage::take_writeback_error(const std::string& path, uint64_t& told) {
   WritebackError& writeback = files_[path].writeback;
-  uint64_t& told = told_[description_of(fd)];
   if (std::exchange(told, writeback.number) == writeback.number) return {};
   writeback.seen = true;
   return writeback.error;
+}
+
+void SimStorage::opened(const std::string& path, int fd) {
+  told_.try_emplace(description_of(fd), told_at_opening(path));
+}
+
+Error SimStorage::take_writeback_error(const std::string& path, int fd) {
+  return take_writeback_error(path, told_[description_of(fd)]);
 }
 
 uint64_t SimStorage::description_of(int fd) {

@@ -79,6 +79,11 @@ class SimStorage {
   /// (Linux, lib/errseq.c).
   void lose_writes(const std::string& path, int number);
 
+  // Of a description that is not a SimFile's: which loss it was told of last.
+  uint64_t told_at_opening(const std::string& path);
+  /// The loss that it has not been told of; from now on it has.
+  Error take_writeback_error(const std::string& path, uint64_t& told);
+
   /// From now on another host has the file's lock, until it is given back.
   void lock_elsewhere(const std::string& path) { files_[path].locked_elsewhere = true; }
   void unlock_elsewhere(const std::string& path) { files_[path].locked_elsewhere = false; }
@@ -127,7 +132,6 @@ class SimStorage {
 
   // Of the open file description that `fd` refers to: duplicates share it.
   void opened(const std::string& path, int fd);
-  /// The loss that it has not been told of yet; from now on it has.
   Error take_writeback_error(const std::string& path, int fd);
   uint64_t description_of(int fd);
 
