@@ -92,8 +92,9 @@ TEST_P(StubDomain, MayLeaveItsGuestBehindOrBeLeft) {
     expect_detached(disk);
     expect_served(stub, {.requests = 60});
     EXPECT_GT(sim::Host::descriptors(path_of(disk)), 0U);
+    EXPECT_EQ(host_.witnesses().size(), 1U);
     expect_detached(stubs(disk));
-    EXPECT_EQ(sim::Host::descriptors(path_of(disk)), 0U);
+    EXPECT_EQ(host_.held(), "");
   }
 }
 
