@@ -16,7 +16,7 @@ SharedMemory open_journal(const DiskOptions& options, const QueueSetup& queue) {
   return options.journals->open(options.journal, queue.number, bytes);
 }
 
-std::shared_ptr<Image> image_of(const Volume& volume) {
+std::shared_ptr<SharedImage> image_of(const Volume& volume) {
   if (!volume.image()) throw std::runtime_error("the disk that had the image has let go of it");
   return volume.image();
 }
@@ -25,14 +25,14 @@ std::shared_ptr<Image> image_of(const Volume& volume) {
 
 Disk::Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& options,
            std::shared_ptr<DiskStats> stats)
-    : Disk(worker, std::shared_ptr<Image>(image->serve_on(worker.loop())), options,
+    : Disk(worker, std::make_shared<SharedImage>(image->serve_on(worker.loop())), options,
            std::move(stats)) {}
 
 Disk::Disk(Worker& worker, const Disk& other, const DiskOptions& options,
            std::shared_ptr<DiskStats> stats)
     : Disk(worker, image_of(other.volume_), options, std::move(stats)) {}
 
-Disk::Disk(Worker& worker, std::shared_ptr<Image> image, const DiskOptions& options,
+Disk::Disk(Worker& worker, std::shared_ptr<SharedImage> image, const DiskOptions& options,
            std::shared_ptr<DiskStats> stats)
     : stats_(std::move(stats)), gate_(worker.loop()), buffers_(worker.buffers()),
       volume_(worker.loop(), std::move(image), options.geometry, options.faults),

@@ -77,7 +77,7 @@ class Disk : public std::enable_shared_from_this<Disk> {
   void end(Ending ending, Work done);
 
  private:
-  Disk(Worker& worker, std::shared_ptr<Image> image, const DiskOptions& options,
+  Disk(Worker& worker, std::shared_ptr<SharedImage> image, const DiskOptions& options,
        std::shared_ptr<DiskStats> stats);
   static Detached measure_volume(std::shared_ptr<Disk> disk, Measured& then);
   static Detached end_all(std::shared_ptr<Disk> disk, Ending ending, Work done);

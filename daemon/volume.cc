@@ -15,7 +15,7 @@ Task<Error> Volume::flush() {
     }
     flushing_ = true;
     ++flushes_begun_;
-    flush_error_ = co_await image_->flush();
+    flush_error_ = co_await image_->image().flush();
     if (flush_error_ == std::errc::state_not_recoverable) {
       faults_->lose_data("a flush failed", flush_error_);
     }
@@ -35,7 +35,7 @@ Task<Error> Volume::flush() {
 }
 
 Task<Result<uint64_t>> Volume::grow() {
-  const Result<uint64_t> bytes = co_await image_->size();
+  const Result<uint64_t> bytes = co_await image_->image().size();
   if (!bytes) co_return bytes;
   end_ = *bytes / kSectorBytes;
   limits_.sectors = std::max(limits_.sectors, end_);
@@ -45,12 +45,15 @@ Task<Result<uint64_t>> Volume::grow() {
 /// An error by which the last volume closes the image is not told here: so what was written through
 /// this one is made durable first. It may be the last after that.
 Task<Error> Volume::close() {
-  const std::shared_ptr<Image> image = std::move(image_);
+  const std::shared_ptr<SharedImage> image = std::move(image_);
   if (image.use_count() > 1) {
-    const Error error = co_await image->flush();
-    if (image.use_count() > 1) co_return error;
+    const Error error = co_await image->image().flush();
+    if (image.use_count() > 1) {
+      image->remove(faults_);
+      co_return error;
+    }
   }
-  co_return co_await image->close();
+  co_return co_await image->image().close();
 }
 
 bool Volume::reaches_past_end(uint64_t sector, Buffers buffers) const noexcept {

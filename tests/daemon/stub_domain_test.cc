@@ -2,10 +2,9 @@
 // A guest and the stub domain that runs its device model have the same disk at the same time.
 #include <chrono>
 #include <filesystem>
-#include <map>
+#include <fstream>
 #include <string>
 
-#include "daemon/xenstore_update.h"
 #include "tests/daemon/host_test.h"
 #include "tests/formats/qemu.h"
 #include "tests/sim/empty_qcow2.h"
@@ -133,6 +132,26 @@ TEST_P(StubDomain, SharesTheDiskAfterARestartAndAfterAKill) {
       expect_detached(disk);
     }
   }
+}
+
+TEST_P(StubDomain, IsToldThatTheImageIsCorruptAsItsGuestIs) {
+  const DiskLine disk = line_of("qcow2");
+  // The refcounts, of which the first block follows their table: a new cluster is the header's.
+  run_command("qemu-img create -q -f qcow2 " + shell_quoted(path_of(disk)) + " 8M");
+  std::fstream(path_of(disk), std::ios::in | std::ios::out | std::ios::binary)
+      .seekp(std::streamoff{2} << 16)
+      .write(std::string(16, '\0').data(), 16);
+  SimFrontend& stub = attach_and_connect(stubs(disk));
+  attach_and_connect(disk);
+  sim::SimLoad load(host_.world(), stub, {.requests = 20, .writes = 1, .flushes = 0,
+                                          .discards = 0});
+  EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
+  for (const DiskLine& line : {disk, stubs(disk)}) {
+    EXPECT_TRUE(host_.run_until([&] { return host_.report(line.name).state == "failed"; }));
+    EXPECT_THAT(reason(line), HasSubstr("the image is corrupt"));
+  }
+  expect_detached(stubs(disk));
+  expect_detached(disk);
 }
 
 TEST_P(StubDomain, MayOnlyRead) {

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "formats/image.h"
+
+namespace tapring {
+
+/// An open image, and all who want to know what is wrong with it: the disks of a guest and of its
+/// stub domain have one together. For the image's loop.
+class SharedImage {
+ public:
+  explicit SharedImage(std::unique_ptr<Image> image) : image_(std::move(image)) {
+    image_->report_to(listeners_);
+  }
+
+  Image& image() const noexcept { return *image_; }
+
+  void add(std::shared_ptr<ImageEvents> listener) {
+    listeners_->all.push_back(std::move(listener));
+  }
+  void remove(const std::shared_ptr<ImageEvents>& listener) noexcept {
+    std::erase(listeners_->all, listener);
+  }
+
+ private:
+  struct Listeners final : ImageEvents {
+    void corrupt(Error how) noexcept override {
+      for (const auto& listener : all) listener->corrupt(how);
+    }
+    void warn(const char* what, Error cause) noexcept override {
+      for (const auto& listener : all) listener->warn(what, cause);
+    }
+    std::vector<std::shared_ptr<ImageEvents>> all;
+  };
+
+  std::shared_ptr<Listeners> listeners_ = std::make_shared<Listeners>();
+  std::unique_ptr<Image> image_;
+};
+
+}  // namespace tapring
