@@ -196,9 +196,9 @@ bool Device::moved(bool written) {
   return written;
 }
 
-void Device::run_aside(const std::string& line, Work work) {
+void Device::run_aside(const std::string& line, Work work, std::size_t most) {
   try {
-    context_.background.run(line, std::move(work));
+    context_.background.run_few(most, line, std::move(work));
   } catch (const std::system_error& error) {
     refuse(error.what());
   }

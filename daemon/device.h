@@ -189,6 +189,7 @@ class Device : public std::enable_shared_from_this<Device> {
     std::chrono::milliseconds took{0};
     Error loss;                       ///< of earlier writes: WitnessStore::ask()
     std::optional<FileInUse> in_use;  ///< then nothing else is there
+    bool needs_mending = false;       ///< likewise
     std::string error;                ///< likewise
   };
 
@@ -216,7 +217,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void settle_claim();
   void give_back();
   /// In the background; refuses the disk where that is not possible.
-  void run_aside(const std::string& line, Work work);
+  void run_aside(const std::string& line, Work work, std::size_t most = SIZE_MAX);
   void leave_to_kernel(std::string reason);
 
   void take_from_kernel();
@@ -242,7 +243,7 @@ class Device : public std::enable_shared_from_this<Device> {
 
   void check_image();
   void open_image();
-  void try_opening(Purpose purpose);
+  void try_opening(Purpose purpose, bool may_mend = false);
   std::string name_for_lock() const;
   bool is_of_same_machine(const Device& other) const;
   bool is_getting_image() const;

@@ -41,11 +41,14 @@ void Device::open_image() {
   try_opening(Purpose::service);
 }
 
-void Device::try_opening(Purpose purpose) {
+/// An image that is to be mended waits for its turn in a line of its own, and so keeps none of the
+/// same storage from being opened that is not. It waits for no other storage, which may hang.
+void Device::try_opening(Purpose purpose, bool may_mend) {
   if (share_with_twin(purpose)) return;
   log(spdlog::level::debug, "opening {}:{} {}", disk_spec_.format, disk_spec_.path,
       purpose == Purpose::service ? "to serve it" : "to check it");
   OpenRequest request{disk_spec_, spec_.mode, purpose, name_for_lock()};
+  request.may_mend = may_mend;
   if (is_taken_up()) {
     request.served = node_.served_files();
     request.told_bytes = node_.told_bytes();
@@ -54,7 +57,7 @@ void Device::try_opening(Purpose purpose) {
   // Not before xenstore was asked: if it is lost there, the next look at the disk opens the image.
   image_stage_ = ImageStage::opening;
   // A copy of the opener, as another configuration may replace it meanwhile.
-  run_aside("open " + storage_name(disk_spec_.path),
+  run_aside((may_mend ? "mend " : "open ") + storage_name(disk_spec_.path),
             [self = shared_from_this(), &control = context_.control, open = context_.open_disk,
              &witnesses = context_.witnesses, attempt = ++open_attempt_, request,
              loops]() mutable {
@@ -63,7 +66,7 @@ void Device::try_opening(Purpose purpose) {
     control.post([self = std::move(self), opened = std::move(opened)]() mutable {
       self->opening_ended(std::move(opened));
     });
-  });
+  }, may_mend ? 1 : SIZE_MAX);
 }
 
 /// As many as there may be workers with some of the queues that the guest asks for.
@@ -90,6 +93,8 @@ Device::Opened Device::open_aside(const DiskOpener& open, const OpenRequest& req
       opened.loss = ask_witnesses(witnesses, request.disk, *image);
       opened.images = SpreadDisk::share(std::move(image), loops);
     }
+  } catch (const NeedsMending&) {
+    opened.needs_mending = true;
   } catch (const FileInUse& conflict) {
     opened.in_use = conflict;
   } catch (const std::exception& failure) {
@@ -103,6 +108,7 @@ Device::Opened Device::open_aside(const DiskOpener& open, const OpenRequest& req
 void Device::opening_ended(Opened opened) {
   log(spdlog::level::debug, "opening it took {} ms: {}", opened.took.count(),
       opened.in_use          ? "it is in use"
+      : opened.needs_mending ? "it is to be mended"
       : opened.error.empty() ? "done"
                              : "failed");
   if (opened.attempt != open_attempt_) return given_up_ended(std::move(opened.images));
@@ -114,6 +120,7 @@ void Device::opening_ended(Opened opened) {
   }
   if (opened.in_use) return locked_out(*opened.in_use, opened.purpose);
   image_stage_ = ImageStage::none;
+  if (opened.needs_mending) return try_opening(opened.purpose, true);
   if (!opened.error.empty()) return refuse(opened.error);
   image_opened(std::move(opened));
 }

@@ -54,6 +54,7 @@ ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy)
   options.locked = mode.find('!') == std::string::npos;
   if (!options.locked && !options.read_only) options.fence = fence_of(request.disk);
   options.purpose = request.purpose;
+  options.may_mend = request.may_mend;
   options.files = policy.files;
   options.map_cache_bytes = policy.map_cache_bytes;
   return options;

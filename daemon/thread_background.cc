@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/thread_background.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <deque>
 #include <map>
@@ -16,9 +17,10 @@ namespace tapring {
 class ThreadBackground::Lines {
  public:
   /// Whether a thread is to be made for `work`. If not, it waits, and `work` is empty.
-  bool admit(const std::string& name, Work& work) {
+  bool admit(const std::string& name, std::size_t most, Work& work) {
     const std::lock_guard lock(mutex_);
     Line& line = lines_[name];
+    line.most = std::min(most, kMaxThreadsOfALine);
     if (has_room(line)) {
       ++line.running;
       ++running_;
@@ -60,12 +62,13 @@ class ThreadBackground::Lines {
  private:
   struct Line {
     std::size_t running = 0;
+    std::size_t most = 0;
     std::deque<Work> waiting;
   };
   using ByName = std::map<std::string, Line>;
 
   bool has_room(const Line& line) const noexcept {
-    return line.running < kMaxThreadsOfALine && running_ < kMaxThreads;
+    return line.running < line.most && running_ < kMaxThreads;
   }
 
   void leave(ByName::iterator line, std::size_t threads) {
@@ -82,8 +85,8 @@ class ThreadBackground::Lines {
 
 ThreadBackground::ThreadBackground() : lines_(std::make_shared<Lines>()) {}
 
-void ThreadBackground::run(const std::string& line, Work work) {
-  if (!lines_->admit(line, work)) return;
+void ThreadBackground::run_few(std::size_t most, const std::string& line, Work work) {
+  if (!lines_->admit(line, most, work)) return;
   try {
     std::thread([lines = lines_, name = line, work = std::move(work)]() mutable {
       for (std::optional<Work> now = std::move(work); now; now = lines->next(name)) {

@@ -22,7 +22,7 @@ class ThreadBackground final : public Background {
   ThreadBackground();
 
   /// Work still under way when this is destroyed goes on and must own what it uses.
-  void run(const std::string& line, Work work) override;
+  void run_few(std::size_t most, const std::string& line, Work work) override;
 
  private:
   class Lines;

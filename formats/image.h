@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -98,6 +99,9 @@ class OpenImage {
   /// Those that it has open, for others to be told who uses one.
   virtual std::vector<FileId> files() const { return {}; }
 
+  /// What its tables take in memory, with those of its chain.
+  virtual uint64_t table_bytes() const { return 0; }
+
   /// The same image for one loop more, with the same locks; nullptr where it cannot be served on
   /// several. Blocks.
   virtual std::unique_ptr<OpenImage> share() const { return nullptr; }
@@ -107,6 +111,11 @@ class OpenImage {
 
   /// Moves the image to its loop. Called once, on the loop's thread; nothing else follows.
   virtual std::unique_ptr<Image> serve_on(Loop& loop) = 0;
+};
+
+/// An image is to be mended before it can be served, and ImageOptions::may_mend does not allow it.
+struct NeedsMending : std::runtime_error {
+  using std::runtime_error::runtime_error;
 };
 
 /// What an image is opened for.
@@ -131,6 +140,8 @@ struct ImageOptions {
   /// Of its backing file, and of the backing files of that, for those that cannot state them.
   std::vector<std::string> backing_formats;
   uint64_t map_cache_bytes = 0;  ///< for its map, where it has one; 0: as its size suggests
+  /// Mending takes memory and time, and is not for many at once.
+  bool may_mend = true;
   /// Told how many of how many steps are done where an image is mended before it is served.
   std::function<void(uint64_t done, uint64_t all)> mending{};
 };

@@ -11,9 +11,10 @@ namespace tapring::qcow {
 qcow2::Extents read_extents(OpenFile file) {
   const Header header = read_header(file);
   const qcow2::Map::L1Table l1 = read_l1(file, header);
-  std::vector<uint64_t> words;
-  words.reserve(l1.entries.size());
-  for (const qcow2::L1Entry entry : l1.entries) words.push_back(entry.word(header.layout));
+  std::vector<uint64_t> words(l1.entries.size());
+  l1.entries.for_each([&](uint64_t index, qcow2::L1Entry entry) {
+    words[index] = entry.word(header.layout);
+  });
   return {std::move(file), header.layout, std::move(words)};
 }
 

@@ -26,9 +26,9 @@ qcow2::MetadataMap check_tables(const OpenFile& file, const Header& header,
   using Table = qcow2::MetadataMap::Table;
   qcow2::MetadataMap tables(header.layout);
   tables.add(Table::header, 0, l1.offset + l1.entries.size() * 8);
-  for (const qcow2::L1Entry entry : l1.entries) {
-    if (entry.has_table()) tables.add(Table::l2, entry.table(), header.layout.l2_table_bytes());
-  }
+  l1.entries.for_each([&](uint64_t, qcow2::L1Entry entry) {
+    tables.add(Table::l2, entry.table(), header.layout.l2_table_bytes());
+  });
   if (const auto reason = tables.settle(file.size_bytes)) refuse(file.path, *reason);
   return tables;
 }

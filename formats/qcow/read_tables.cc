@@ -7,6 +7,7 @@
 #include "formats/qcow2/header.h"
 #include "formats/qcow2/open_file.h"
 #include "formats/qcow2/read_tables.h"
+#include "formats/qcow2/table_words.h"
 
 namespace tapring::qcow {
 
@@ -36,13 +37,13 @@ qcow2::Map::L1Table read_l1(const OpenFile& file, const Header& header) {
   qcow2::Map::L1Table l1;
   l1.offset = header.l1_offset;
   l1.little_endian = header.little_endian_l1;
-  l1.entries.reserve(entries);
-  for (const uint64_t word : qcow2::read_table(file, header.l1_offset, entries)) {
+  l1.entries = qcow2::L1Entries(entries);
+  qcow2::for_each_word(file, header.l1_offset, entries, [&](uint64_t index, uint64_t word) {
     const auto entry =
         qcow2::L1Entry::parse(layout, l1.little_endian ? std::byteswap(word) : word);
     if (!entry) refuse(file.path, "an L1 entry is invalid");
-    l1.entries.push_back(*entry);
-  }
+    if (entry->has_table()) l1.entries.set(index, *entry);
+  });
   const auto sector_of = [&](uint64_t at) {
     return qcow2::read_bytes(file, at / kSector * kSector, kSector);
   };

@@ -113,7 +113,8 @@ void mend(OpenFile& file, Repair repair, FileWriter& writer, const CheckOptions&
   if (repair == Repair::refcounts && counted.walk.dangling() > 0) return;
   if (!counted.refcounts.has_table()) header.refcount_table_clusters = 0;
   RefcountRepair refcounts(file, header, counted.counts,
-                           {counted.refcounts.blocks(), counted.refcounts.table_usable()}, writer);
+                           {counted.refcounts.blocks(), counted.refcounts.table_usable()}, writer,
+                           options.max_growth);
   const bool raises = repair != Repair::leaks;
   if (raises) refcounts.rebuild_tables();
   // What a lost table refers to may be among what seems to be leaked.

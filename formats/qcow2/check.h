@@ -26,6 +26,8 @@ struct CheckOptions {
   std::function<void(uint64_t done, uint64_t all)> progress{};
   /// For counts, and again for lists: an image that wants more is refused.
   uint64_t max_bytes = uint64_t{1} << 30;
+  /// For refcount blocks and tables that are missing; likewise.
+  uint64_t max_growth = UINT64_MAX;
 };
 
 struct ImageCheck {

@@ -49,9 +49,10 @@ Task<Result<SliceRef>> Map::slice(uint64_t offset) {
 }
 
 void Map::set_table(uint64_t index, uint64_t host, std::span<const std::byte> content) {
+  l1_.entries.prepare(index);
   dirty_l1_.insert((l1_.offset % kSector + index * 8) / kSector);
   cache_.replace(host, content);
-  l1_.entries[index] = L1Entry::own(host);
+  l1_.entries.set(index, L1Entry::own(host));
 }
 
 /// As it is to be in the file, counted from the one where the table begins.

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <optional>
 #include <set>
-#include <vector>
 
 #include "formats/qcow2/entry.h"
+#include "formats/qcow2/l1_entries.h"
 #include "formats/qcow2/sector_writes.h"
 #include "formats/qcow2/table_cache.h"
 
@@ -16,8 +16,8 @@ namespace tapring::qcow2 {
 class Map {
  public:
   struct L1Table {
-    std::vector<L1Entry> entries;  ///< enough for the disk
-    uint64_t offset = 0;           ///< where it is in the file
+    L1Entries entries;    ///< as many as the disk needs
+    uint64_t offset = 0;  ///< where it is in the file
     /// Sectors of which it has only a part, as they were read; empty where it has all of them.
     AlignedBytes first_sector;
     AlignedBytes last_sector;

@@ -17,6 +17,7 @@
 #include "formats/qcow2/opened_image.h"
 #include "formats/qcow2/read_tables.h"
 #include "formats/qcow2/snapshot_table.h"
+#include "formats/qcow2/table_words.h"
 
 namespace tapring {
 namespace qcow2 {
@@ -24,6 +25,8 @@ namespace {
 
 /// To count clusters in, while an image is mended that is being opened.
 constexpr uint64_t kMaxMendBytes = uint64_t{256} << 20;
+/// For new refcounts then, besides as much as the file has.
+constexpr uint64_t kFewClusters = 16;
 
 std::string mend_command(const OpenFile& file) {
   return " (tapring image check --repair all " + file.path + "; or attach it with mode r)";
@@ -43,15 +46,28 @@ std::string rescue_command(const OpenFile& file) {
          file.path + " COPY)";
 }
 
-std::vector<L1Entry> read_l1(const OpenFile& file, const Layout& layout, uint64_t offset,
-                             uint64_t entries) {
+/// An L1 table, of which the disk needs the beginning.
+struct ReadL1 {
+  Map::L1Table table;
+  std::vector<uint64_t> tables;  ///< all that it leads to, also from behind the disk's end
+};
+
+ReadL1 read_l1(const OpenFile& file, const Layout& layout, uint64_t offset, uint64_t entries) {
   check_inside(file, layout, "the L1 table", offset, entries * 8);
-  std::vector<L1Entry> l1;
-  l1.reserve(entries);
-  for (const uint64_t word : read_table(file, offset, entries)) {
+  const uint64_t needed = layout.l1_entries_for(layout.size_bytes);
+  ReadL1 l1;
+  l1.table.offset = offset;
+  l1.table.entries = L1Entries(needed);
+  for_each_word(file, offset, entries, [&](uint64_t index, uint64_t word) {
     const auto entry = L1Entry::parse(layout, word);
     if (!entry) refuse(file.path, "an L1 entry is invalid" + rescue_command(file));
-    l1.push_back(*entry);
+    if (!entry->has_table()) return;
+    l1.tables.push_back(entry->table());
+    if (index < needed) l1.table.entries.set(index, *entry);
+  });
+  const uint64_t end = offset + needed * 8;
+  if (needed < entries && end % kSector != 0) {
+    l1.table.last_sector = read_bytes(file, end / kSector * kSector, kSector);
   }
   return l1;
 }
@@ -64,7 +80,7 @@ struct Bookkeeping {
 
 /// The tables of the image must each have clusters of their own, inside the file: or why not.
 std::expected<MetadataMap, std::string> map_tables(const OpenFile& file, const Header& header,
-                                                   const std::vector<L1Entry>& l1,
+                                                   const std::vector<uint64_t>& l2_tables,
                                                    const Bookkeeping& books) {
   using Table = MetadataMap::Table;
   const Layout& layout = header.layout;
@@ -77,9 +93,7 @@ std::expected<MetadataMap, std::string> map_tables(const OpenFile& file, const H
   for (const Snapshot& snapshot : books.snapshots.snapshots) {
     tables.add(Table::snapshot_l1, snapshot.l1_offset, uint64_t{snapshot.l1_entries} * 8);
   }
-  for (const L1Entry entry : l1) {
-    if (entry.has_table()) tables.add(Table::l2, entry.table(), cluster_bytes);
-  }
+  for (const uint64_t table : l2_tables) tables.add(Table::l2, table, cluster_bytes);
   for (const uint64_t block : books.refcount_table) {
     if (block == 0) continue;
     if (layout.in_cluster(block) != 0 || block > EntryBits::kOffset) {
@@ -97,6 +111,8 @@ std::string mend_dirty(OpenFile& file, const ImageOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   CheckOptions limits;
   limits.max_bytes = kMaxMendBytes;
+  const uint64_t cluster_bytes = read_header(file).layout.cluster_bytes();
+  limits.max_growth = allocated_bytes(file) + kFewClusters * cluster_bytes;
   limits.progress = options.mending;
   FileWriter writer(file);
   const ImageCheck left = repair_image(file, Repair::refcounts, writer, limits);
@@ -116,10 +132,10 @@ class OpenQcow2 final : public OpenMappedImage {
       : OpenMappedImage(open_files(options)) {
     if (!options.read_only) check_state(options);
     const Header& header = image_.header;
-    image_.l1.offset = header.l1_offset;
-    image_.l1.entries = read_l1(image_.file, header.layout, header.l1_offset, header.l1_entries);
+    ReadL1 l1 = read_l1(image_.file, header.layout, header.l1_offset, header.l1_entries);
     Bookkeeping books = read_books(options.read_only);
-    MetadataMap tables = check_tables(books, options.read_only);
+    MetadataMap tables = check_tables(l1.tables, books, options.read_only);
+    image_.l1 = std::move(l1.table);
     note_missing_end(books.refcount_table);
     if (!options.read_only) {
       image_.writable = WritableParts{read_bytes(image_.file, 0, kSector), std::move(tables),
@@ -174,6 +190,7 @@ class OpenQcow2 final : public OpenMappedImage {
       refuse(file.path, "was not closed, or is in use, which is not known without its lock" +
                             mend_command(file));
     }
+    if (!options.may_mend) throw NeedsMending(file.path + ": was not closed");
     notices_.push_back(mend_dirty(file, options));
     image_.header = read_header(file);
   }
@@ -205,12 +222,13 @@ class OpenQcow2 final : public OpenMappedImage {
     return books;
   }
 
-  MetadataMap check_tables(const Bookkeeping& books, bool read_only) {
+  MetadataMap check_tables(const std::vector<uint64_t>& l2_tables, const Bookkeeping& books,
+                           bool read_only) {
     const OpenFile& file = image_.file;
-    auto tables = map_tables(file, image_.header, image_.l1.entries, books);
+    auto tables = map_tables(file, image_.header, l2_tables, books);
     if (tables) return std::move(*tables);
     const std::string reason = std::move(tables.error());
-    tables = map_tables(file, image_.header, image_.l1.entries, {});
+    tables = map_tables(file, image_.header, l2_tables, {});
     if (tables) {
       const bool mendable = !reason.contains("snapshot");
       fail_writer(read_only, reason, mendable ? mend_command(file) : copy_command(file));
@@ -222,9 +240,8 @@ class OpenQcow2 final : public OpenMappedImage {
 
   void note_missing_end(const std::vector<uint64_t>& refcount_table) {
     std::vector<uint64_t> l2_tables;
-    for (const L1Entry entry : image_.l1.entries) {
-      if (entry.has_table()) l2_tables.push_back(entry.table());
-    }
+    image_.l1.entries.for_each(
+        [&](uint64_t, L1Entry entry) { l2_tables.push_back(entry.table()); });
     const OpenFile& data = image_.data_file ? *image_.data_file : image_.file;
     auto notice = find_missing_end(image_.file, data, image_.header.layout, std::move(l2_tables),
                                    refcount_table);
@@ -243,11 +260,11 @@ class OpenQcow2 final : public OpenMappedImage {
         snapshot->l1_entries < layout.l1_entries_for(layout.size_bytes)) {
       refuse(image_.file.path, "snapshot " + wanted + " has no valid size");
     }
-    image_.l1.entries = read_l1(image_.file, layout, snapshot->l1_offset, snapshot->l1_entries);
-    for (const L1Entry entry : image_.l1.entries) {
-      check_inside(image_.file, layout, "an L2 table", entry.table(),
-                   entry.has_table() ? layout.cluster_bytes() : 0);
+    ReadL1 l1 = read_l1(image_.file, layout, snapshot->l1_offset, snapshot->l1_entries);
+    for (const uint64_t table : l1.tables) {
+      check_inside(image_.file, layout, "an L2 table", table, layout.cluster_bytes());
     }
+    image_.l1 = std::move(l1.table);
   }
 };
 

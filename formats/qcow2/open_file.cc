@@ -2,6 +2,7 @@
 #include "formats/qcow2/open_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -68,6 +69,12 @@ AlignedBytes read_bytes(const OpenFile& file, uint64_t offset, std::size_t bytes
   AlignedBytes wanted(bytes);
   std::memcpy(wanted.data(), read.data() + (offset - begin), bytes);
   return wanted;
+}
+
+uint64_t allocated_bytes(const OpenFile& file) noexcept {
+  struct stat status {};
+  if (file.block_device || ::fstat(file.fd.get(), &status) != 0) return file.size_bytes;
+  return static_cast<uint64_t>(status.st_blocks) * 512;
 }
 
 bool may_have_data(const OpenFile& file, uint64_t offset, uint64_t bytes) noexcept {

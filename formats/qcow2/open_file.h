@@ -21,6 +21,9 @@ void fill_last_sector(OpenFile& file) noexcept;
 /// What lies past the end of the file reads as zeros. Throws std::system_error.
 AlignedBytes read_bytes(const OpenFile& file, uint64_t offset, std::size_t bytes);
 
+/// What the storage holds of the file, without its holes.
+uint64_t allocated_bytes(const OpenFile& file) noexcept;
+
 /// False where the range is a hole of the file, or past its end, and so reads as zeros.
 bool may_have_data(const OpenFile& file, uint64_t offset, uint64_t bytes) noexcept;
 

@@ -13,11 +13,16 @@ namespace {
 /// The whole map of an image of 256 GiB in clusters of 64 KiB; of a larger one a part.
 constexpr uint64_t kMaxMapCacheBytes = uint64_t{32} << 20;
 constexpr uint64_t kMinMapCacheBytes = uint64_t{256} << 10;
+/// Of a chain. The largest table takes 32 MiB, for a disk of 2 PiB in clusters of 64 KiB.
+constexpr uint64_t kMaxTableBytes = uint64_t{64} << 20;
 
+/// The deeper in a chain, the less, so that a long one does not take many times as much.
 uint64_t map_cache_bytes(const ImageOptions& options, const Layout& layout) {
   if (options.map_cache_bytes > 0) return options.map_cache_bytes;
   const uint64_t whole = (layout.size_bytes >> layout.cluster_bits) * layout.l2_entry_bytes();
-  return std::clamp(whole + layout.slice_bytes(), kMinMapCacheBytes, kMaxMapCacheBytes);
+  const uint64_t most = kMaxMapCacheBytes / (options.overlays.size() + 1);
+  return std::clamp(whole + layout.slice_bytes(), kMinMapCacheBytes,
+                    std::max(kMinMapCacheBytes, most));
 }
 
 }  // namespace
@@ -52,6 +57,8 @@ void OpenMappedImage::describe(const ImageOptions& options) {
   if (geometry_.size_bytes == 0 && options.overlays.empty()) {
     refuse(options.path, "is empty (give it a size: qemu-img resize " + options.path + " 10G)");
   }
+  table_bytes_ = image_.l1.entries.bytes() + (image_.backing ? image_.backing->table_bytes() : 0);
+  check_tables_of_chain(options);
   add_notices(image_.file.notices);
   if (image_.data_file) add_notices(image_.data_file->notices);
   if (image_.backing) add_notices(image_.backing->notices());
@@ -59,6 +66,15 @@ void OpenMappedImage::describe(const ImageOptions& options) {
     notices_.push_back("its size of " + std::to_string(bytes) +
                        " bytes is no multiple of 512: the rest is not part of the disk");
   }
+}
+
+void OpenMappedImage::check_tables_of_chain(const ImageOptions& options) const {
+  if (table_bytes_ <= kMaxTableBytes) return;
+  refuse(options.path, "its L1 table and those of the images below it take " +
+                           std::to_string(table_bytes_ >> 20) + " MiB, of which " +
+                           std::to_string(kMaxTableBytes >> 20) +
+                           " are served (qemu-img convert -O qcow2 " + options.path +
+                           " COPY makes one image of the chain)");
 }
 
 /// Without zero clusters there is no way to hide what the backing file has; without references,

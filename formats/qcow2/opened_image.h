@@ -34,6 +34,7 @@ class OpenMappedImage : public OpenImage {
   const std::vector<std::string>& notices() const noexcept override { return notices_; }
   std::vector<FileId> files() const override;
   std::vector<UniqueFd> witnesses() const override;
+  uint64_t table_bytes() const override { return table_bytes_; }
   std::unique_ptr<Image> serve_on(Loop& loop) override;
 
  protected:
@@ -45,10 +46,12 @@ class OpenMappedImage : public OpenImage {
   std::vector<std::string> notices_;
 
  private:
+  void check_tables_of_chain(const ImageOptions& options) const;
   uint32_t discard_granularity() const noexcept;
   void add_notices(const std::vector<std::string>& notices);
 
   Geometry geometry_;
+  uint64_t table_bytes_ = 0;
 };
 
 }  // namespace tapring::qcow2

@@ -6,8 +6,8 @@
 #include <system_error>
 #include <utility>
 
-#include "formats/qcow2/big_endian.h"
 #include "formats/qcow2/open_file.h"
+#include "formats/qcow2/table_words.h"
 
 namespace tapring::qcow2 {
 namespace {
@@ -71,9 +71,8 @@ void check_inside(const OpenFile& file, const Layout& layout, const std::string&
 }
 
 std::vector<uint64_t> read_table(const OpenFile& file, uint64_t offset, uint64_t entries) {
-  const AlignedBytes bytes = read_bytes(file, offset, entries * 8);
   std::vector<uint64_t> table(entries);
-  for (std::size_t i = 0; i < table.size(); ++i) table[i] = load<uint64_t>(bytes.span(), i * 8);
+  for_each_word(file, offset, entries, [&](uint64_t index, uint64_t word) { table[index] = word; });
   return table;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "formats/qcow2/big_endian.h"
@@ -15,19 +16,28 @@
 namespace tapring::qcow2 {
 
 RefcountRepair::RefcountRepair(OpenFile& file, Header& header, ReferenceCounts& counts,
-                               Tables tables, FileWriter& writer)
+                               Tables tables, FileWriter& writer, uint64_t max_growth)
     : file_(file),
       header_(header),
       layout_(header.layout),
       counts_(counts),
       tables_(std::move(tables)),
       writer_(writer),
+      max_growth_(max_growth),
       next_free_(counts.end()) {
   const uint64_t file_end = layout_.round_up(file.size_bytes) >> layout_.cluster_bits;
   if (!file.block_device) next_free_ = std::max(next_free_, file_end);
 }
 
 uint64_t RefcountRepair::allocate(uint64_t clusters) {
+  grown_ += clusters << layout_.cluster_bits;
+  if (grown_ > max_growth_) {
+    refuse(file_.path,
+           "refers to clusters so far apart that their refcounts would take more than " +
+               std::to_string(max_growth_ >> 20) +
+               " MiB, which is more than the file has (tapring image check --repair all " +
+               file_.path + " makes them)");
+  }
   const uint64_t first = next_free_;
   next_free_ += clusters;
   const uint64_t end = next_free_ << layout_.cluster_bits;

@@ -22,8 +22,9 @@ class RefcountRepair {
   };
 
   /// `counts`: of everything, those tables included. `header` learns where the table is then.
+  /// `max_growth`: CheckOptions'.
   RefcountRepair(OpenFile& file, Header& header, ReferenceCounts& counts, Tables tables,
-                 FileWriter& writer);
+                 FileWriter& writer, uint64_t max_growth);
 
   /// Replaces what cannot be used of table and blocks, and makes what is missing, past the end of
   /// what the file has: no cluster is written that might be somebody's. Throws std::system_error,
@@ -50,7 +51,9 @@ class RefcountRepair {
   Tables tables_;
   FileWriter& writer_;
   std::map<uint64_t, uint64_t> new_blocks_;  ///< by number
+  uint64_t max_growth_;
   uint64_t next_free_;
+  uint64_t grown_ = 0;  ///< in bytes
   bool new_table_ = false;
 };
 

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 namespace tapring::qcow2 {
 
@@ -14,8 +17,8 @@ struct TooMuchMemory : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// How often each cluster of an image's file is referred to. Takes memory for the parts of the file
-/// in which some are, 4 bytes for a cluster there.
+/// How often each cluster of an image's file is referred to. Takes memory for the clusters that
+/// are: 4 bytes for each where most are, and for one that lies alone about 100.
 class ReferenceCounts {
  public:
   /// Where counting ends: no image has so many references.
@@ -42,23 +45,47 @@ class ReferenceCounts {
     for (auto at = pieces_.lower_bound(begin / kPiece); at != pieces_.end(); ++at) {
       const uint64_t first = at->first * kPiece;
       if (first >= end) return;
-      for (uint64_t i = 0; i < kPiece; ++i) {
-        const uint32_t count = (*at->second)[i];
-        if (count > 0 && first + i >= begin && first + i < end) act(first + i, count);
-      }
+      at->second.for_each([&](uint64_t index, uint32_t count) {
+        const uint64_t cluster = first + index;
+        if (count > 0 && cluster >= begin && cluster < end) act(cluster, count);
+      });
     }
   }
 
  private:
   static constexpr uint64_t kPiece = 512;
-  using Piece = std::array<uint32_t, kPiece>;
 
-  Piece* find(uint64_t number) const noexcept;
+  /// The counts of clusters that follow each other: those that there are, or where they are many,
+  /// all.
+  class Piece {
+   public:
+    const uint32_t* find(uint64_t index) const noexcept;
+    /// Made if it is not there.
+    uint32_t& at(uint64_t index);
+    std::size_t bytes() const noexcept;
+
+    template <typename Act>
+    void for_each(Act act) const {
+      for (const auto& [index, count] : few_) act(index, count);
+      for (uint64_t i = 0; all_ && i < kPiece; ++i) act(i, (*all_)[i]);
+    }
+
+   private:
+    static constexpr std::size_t kFew = kPiece / 4;
+    using Few = std::vector<std::pair<uint16_t, uint32_t>>;
+
+    Few few_;  ///< in the order of their indexes
+    std::unique_ptr<std::array<uint32_t, kPiece>> all_;
+  };
+
+  const Piece* find(uint64_t number) const noexcept;
+  uint32_t* count_of(uint64_t cluster) noexcept;
 
   uint64_t max_bytes_;
-  std::map<uint64_t, std::unique_ptr<Piece>> pieces_;
+  uint64_t bytes_ = 0;
+  std::map<uint64_t, Piece> pieces_;
   mutable uint64_t last_number_ = UINT64_MAX;  ///< most references are near each other
-  mutable Piece* last_ = nullptr;
+  mutable const Piece* last_ = nullptr;
 };
 
 }  // namespace tapring::qcow2

@@ -69,6 +69,20 @@ TEST_F(HangingWork, OfOneLineDoesNotKeepOthersFromRunning) {
   expect_runs("close /srv/nfs");
 }
 
+TEST_F(HangingWork, OfALineOfOneKeepsTheNextWaiting) {
+  hang("mend", 1);
+  std::atomic<bool> ran = false;
+  std::promise<void> done;
+  background_.run_few(1, "mend", [&ran, &done] {
+    ran = true;
+    done.set_value();
+  });
+  expect_runs("open");
+  EXPECT_FALSE(ran);
+  end();
+  done.get_future().wait();
+}
+
 TEST_F(HangingWork, HasWhatWaitsRunWhenItEnds) {
   hang("a", 3 * ThreadBackground::kMaxThreadsOfALine);
   std::promise<void> ran;

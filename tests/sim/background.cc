@@ -13,7 +13,7 @@ constexpr Latency kWorkTakes{50us, 5ms};
 
 }  // namespace
 
-void SimBackground::run(const std::string& /*line*/, Work work) {
+void SimBackground::run_few(std::size_t /*most*/, const std::string& /*line*/, Work work) {
   if (running_.size() + held_.size() >= most_) {
     throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again),
                             "too much work in the background");

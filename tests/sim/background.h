@@ -18,7 +18,7 @@ class SimBackground final : public Background {
   explicit SimBackground(SimWorld& world) noexcept : world_(world) {}
 
   /// No line waits for itself.
-  void run(const std::string& line, Work work) override;
+  void run_few(std::size_t most, const std::string& line, Work work) override;
 
   /// Work given from now on is held.
   void hold() noexcept { holding_ = true; }

@@ -150,8 +150,8 @@ class Host {
   class Aside final : public Background {
    public:
     explicit Aside(Background& background) noexcept : background_(background) {}
-    void run(const std::string& line, Work work) override {
-      if (!dead_) background_.run(line, std::move(work));
+    void run_few(std::size_t most, const std::string& line, Work work) override {
+      if (!dead_) background_.run_few(most, line, std::move(work));
     }
     void die() noexcept { dead_ = true; }
 
