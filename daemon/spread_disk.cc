@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <exception>
+#include <stdexcept>
 #include <utility>
 
 namespace tapring {
@@ -92,6 +93,7 @@ void SpreadDisk::connect_part(Part& part, const std::shared_ptr<Connecting>& all
     std::shared_ptr<Disk> disk;
     std::string error;
     try {
+      if (!sharer && !image) throw std::runtime_error("the disk that had the image has ended");
       disk = sharer ? std::make_shared<Disk>(worker, *sharer, options, std::move(stats))
                     : std::make_shared<Disk>(worker, std::move(image), options, std::move(stats));
     } catch (const std::exception& failure) {

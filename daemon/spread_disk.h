@@ -31,7 +31,8 @@ class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
   /// others. `control` and `workers` outlive this.
   SpreadDisk(Executor& control, Workers& workers, Images& images, const DiskOptions& options);
 
-  /// Serves the image of `other`, which is connected, with all queues on one worker that has it.
+  /// Serves the image of `other`, with all queues on one worker that has it. Where `other` is not
+  /// connected any more, this one cannot be either.
   SpreadDisk(Executor& control, Workers& workers, const SpreadDisk& other,
              const DiskOptions& options);
   SpreadDisk(const SpreadDisk&) = delete;

@@ -195,6 +195,19 @@ TEST_F(SpreadDiskTest, AfterTheEndNoQueueCounts) {
   EXPECT_THAT(make_disk()->workers(), ElementsAre(0));
 }
 
+TEST_F(SpreadDiskTest, TheImageOfADiskThatHasEndedIsNotServed) {
+  EXPECT_EQ(connect(), "");
+  const std::shared_ptr<SpreadDisk> ended = disk_;
+  end(Disk::Ending::abandon);
+  const DiskOptions options{"2/xvda", kGuest, {.size_bytes = kSectors * kSectorBytes},
+                            {Abi::x86_64, "x86_64-abi", setups_}, {}};
+  const auto disk = std::make_shared<SpreadDisk>(control_, workers_, *ended, options);
+  std::optional<std::string> answer;
+  disk->connect([&answer](const std::string& error) { answer = error; });
+  EXPECT_TRUE(world_.run_until([&] { return answer.has_value(); }, kPatience));
+  EXPECT_THAT(answer.value_or(""), HasSubstr("has ended"));
+}
+
 TEST_F(SpreadDiskTest, WhereOnePartCannotConnectNoneIsLeftOrServesAnything) {
   const unsigned& operations = count_operations();
   submit(0, sim::kGuestRead);
