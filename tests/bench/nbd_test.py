@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The clients of benchmarks read and write what they say, on images as qemu-img makes them: over
-NBD as bench_nbd does, and on our data path as bench_data_path does. The paths of the two programs
-are the arguments."""
+NBD as bench_nbd does, and on our data path as bench_data_path does. BENCH_NBD and
+BENCH_DATA_PATH name the two programs."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -18,8 +19,7 @@ import format_images  # noqa: E402
 
 SIZE_BYTES = 16 << 20
 CONTENT = 0x5A  # of what a benchmark writes
-BENCH_NBD, BENCH_DATA_PATH = sys.argv[1:3]
-sys.argv[1:3] = []
+BENCH_NBD, BENCH_DATA_PATH = os.environ["BENCH_NBD"], os.environ["BENCH_DATA_PATH"]
 SERVED = {"over NBD": ([BENCH_NBD, "--aio", "threads", "--connections", "2"], "raw"),
           "on the data path": ([BENCH_DATA_PATH], "aio")}
 

@@ -48,13 +48,6 @@ def for_each_build(case):
         setattr(module, name, type(name, (case,), members))
 
 
-def without_address_randomisation():
-    """The runtime of g++ 12's ThreadSanitizer does not know every layout of a process."""
-    command = ["setarch", "--addr-no-randomize"]
-    done = subprocess.run([*command, "true"], capture_output=True, check=False)
-    return command if done.returncode == 0 else []
-
-
 def wait_until(what, condition, limit=LIMIT):
     deadline = time.monotonic() + limit
     while True:
@@ -141,10 +134,9 @@ class Daemon:
 
     def start(self):
         before = self.text().count("serving\n")
-        layout = without_address_randomisation() if self.preset == "tsan" else []
         with self.log.open("a", encoding="utf-8") as log:
             self.process = self.machine.start(
-                [*layout, BUILD / self.preset / "bin/tapringd", "--config", "/dev/null",
+                [BUILD / self.preset / "bin/tapringd", "--config", "/dev/null",
                  "--run-dir", self.machine.scratch / "run", *self.options],
                 environment={"LD_LIBRARY_PATH": str(self.machine.libraries),
                              **self._environment(self.preset), **self.environment},
