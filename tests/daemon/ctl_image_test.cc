@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 
 #include <boost/json.hpp>
 #include <filesystem>
@@ -174,8 +175,9 @@ TEST_F(CtlImage, InfoOfAnImageInUseSaysByWhom) {
   FileOptions options;
   options.path = image;
   const OpenFile held = open_file(options);
+  ASSERT_EQ(::prctl(PR_SET_NAME, "holder"), 0);
   EXPECT_EQ(tapring({"info", image}), 0) << err();
-  EXPECT_THAT(out(), HasSubstr("in use by        daemon_ctl_imag, pid "));
+  EXPECT_THAT(out(), HasSubstr("in use by        holder, pid "));
 }
 
 TEST_F(CtlImage, CheckHasTheExitCodesOfQemuImg) {
@@ -206,8 +208,9 @@ TEST_F(CtlImage, AnImageInUseIsNotRepaired) {
   FileOptions options;
   options.path = image;
   const OpenFile held = open_file(options);
+  ASSERT_EQ(::prctl(PR_SET_NAME, "holder"), 0);
   EXPECT_EQ(tapring({"check", "--repair", "all", image}), 1);
-  EXPECT_THAT(err(), HasSubstr(image + " is in use by daemon_ctl_imag, pid "));
+  EXPECT_THAT(err(), HasSubstr(image + " is in use by holder, pid "));
 }
 
 /// The same image, in our words and in those of qemu-img.
