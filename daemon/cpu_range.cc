@@ -5,18 +5,16 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include <charconv>
 #include <system_error>
+
+#include "daemon/decimal.h"
 
 namespace tapring {
 namespace {
 
 std::optional<uint32_t> parse_cpu(std::string_view text) {
-  uint32_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || stop != end || number >= CpuRange::kLimit) return std::nullopt;
-  return number;
+  const auto number = parse_decimal(text);
+  return number && *number < CpuRange::kLimit ? number : std::nullopt;
 }
 
 }  // namespace

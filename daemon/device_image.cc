@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "daemon/decimal.h"
 #include "daemon/device.h"
 #include "daemon/storage_name.h"
 

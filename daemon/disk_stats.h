@@ -5,9 +5,32 @@
 #include <atomic>
 #include <cstdint>
 
-#include "daemon/report.h"
-
 namespace tapring {
+
+/// Totals since the disk was connected. Times are sums over the requests, from when a request was
+/// taken out of the ring to when its response was put there.
+struct DiskCounters {
+  uint64_t reads = 0;
+  uint64_t writes = 0;
+  uint64_t flushes = 0;  ///< and barriers
+  uint64_t discards = 0;
+  uint64_t read_bytes = 0;
+  uint64_t written_bytes = 0;
+  uint64_t discarded_bytes = 0;
+  uint64_t errors = 0;       ///< answered BLKIF_RSP_ERROR
+  uint64_t unsupported = 0;  ///< answered BLKIF_RSP_EOPNOTSUPP
+  uint64_t read_ns = 0;
+  uint64_t write_ns = 0;
+  uint64_t flush_ns = 0;
+  uint64_t discard_ns = 0;
+  uint64_t wakeups = 0;        ///< events that brought requests
+  uint64_t notifications = 0;  ///< events sent to the guest
+  uint64_t in_flight = 0;      ///< taken and not yet answered, now
+  uint64_t held = 0;           ///< of these, those that wait for the storage
+  uint64_t pauses = 0;         ///< how often that began
+  uint64_t retries = 0;        ///< tries of held requests that failed again
+  uint64_t given_up = 0;       ///< errors that came of having waited as long as the policy allows
+};
 
 /// A total with a single writer: an addition need not be atomic as a whole.
 class Counter {

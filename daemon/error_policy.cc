@@ -7,7 +7,7 @@
 #include <array>
 #include <cerrno>
 
-#include "daemon/vbd_name.h"
+#include "daemon/decimal.h"
 
 namespace tapring {
 namespace {

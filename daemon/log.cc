@@ -11,7 +11,6 @@
 #include <ctime>
 #include <iterator>
 
-#include "daemon/options.h"
 #include "formats/printable.h"
 
 namespace tapring {
@@ -105,11 +104,11 @@ std::unique_ptr<spdlog::formatter> make_log_formatter(LogReader reader) {
   return std::make_unique<LogFormatter>(reader);
 }
 
-void start_logging(const Options& options) {
+void start_logging(LogLevel level) {
   auto logger = std::make_shared<spdlog::logger>("tapringd",
                                                  std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_formatter(make_log_formatter(reader_of_stderr()));
-  logger->set_level(options.log_level);
+  logger->set_level(level);
   spdlog::set_default_logger(std::move(logger));
 }
 

@@ -22,8 +22,6 @@
 
 namespace tapring {
 
-struct Options;
-
 using LogLevel = spdlog::level::level_enum;
 
 /// What log_level may be, least important first.
@@ -31,9 +29,9 @@ std::span<const char* const> log_level_names() noexcept;
 std::optional<LogLevel> parse_log_level(std::string_view name);
 const char* log_level_name(LogLevel level) noexcept;
 
-/// Sends spdlog's default logger to standard error, for the rest of the process. Call it before
-/// there are other threads.
-void start_logging(const Options& options);
+/// Sends what is at least as important as `level` from spdlog's default logger to standard error,
+/// for the rest of the process. Call it before there are other threads.
+void start_logging(LogLevel level);
 
 /// From any thread.
 void set_log_level(LogLevel level);

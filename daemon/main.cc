@@ -291,7 +291,7 @@ int main(int argc, char** argv) {
   std::vector<std::string> troubles;
   const auto options = tapring::parse_options(argc, argv, troubles);
   if (!options) return options.error();
-  tapring::start_logging(*options);
+  tapring::start_logging(options->log_level);
   tapring::allow_core_dumps(options->core_dumps);
   tapring::Start start{argc, argv, *options, std::move(troubles)};
   bool serving = false;

@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <string_view>
 
+#include "daemon/decimal.h"
 #include "formats/printable.h"
 
 namespace tapring {
@@ -22,14 +22,9 @@ std::string quoted(std::string_view value) {
 std::expected<uint32_t, std::string> parse_number(const std::string& key,
                                                   const std::optional<std::string>& value) {
   if (!value) return Refusal(fmt::format("the frontend wrote no {}", key));
-  uint32_t number = 0;
-  const char* end = value->data() + value->size();
-  const auto [stop, error] = std::from_chars(value->data(), end, number);
-  if (error != std::errc() || stop != end || value->empty()) {
-    return Refusal(
-        fmt::format("the frontend's {} is '{}', which is no number", key, quoted(*value)));
-  }
-  return number;
+  const auto number = parse_decimal(*value);
+  if (number) return *number;
+  return Refusal(fmt::format("the frontend's {} is '{}', which is no number", key, quoted(*value)));
 }
 
 std::expected<uint32_t, std::string> bounded_number(const FrontendKeys& read,

@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <type_traits>
 
+#include "daemon/decimal.h"
 #include "ring/blkif.h"
 
 namespace tapring {
@@ -278,13 +278,8 @@ OptionValue OptionKey::from_argument(std::string_view text) const {
       std::holds_alternative<CpusKey>(field)) {
     return split(text);
   }
-  int64_t number = 0;
-  const char* const begin = text.data();
-  const char* const end = begin + text.size();
-  const auto [stop, error] = std::from_chars(begin, end, number);
-  if (std::holds_alternative<NumberKey>(field) && error == std::errc() && stop == end) {
-    return number;
-  }
+  const auto number = parse_decimal<int64_t>(text);
+  if (std::holds_alternative<NumberKey>(field) && number) return *number;
   return std::string(text);
 }
 

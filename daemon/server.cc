@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "daemon/decimal.h"
 #include "daemon/xenstore_update.h"
 
 namespace tapring {

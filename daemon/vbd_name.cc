@@ -3,8 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <limits>
+
+#include "daemon/decimal.h"
 
 namespace tapring {
 namespace {
@@ -37,15 +38,6 @@ std::string VbdName::sysfs_name() const { return fmt::format("{}-{}-{}", kind, d
 
 std::string backend_root(DomainId backend) {
   return fmt::format("/local/domain/{}/backend", backend);
-}
-
-std::optional<uint32_t> parse_decimal(std::string_view text) {
-  uint32_t number = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || error != std::errc() || stop != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return number;
 }
 
 std::optional<VbdName> parse_vbd_path(std::string_view path, DomainId backend) {

@@ -34,7 +34,4 @@ std::optional<VbdName> parse_vbd_path(std::string_view path, DomainId backend);
 /// VbdName::sysfs_name() back.
 std::optional<VbdName> parse_sysfs_name(std::string_view name);
 
-/// A whole decimal number that fits, else nullopt.
-std::optional<uint32_t> parse_decimal(std::string_view text);
-
 }  // namespace tapring

@@ -8,6 +8,7 @@
 #include <map>
 #include <utility>
 
+#include "daemon/decimal.h"
 #include "daemon/xenstore_update.h"
 #include "formats/printable.h"
 

@@ -12,7 +12,6 @@
 #include <thread>
 #include <vector>
 
-#include "daemon/options.h"
 
 namespace tapring {
 namespace {
@@ -59,11 +58,9 @@ class Logging : public testing::Test {
   /// What one warning and one debug message look like on standard error.
   std::string logged(LogLevel level) {
     testing::internal::CaptureStderr();
-    Options options;
-    options.log_level = level;
     const std::string stream = stderr_is_journal_ ? stderr_identity() : "1:2";
     ::setenv("JOURNAL_STREAM", stream.c_str(), 1);
-    start_logging(options);
+    start_logging(level);
     spdlog::warn("a warning");
     spdlog::debug("a detail");
     return testing::internal::GetCapturedStderr();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Paths that watches of xenstore may report.
+#include "daemon/decimal.h"
 #include "daemon/vbd_name.h"
 
 #include <algorithm>

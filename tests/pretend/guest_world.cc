@@ -9,6 +9,7 @@
 #include <span>
 #include <stdexcept>
 
+#include "daemon/decimal.h"
 #include "daemon/vbd_name.h"
 
 namespace tapring::pretend {
