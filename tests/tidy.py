@@ -27,6 +27,16 @@ MAY_INCLUDE = {
     "daemon": {"daemon", "formats", "ring"},
     "tests": {"daemon", "formats", "ring", "tests"},
 }
+# The wings of daemon/, each with those below it that it may include; main.cc stands above all.
+WINGS = {
+    "host": set(),
+    "xenstore": {"host"},
+    "datapath": {"host"},
+    "config": {"datapath", "host"},
+    "vbd": {"config", "datapath", "xenstore", "host"},
+    "control": {"vbd", "config", "datapath", "xenstore", "host"},
+    "cli": {"control", "vbd", "config", "datapath", "host"},
+}
 NAMES_OF_NOTHING = {"common", "helper", "helpers", "misc", "stuff", "types", "util", "utils"}
 # In two parts each, or this file would break its own rules.
 LEFT_OVER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b")
@@ -198,6 +208,21 @@ def include_direction(tree):
                               f"not {match.group(1)}")
 
 
+def wings(tree):
+    for path in tree.of_kind("cc"):
+        folder, _, name = path.removeprefix("daemon/").partition("/")
+        if not path.startswith("daemon/") or path == "daemon/main.cc":
+            continue
+        if folder not in WINGS or not name:
+            yield Finding(path, 1, f"is in no wing of daemon/: {', '.join(WINGS)}")
+            continue
+        for number, line in tree.lines(path):
+            match = re.match(r'#include "daemon/([^"/]+)', line)
+            if match and match.group(1) not in WINGS[folder] | {folder}:
+                yield Finding(path, number, f"daemon/{folder} may not include "
+                              f"daemon/{match.group(1)}")
+
+
 def own_header_first(tree):
     """So compiling x.cc shows that x.h needs no include before it."""
     for path in tree.paths:
@@ -351,7 +376,7 @@ def shell_scripts(tree):
 
 
 RULES = [folders, license_line, line_length, white_space, file_length, function_length,
-         include_direction, own_header_first, pragma_once, listed_in_cmake, await_in_macro,
+         include_direction, wings, own_header_first, pragma_once, listed_in_cmake, await_in_macro,
          capture_all, loop_over_value, left_over, stands_alone, links, proofs_of_features, mutants,
          headers_compile_alone, shell_scripts]
 

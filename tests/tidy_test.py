@@ -76,6 +76,13 @@ class Rule(unittest.TestCase):
         self.assertEqual(self.check(tidy.include_direction, files),
                          ["daemon/a.cc:2", "formats/a.cc:1", "ring/a.cc:1", "tests/a.cc:2"])
 
+    def test_wings(self):
+        files = {"daemon/main.cc": '#include "daemon/cli/a.h"\n', "daemon/a.cc": "",
+                 "daemon/host/a.cc": '#include "daemon/host/a.h"\n#include "daemon/config/a.h"\n',
+                 "daemon/vbd/a.h": '#include "daemon/config/a.h"\n#include "daemon/cli/a.h"\n'}
+        self.assertEqual(self.check(tidy.wings, files),
+                         ["daemon/a.cc:1", "daemon/host/a.cc:2", "daemon/vbd/a.h:2"])
+
     def test_own_header_first(self):
         files = {"ring/a.h": "", "ring/a.cc": '#include <vector>\n#include "ring/a.h"\n',
                  "ring/b.h": "", "ring/b.cc": '#include "ring/b.h"\n#include <vector>\n'}

@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
-#include "daemon/options.h"
-#include "daemon/worker.h"
+#include "daemon/config/options.h"
+#include "daemon/datapath/worker.h"
 
 namespace tapring::bench {
 namespace {

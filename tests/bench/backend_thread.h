@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "daemon/disk.h"
+#include "daemon/datapath/disk.h"
 #include "tests/bench/doorbell.h"
 #include "tests/bench/guest.h"
 #include "tests/bench/thread_events.h"

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/options.h"
+#include "daemon/config/options.h"
 #include "formats/format.h"
 #include "tests/bench/backend.h"
 #include "tests/bench/guest_thread.h"

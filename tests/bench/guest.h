@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "daemon/negotiation.h"
+#include "daemon/datapath/negotiation.h"
 #include "tests/bench/demand.h"
 #include "tests/bench/guest_memory.h"
 #include "tests/bench/workload.h"

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/journal_files.h"
+#include "daemon/datapath/journal_files.h"
 #include "ring/back_ring.h"
 #include "ring/journaled_ring.h"
 #include "tests/bench/image_files.h"

@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "daemon/disk.h"
-#include "daemon/worker.h"
+#include "daemon/datapath/disk.h"
+#include "daemon/datapath/worker.h"
 #include "ring/uring_loop.h"
 #include "tests/bench/guest.h"
 

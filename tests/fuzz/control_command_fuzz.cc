@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A request on the control socket of any bytes.
-#include "daemon/control_command.h"
+#include "daemon/control/control_command.h"
 
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/spdlog.h>
@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "tests/daemon/fake_reporter.h"
+#include "tests/daemon/control/fake_reporter.h"
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   spdlog::set_default_logger(spdlog::null_logger_mt("nobody"));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a toolstack may have written as kind, script and params of a node: lines of the input.
-#include "daemon/disk_spec.h"
+#include "daemon/config/disk_spec.h"
 
 #include <cassert>
 #include <cstddef>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A frontend's directory of any keys with any values.
-#include "daemon/negotiation.h"
+#include "daemon/datapath/negotiation.h"
 
 #include <fuzzer/FuzzedDataProvider.h>
 

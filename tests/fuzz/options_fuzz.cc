@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A configuration file of any bytes.
-#include "daemon/options.h"
+#include "daemon/config/options.h"
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A whole disk served to a guest that the input makes up: its requests, what it writes into its
 // ring and its pages at what time, what it takes back, and how the storage fares.
-#include "daemon/queue.h"
+#include "daemon/datapath/queue.h"
 
 #include <fuzzer/FuzzedDataProvider.h>
 #include <spdlog/spdlog.h>
@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/disk.h"
+#include "daemon/datapath/disk.h"
 #include "formats/format.h"
 #include "tests/fuzz/memory_file.h"
 #include "tests/sim/event_channel.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Paths that watches of xenstore may report.
-#include "daemon/decimal.h"
-#include "daemon/vbd_name.h"
+#include "daemon/host/decimal.h"
+#include "daemon/xenstore/vbd_name.h"
 
 #include <algorithm>
 #include <cassert>

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "daemon/xenstore_update.h"
+#include "daemon/xenstore/xenstore_update.h"
 #include "tests/pretend/ring_keys.h"
 
 namespace tapring::pretend {

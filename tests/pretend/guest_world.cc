@@ -9,8 +9,8 @@
 #include <span>
 #include <stdexcept>
 
-#include "daemon/decimal.h"
-#include "daemon/vbd_name.h"
+#include "daemon/host/decimal.h"
+#include "daemon/xenstore/vbd_name.h"
 
 namespace tapring::pretend {
 

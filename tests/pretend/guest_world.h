@@ -12,7 +12,7 @@
 #include <map>
 #include <string>
 
-#include "daemon/xen_xenstore.h"
+#include "daemon/xenstore/xen_xenstore.h"
 #include "tests/pretend/events.h"
 #include "tests/pretend/machine.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/xenstore.h"
+#include "daemon/xenstore/xenstore.h"
 #include "ring/event_channel.h"
 #include "ring/grants.h"
 

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "daemon/xenstore_update.h"
+#include "daemon/xenstore/xenstore_update.h"
 #include "tests/sim/guest_abi.h"
 
 namespace tapring::pretend {

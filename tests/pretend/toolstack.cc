@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "daemon/disk_spec.h"
-#include "daemon/xenstore_update.h"
+#include "daemon/config/disk_spec.h"
+#include "daemon/xenstore/xenstore_update.h"
 #include "tests/pretend/domains.h"
 
 namespace tapring::pretend {

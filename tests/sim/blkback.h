@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/blkback.h"
+#include "daemon/host/blkback.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/store.h"
 #include "tests/sim/world.h"

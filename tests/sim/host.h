@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "daemon/lasting_xenstore.h"
-#include "daemon/server.h"
+#include "daemon/vbd/server.h"
+#include "daemon/xenstore/lasting_xenstore.h"
 #include "tests/sim/background.h"
 #include "tests/sim/blkback.h"
 #include "tests/sim/disk_model.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "daemon/journal_store.h"
+#include "daemon/datapath/journal_store.h"
 #include "ring/executor.h"
 #include "ring/unique_fd.h"
 

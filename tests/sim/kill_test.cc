@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "tests/daemon/host_test.h"
+#include "tests/daemon/vbd/host_test.h"
 #include "tests/formats/qemu.h"
 
 namespace tapring {

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "daemon/open_disk.h"
+#include "daemon/vbd/open_disk.h"
 #include "tests/sim/storage.h"
 
 namespace tapring::sim {

@@ -3,7 +3,7 @@
 // xenstore and in memory for the next one.
 #include <chrono>
 
-#include "tests/daemon/host_test.h"
+#include "tests/daemon/vbd/host_test.h"
 
 namespace tapring {
 namespace {

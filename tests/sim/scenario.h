@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "daemon/error_policy.h"
+#include "daemon/datapath/error_policy.h"
 #include "tests/sim/frontend.h"
 #include "tests/sim/load.h"
 #include "tests/sim/world.h"

@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-#include "daemon/xenstore.h"
+#include "daemon/xenstore/xenstore.h"
 #include "tests/sim/store.h"
 #include "tests/sim/world.h"
 

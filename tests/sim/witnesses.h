@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/witness_store.h"
+#include "daemon/host/witness_store.h"
 #include "tests/sim/storage.h"
 
 namespace tapring::sim {

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/xenstore.h"
+#include "daemon/xenstore/xenstore.h"
 #include "tests/sim/executor.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/store.h"

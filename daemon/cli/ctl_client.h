@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <chrono>
+#include <filesystem>
+#include <stdexcept>
+
+#include "daemon/host/answer_limit.h"
+
+namespace tapring {
+
+/// Nobody answers at the control socket, or not in our language. what() says which, and what to do
+/// about it.
+struct NoDaemon : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// The daemon was asked and has not answered in time: it may still do what it was asked.
+struct NoAnswer : NoDaemon {
+  using NoDaemon::NoDaemon;
+};
+
+/// Longer than the daemon itself waits for xenstored, whose thread cannot answer meanwhile.
+inline constexpr std::chrono::seconds kAnswerTime =
+    AnswerLimit::kPatience + std::chrono::seconds(10);
+
+/// Asks the daemon of `run_dir` one thing, on a connection of its own. Blocks for up to `time`.
+/// Throws NoDaemon.
+boost::json::object ask_daemon(const std::filesystem::path& run_dir,
+                               const boost::json::object& request,
+                               std::chrono::milliseconds time = kAnswerTime);
+
+}  // namespace tapring

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/cli/ctl_image.h"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <bit>
+#include <boost/json.hpp>
+#include <map>
+#include <ostream>
+
+#include "daemon/cli/byte_size.h"
+#include "daemon/cli/image_check.h"
+#include "daemon/cli/image_info.h"
+#include "daemon/cli/image_map.h"
+#include "daemon/control/json_text.h"
+#include "formats/printable.h"
+
+namespace tapring {
+namespace {
+
+namespace json = boost::json;
+
+enum ExitCode : int { kDone = 0, kFailed = 1 };
+
+int info(const ImageRequest& request, const CtlWorld& world) {
+  ImageChain chain;
+  if (request.chain) {
+    chain = image_chain(request.path, request.format, request.backing_formats);
+  } else {
+    chain.images.push_back(image_info(request.path, request.format));
+  }
+  if (request.json) {
+    json::array images;
+    for (const ImageInfo& image : chain.images) images.push_back(to_json(image));
+    const json::object answer{{"ok", chain.trouble.empty()},
+                              {"error", chain.trouble},
+                              {"images", std::move(images)}};
+    world.out << json_text(answer) << "\n";
+  } else {
+    const char* between = "";
+    for (const ImageInfo& image : chain.images) {
+      world.out << between;
+      print(image, world.out);
+      between = "\n";
+    }
+  }
+  if (chain.trouble.empty()) return kDone;
+  fmt::print(world.err, "tapring: {}\n", printable(chain.trouble));
+  return kFailed;
+}
+
+int check(const ImageRequest& request, const CtlWorld& world) {
+  std::optional<qcow2::Repair> repair;
+  if (request.repair == "leaks") repair = qcow2::Repair::leaks;
+  if (request.repair == "all") repair = qcow2::Repair::all;
+  const ImageCheckup checkup = check_up(request.path, repair, world.terminal);
+  if (request.json) {
+    world.out << json_text(to_json(checkup)) << "\n";
+  } else {
+    print(checkup, world.out);
+  }
+  return exit_code_of(checkup);
+}
+
+/// There may be more extents than there is memory: each is printed when it is found, and after them
+/// whether those are all.
+int map_to_json(const ImageRequest& request, const CtlWorld& world) {
+  const char* before = "";
+  std::string trouble;
+  const auto print_extent = [&](const MappedExtent& extent) {
+    json::object object{{"start", extent.start},
+                        {"bytes", extent.bytes},
+                        {"depth", extent.depth},
+                        {"kind", extent.kind}};
+    if (extent.offset) object["offset"] = *extent.offset;
+    world.out << before << json_text(std::move(object));
+    before = ",";
+  };
+  world.out << R"({"extents":[)";
+  try {
+    map_image(request.path, request.format, request.chain, request.backing_formats, print_extent);
+  } catch (const std::exception& error) {
+    trouble = error.what();
+  }
+  fmt::print(world.out, R"(],"ok":{},"error":{}}})", trouble.empty(),
+             json_text(json::value(trouble)));
+  world.out << "\n";
+  if (trouble.empty()) return kDone;
+  fmt::print(world.err, "tapring: {}\n", printable(trouble));
+  return kFailed;
+}
+
+int map(const ImageRequest& request, const CtlWorld& world) {
+  if (request.json) return map_to_json(request, world);
+  const auto print_line = [&](const MappedExtent& extent) {
+    fmt::print(world.out, "{:>15} {:>15} {:>5}  {:<11} {}\n", extent.start, extent.bytes,
+               extent.depth, extent.kind,
+               extent.offset ? fmt::format("{}", *extent.offset) : std::string("-"));
+  };
+  fmt::print(world.out, "{:>15} {:>15} {:>5}  {:<11} {}\n", "START", "BYTES", "DEPTH", "KIND",
+             "OFFSET");
+  map_image(request.path, request.format, request.chain, request.backing_formats, print_line);
+  return kDone;
+}
+
+int create(const ImageRequest& request, const CtlWorld& world) {
+  ImageOrder order = request.order;
+  order.path = request.path;
+  order.format = request.format;
+  create_image(order, world.terminal);
+  if (request.json) world.out << json_text({{"ok", true}}) << "\n";
+  return kDone;
+}
+
+[[noreturn]] void misfit(const char* option, const std::string& text, const char* expected) {
+  throw CLI::ValidationError(fmt::format("{} {}: must be {}", option, text, expected));
+}
+
+void declare_create(CLI::App& create, ImageRequest& request) {
+  ImageOrder& order = request.order;
+  create.add_option("--format", request.format, "qcow2 or raw")
+      ->type_name("FORMAT")
+      ->required()
+      ->check(CLI::IsMember({"qcow2", "raw"}).description(""));
+  const auto bytes = [&create](const char* name, uint64_t& value, const char* help,
+                               bool (*fits)(uint64_t size), const char* expected) {
+    const auto take = [name, &value, fits, expected](const std::string& text) {
+      const auto size = parse_byte_size(text);
+      if (!size || !fits(*size)) misfit(name, text, expected);
+      value = *size;
+    };
+    create.add_option_function<std::string>(name, take, help)->type_name("BYTES");
+  };
+  bytes(
+      "--size", order.size_bytes, "of the disk: 10G; by default the backing file's",
+      [](uint64_t size) { return size < uint64_t{INT64_MAX} - 511; },
+      "a size of less than 8E, as 512M or 1.5G");
+  bytes(
+      "--cluster-size", order.cluster_bytes, "512 to 2M; by default 64K",
+      [](uint64_t size) { return std::has_single_bit(size) && size >= 512 && size <= 2 << 20; },
+      "a power of 2 from 512 to 2M");
+  const auto word = [&create](const char* name, auto& value, const char* help,
+                              const char* type = "") {
+    return create.add_option(name, value, help)->type_name(type);
+  };
+  word("--backing", order.backing, "the image below, as it is to be named", "FILE");
+  word("--backing-format", order.backing_format, "its format, which must be stated", "FORMAT");
+  word("--data-file", order.data_file, "where the data are to be, as it is to be named", "FILE");
+  create.add_flag("--data-file-raw", order.data_file_raw, "the data file is a raw image as well");
+  word("--refcount-bits", order.refcount_bits, "1 to 64; by default 16", "N");
+  word("--compression", order.compression, "zlib, which is the default, or zstd", "TYPE")
+      ->check(CLI::IsMember({"zlib", "zstd"}).description(""));
+  // As QEMU calls them, too.
+  const std::map<std::string, uint32_t> versions{{"3", 3}, {"1.1", 3}, {"2", 2}, {"0.10", 2}};
+  const auto take_version = [&order, versions](const std::string& text) {
+    const auto version = versions.find(text);
+    if (version == versions.end()) misfit("--compat", text, "3 (or 1.1), or 2 (or 0.10)");
+    order.version = version->second;
+  };
+  create
+      .add_option_function<std::string>("--compat", take_version,
+                                        "version of qcow2: 3, which is the default, or 2")
+      ->type_name("N");
+  create.add_flag("--extended-l2", order.extended_l2, "subclusters");
+  create.add_flag("--lazy-refcounts", order.lazy_refcounts, "for QEMU");
+  word("--preallocate", order.preallocate, "off, metadata or falloc", "WHAT")
+      ->check(CLI::IsMember({"off", "metadata", "falloc"}).description(""));
+  create.add_flag("--force", order.force, "overwrite a file that is there");
+}
+
+struct Command {
+  const char* name;
+  const char* help;
+  int (*run)(const ImageRequest& request, const CtlWorld& world);
+};
+
+constexpr Command kCommands[] = {
+    {"info", "show what an image says of itself, and who uses it", info},
+    {"create", "make a new image", create},
+    {"check", "look for what is wrong with a qcow2 image, and mend it", check},
+    {"map", "show where the bytes of a disk are", map},
+};
+
+}  // namespace
+
+void declare_image(CLI::App& app, ImageRequest& request) {
+  request.app = app.add_subcommand("image", "look at an image, check or repair it");
+  request.app->require_subcommand(1);
+  for (const Command& command : kCommands) {
+    CLI::App* sub = request.app->add_subcommand(command.name, command.help);
+    sub->add_flag("--json", request.json, "print JSON, on one line");
+    sub->add_option("IMAGE", request.path, "path of the image")->type_name("")->required();
+  }
+  for (const char* name : {"info", "map"}) {
+    CLI::App* sub = request.app->get_subcommand(name);
+    sub->add_option("--format", request.format, "raw, qcow2, ...; by default as its bytes say")
+        ->type_name("FORMAT");
+    CLI::Option* chain = sub->add_flag("--chain", request.chain, "its backing files too");
+    sub->add_option("--backing-format", request.backing_formats,
+                    "of a qcow image's backing file, which it cannot state; once for each")
+        ->type_name("FORMAT")
+        ->expected(1)
+        ->take_all()
+        ->needs(chain);
+  }
+  declare_create(*request.app->get_subcommand("create"), request);
+  request.app->get_subcommand("check")
+      ->add_option("--repair", request.repair, "leaks, or all: mend that")
+      ->type_name("WHAT")
+      ->check(CLI::IsMember({"leaks", "all"}).description(""));
+}
+
+int run_image(const ImageRequest& request, const CtlWorld& world) {
+  const std::string name = request.app->get_subcommands().front()->get_name();
+  try {
+    return std::ranges::find(kCommands, name, &Command::name)->run(request, world);
+  } catch (const std::exception& error) {
+    if (request.json) {
+      world.out << json_text({{"ok", false}, {"error", error.what()}}) << "\n";
+    }
+    fmt::print(world.err, "tapring: {}\n", printable(error.what()));
+    return kFailed;
+  }
+}
+
+}  // namespace tapring

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// `tapring image`: what can be done with an image without tapringd.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <string>
+#include <vector>
+
+#include "daemon/cli/ctl.h"
+#include "daemon/cli/image_create.h"
+
+namespace tapring {
+
+/// What was typed after `tapring image`.
+struct ImageRequest {
+  CLI::App* app = nullptr;  ///< `tapring image`
+  std::string path;
+  std::string format;
+  ImageOrder order;  ///< of `create`, but for path and format
+  std::string repair;
+  bool chain = false;
+  std::vector<std::string> backing_formats;  ///< image_chain()'s
+  bool json = false;
+};
+
+/// `request` is filled when `app` parses, and outlives that.
+void declare_image(CLI::App& app, ImageRequest& request);
+
+/// The exit code: 1 where it cannot be done. That of `check` is 2 for corruptions, 3 for leaks.
+int run_image(const ImageRequest& request, const CtlWorld& world);
+
+}  // namespace tapring

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// What `tapring holder` says: who has an image locked. Asked outside of the daemon's sandbox, from
+// which other processes are not seen.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "daemon/vbd/report.h"
+#include "ring/lock_holders.h"
+
+namespace tapring {
+
+struct ImageHolders {
+  bool locked = false;
+  LockHolders who;                 ///< if it is
+  std::vector<std::string> disks;  ///< of tapringd, if that is a holder: "3/xvda"
+};
+
+/// `disks`: what tapringd serves. Throws std::system_error where the image cannot be opened.
+ImageHolders image_holders(const std::string& path, const std::vector<DiskReport>& disks);
+
+boost::json::object to_json(const ImageHolders& holders);
+
+/// A line for each.
+void print(const ImageHolders& holders, std::ostream& out);
+
+}  // namespace tapring

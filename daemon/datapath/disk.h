@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// A connected disk, or the part of one that is on one worker: the volume and the queues that serve
+// it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/datapath/disk_faults.h"
+#include "daemon/datapath/disk_pause.h"
+#include "daemon/datapath/disk_stats.h"
+#include "daemon/datapath/held_requests.h"
+#include "daemon/datapath/journal_store.h"
+#include "daemon/datapath/negotiation.h"
+#include "daemon/datapath/queue.h"
+#include "daemon/datapath/volume.h"
+#include "daemon/datapath/worker.h"
+#include "daemon/host/log.h"
+#include "formats/image.h"
+#include "ring/gate.h"
+
+namespace tapring {
+
+struct DiskOptions {
+  std::string name;  ///< for log lines
+  DomainId domain = 0;
+  Geometry geometry;  ///< what the guest is offered of the image
+  RingSetup rings;  ///< of this part
+  RingOrigin origin;
+  std::string journal = {};          ///< the disk's name there
+  JournalStore* journals = nullptr;  ///< outlives the disk; null: nobody comes after us
+  uint32_t max_persistent_grants = 0;  ///< of each ring, if it was agreed to have any
+  uint32_t max_indirect_segments = kIndirectSegments;  ///< as the guest was told
+  LogLimit* log_limit = nullptr;  ///< outlives the disk; null: what a guest causes is not logged
+  /// The same one for all parts of a disk. Who sets a policy that holds requests sees to
+  /// look_at_held().
+  std::shared_ptr<DiskPause> pause = std::make_shared<DiskPause>(kReportErrors);
+  /// Likewise.
+  std::shared_ptr<DiskFaults> faults = std::make_shared<DiskFaults>();
+};
+
+/// Made, used and destroyed on the worker's thread.
+class Disk : public std::enable_shared_from_this<Disk> {
+ public:
+  /// Maps and binds. Throws std::system_error; then nothing stays mapped or bound.
+  Disk(Worker& worker, std::unique_ptr<OpenImage> image, const DiskOptions& options,
+       std::shared_ptr<DiskStats> stats);
+  /// Serves the image of another disk, on the worker of that one.
+  Disk(Worker& worker, const Disk& other, const DiskOptions& options,
+       std::shared_ptr<DiskStats> stats);
+  Disk(const Disk&) = delete;
+  Disk& operator=(const Disk&) = delete;
+
+  /// Takes requests from now on.
+  void start();
+
+  enum class Ending {
+    abandon,  ///< the guest listens no more: rings go at once, requests end unanswered
+    drain,    ///< every request taken is answered first, but those that are held; the guest
+              ///< will go on elsewhere
+  };
+
+  /// Looks whether others made the image larger, and lets the guest use that. `then` runs on this
+  /// thread with the image's present size in sectors.
+  using Measured = std::move_only_function<void(const Result<uint64_t>&)>;
+  void measure(Measured then);
+
+  /// Does what it is time for with the requests that are held: see HeldRequests::look().
+  void look_at_held() { held_.look(); }
+
+  /// Does all that are held once more, now.
+  void try_held() { held_.try_all(); }
+
+  /// Ends everything, releases the image, then runs `done` on this thread. The last call.
+  void end(Ending ending, Work done);
+
+ private:
+  Disk(Worker& worker, std::shared_ptr<SharedImage> image, const DiskOptions& options,
+       std::shared_ptr<DiskStats> stats);
+  static Detached measure_volume(std::shared_ptr<Disk> disk, Measured& then);
+  static Detached end_all(std::shared_ptr<Disk> disk, Ending ending, Work done);
+
+  std::shared_ptr<DiskStats> stats_;
+  Gate gate_;
+  BufferShare buffers_;
+  Volume volume_;
+  HeldRequests held_;
+  QueueContext context_;
+  std::vector<std::unique_ptr<Queue>> queues_;
+};
+
+}  // namespace tapring

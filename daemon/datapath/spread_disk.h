@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// A connected disk as the control thread has it: in parts, each on another worker with some of the
+// queues and the image opened for itself.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/datapath/disk.h"
+#include "daemon/datapath/workers.h"
+#include "ring/executor.h"
+
+namespace tapring {
+
+/// Used on the control thread, where all it is given runs. Counts its queues as those of `workers`
+/// until it has ended or could not be connected.
+class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
+ public:
+  /// The same image, opened for several loops: one at least.
+  using Images = std::vector<std::unique_ptr<OpenImage>>;
+
+  /// Opens the image for so many loops, or for fewer where it cannot be served on several. Blocks.
+  static Images share(std::unique_ptr<OpenImage> image, std::size_t loops);
+
+  /// Deals the queues out, each to the worker that has fewest; when `images` are used up, the rest
+  /// to the first worker of the disk. Takes from `images` what it needs: the caller closes the
+  /// others. `control` and `workers` outlive this.
+  SpreadDisk(Executor& control, Workers& workers, Images& images, const DiskOptions& options);
+
+  /// Serves the image of `other`, with all queues on one worker that has it. Where `other` is not
+  /// connected any more, this one cannot be either.
+  SpreadDisk(Executor& control, Workers& workers, const SpreadDisk& other,
+             const DiskOptions& options);
+  SpreadDisk(const SpreadDisk&) = delete;
+  SpreadDisk& operator=(const SpreadDisk&) = delete;
+
+  /// Maps and binds all rings. `then` gets the first error, or nothing; after an error nothing is
+  /// held.
+  using Connected = std::move_only_function<void(const std::string& error)>;
+  void connect(Connected then);
+
+  // What follows is for a disk that is connected.
+
+  /// Begins to serve.
+  void start();
+
+  /// Lets the guest use what others made the image larger by. `then` gets the image's present size
+  /// in sectors. One at a time.
+  void measure(Disk::Measured then);
+
+  /// See Disk.
+  void look_at_held();
+  void try_held();
+
+  /// Ends everything, releases the image, then runs `done`. The last call.
+  void end(Disk::Ending ending, Work done);
+
+  // These are right at any time, also after the end.
+
+  DiskCounters counters() const noexcept;
+  bool has_broken_ring() const noexcept;
+
+  /// A successor needs no journal: everything that was taken was answered, and nothing written was
+  /// lost. For a disk that has ended.
+  bool left_in_order() const noexcept;
+
+  /// The numbers of the workers that have queues of it, in the order of the queues.
+  std::vector<uint32_t> workers() const;
+
+ private:
+  struct Part {
+    uint32_t worker;
+    std::unique_ptr<OpenImage> image;  ///< until it is connected
+    DiskOptions options;
+    std::shared_ptr<DiskStats> stats;
+    // To be used and let go of on the worker.
+    std::shared_ptr<Disk> disk;
+    std::shared_ptr<Disk> sharer;  ///< until it is connected, if that one's image is served instead
+  };
+  struct Connecting;
+  struct Measuring;
+  struct Finishing;
+
+  Part& choose_part(Images& images);
+  Loop& loop_of(const Part& part) { return workers_[part.worker].loop(); }
+  void on_each(void (Disk::*call)());
+  void connect_part(Part& part, const std::shared_ptr<Connecting>& all);
+  void all_connected(Connecting& all);
+  void all_ended(Finishing& all);
+
+  Executor& control_;
+  Workers& workers_;
+  std::vector<Part> parts_;
+};
+
+}  // namespace tapring

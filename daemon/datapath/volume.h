@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// An image as a guest may use it: what is the same for every format stands here once.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "daemon/datapath/disk_faults.h"
+#include "daemon/datapath/shared_image.h"
+#include "formats/image.h"
+#include "ring/loop.h"
+#include "ring/request.h"
+#include "ring/waiters.h"
+
+namespace tapring {
+
+/// Serves checked requests: in range, in whole sectors, no write to a read-only image. What a write
+/// that was lost makes impossible ends with errc::state_not_recoverable.
+class Volume {
+ public:
+  /// `geometry`: what the guest is offered of the image. `faults`: of all volumes on the same
+  /// image, whichever thread they are on.
+  Volume(Loop& loop, std::shared_ptr<SharedImage> image, const Geometry& geometry,
+         std::shared_ptr<DiskFaults> faults)
+      : flush_ended_(loop), image_(std::move(image)), faults_(std::move(faults)),
+        limits_{geometry.size_bytes / kSectorBytes, geometry.read_only,
+                geometry.discard_granularity > 0, geometry.secure_erase},
+        end_(limits_.sectors) {
+    image_->add(faults_);
+  }
+  Volume(const Volume&) = delete;
+  Volume& operator=(const Volume&) = delete;
+  ~Volume() {
+    if (image_) image_->remove(faults_);
+  }
+
+  /// The error of what follows a lost write. That one's own error might be waited for, and another
+  /// try believed.
+  static Error lost() noexcept { return std::make_error_code(std::errc::state_not_recoverable); }
+
+  const RequestLimits& limits() const noexcept { return limits_; }
+
+  Task<Error> read(uint64_t sector, Buffers into) {
+    return image_->image().read(sector * kSectorBytes, into);
+  }
+  Task<Error> write(uint64_t sector, Buffers from) {
+    if (faults_->data_lost()) return refused();
+    if (reaches_past_end(sector, from)) return past_end();
+    return image_->image().write(sector * kSectorBytes, from);
+  }
+  /// Those that come while one is under way share the next: a guest has no more than that one at
+  /// the storage, where the disks of others want theirs. Its errors are those of Image::flush().
+  Task<Error> flush();
+  Task<Error> discard(uint64_t sector, uint64_t sectors) {
+    if (faults_->data_lost()) return refused();
+    return image_->image().discard(sector * kSectorBytes, sectors * kSectorBytes);
+  }
+  Task<Error> secure_erase(uint64_t sector, uint64_t sectors) {
+    if (faults_->data_lost()) return refused();
+    return image_->image().secure_erase(sector * kSectorBytes, sectors * kSectorBytes);
+  }
+
+  /// Takes up what the image has grown by; a smaller one keeps its size, and fails where it ends:
+  /// a write past that would make the file longer again, with zeros before it.
+  /// Its present size in sectors.
+  Task<Result<uint64_t>> grow();
+
+  /// For another volume on this loop; null once this one is being closed.
+  const std::shared_ptr<SharedImage>& image() const noexcept { return image_; }
+
+  /// The last call, after every other task is done. The image is closed with its last volume.
+  Task<Error> close();
+
+ private:
+  static Task<Error> refused();
+  static Task<Error> past_end();
+  bool reaches_past_end(uint64_t sector, Buffers buffers) const noexcept;
+
+  Waiters flush_ended_;
+  bool flushing_ = false;
+  uint64_t flushes_begun_ = 0;
+  uint64_t flushes_ended_ = 0;
+  uint64_t flushes_done_ = 0;  ///< the last that made everything durable
+  Error flush_error_;          ///< of the last that ended
+  std::shared_ptr<SharedImage> image_;
+  std::shared_ptr<DiskFaults> faults_;
+  RequestLimits limits_;
+  uint64_t end_;  ///< of the image, in sectors, when grow() looked last
+};
+
+}  // namespace tapring

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// What the disks on one thread share: its loop, its bounce memory, its batch of grant copies.
+#pragma once
+
+#include <cstddef>
+#include <limits>
+
+#include "daemon/datapath/answers.h"
+#include "ring/buffers.h"
+#include "ring/event_channel.h"
+#include "ring/grant_batch.h"
+#include "ring/grants.h"
+#include "ring/loop.h"
+#include "ring/persistent_grants.h"
+
+namespace tapring {
+
+/// Everything here is for the loop's thread; Loop::post is the door.
+class Worker {
+ public:
+  /// What the loop, the grant table and the event channels are made of differs by world; all
+  /// outlive the worker.
+  Worker(Loop& loop, GrantTable& grants, EventChannel& events, std::size_t arena_bytes,
+         std::size_t kept_pages = std::numeric_limits<std::size_t>::max())
+      : loop_(loop), grants_(grants), events_(events), buffers_(loop, arena_bytes),
+        copies_(loop, grants), answers_(loop), kept_pages_(kept_pages) {}
+
+  Loop& loop() noexcept { return loop_; }
+  GrantTable& grants() noexcept { return grants_; }
+  EventChannel& events() noexcept { return events_; }
+  BufferPool& buffers() noexcept { return buffers_; }
+  GrantBatch& copies() noexcept { return copies_; }
+  Answers& answers() noexcept { return answers_; }
+  KeptPages& kept_pages() noexcept { return kept_pages_; }
+
+ private:
+  Loop& loop_;
+  GrantTable& grants_;
+  EventChannel& events_;
+  BufferPool buffers_;
+  GrantBatch copies_;
+  Answers answers_;
+  KeptPages kept_pages_;
+};
+
+}  // namespace tapring

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/datapath/worker_thread.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <exception>
+#include <system_error>
+#include <utility>
+
+#include "ring/uring_loop.h"
+#include "ring/xen_event_channel.h"
+#include "ring/xen_grants.h"
+
+namespace tapring {
+namespace {
+
+/// Disks are served a little slower where that is not possible, as after a start with fewer CPUs.
+void keep_to(const CpuRange& cpus, uint32_t number) {
+  try {
+    run_on(cpus);
+  } catch (const std::system_error& error) {
+    spdlog::error("worker {} runs on any CPU: {}", number, error.what());
+  }
+}
+
+}  // namespace
+
+WorkerThread::WorkerThread(const WorkerSettings& settings, Executor& helper) {
+  std::promise<Worker*> ready;
+  std::future<Worker*> worker = ready.get_future();
+  thread_ = std::thread([this, settings, &helper, ready = std::move(ready)]() mutable {
+    run(settings, helper, std::move(ready));
+  });
+  try {
+    worker_ = worker.get();
+  } catch (...) {
+    thread_.join();
+    throw;
+  }
+}
+
+WorkerThread::~WorkerThread() {
+  worker_->loop().stop();
+  thread_.join();
+}
+
+void WorkerThread::run(const WorkerSettings& settings, Executor& helper,
+                       std::promise<Worker*> ready) {
+  ::pthread_setname_np(::pthread_self(), fmt::format("worker-{}", settings.number).c_str());
+  bool told = false;
+  try {
+    if (settings.cpus) keep_to(*settings.cpus, settings.number);
+    UringLoop loop;
+    loop.look_before_sleeping(settings.look_before_sleeping);
+    loop.use_helper(helper);
+    XenGrants grants;
+    XenEventChannel events(loop);
+    Worker worker(loop, grants, events, settings.arena_bytes, settings.kept_pages);
+    if (!loop.register_memory(worker.buffers().arena())) {
+      const int error = errno;
+      spdlog::warn("worker {}: {} MiB of bounce memory cannot be registered with io_uring: {}; "
+                   "each request costs a little more{}",
+                   settings.number, settings.arena_bytes >> 20,
+                   std::system_category().message(error),
+                   error == ENOMEM ? " (raise LimitMEMLOCK= of the service)" : "");
+    }
+    ready.set_value(&worker);
+    told = true;
+    loop.run();
+  } catch (...) {
+    if (told) throw;  // a loop that cannot go on: the service manager starts us anew
+    ready.set_exception(std::current_exception());
+  }
+}
+
+}  // namespace tapring

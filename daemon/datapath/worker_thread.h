@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// A worker of production: a thread with an io_uring and handles to Xen of its own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <future>
+#include <optional>
+#include <thread>
+
+#include "daemon/datapath/worker.h"
+#include "daemon/host/cpu_range.h"
+
+namespace tapring {
+
+struct WorkerSettings {
+  uint32_t number = 0;  ///< for its name
+  std::optional<CpuRange> cpus;
+  std::size_t arena_bytes = 0;
+  std::size_t kept_pages = 0;  ///< see KeptPages
+  PollWindow::Duration look_before_sleeping{};
+};
+
+class WorkerThread {
+ public:
+  /// Returns when the thread is ready. Throws what setting it up threw.
+  /// `helper`: as Loop::use_helper() takes it.
+  WorkerThread(const WorkerSettings& settings, Executor& helper);
+  WorkerThread(const WorkerThread&) = delete;
+  WorkerThread& operator=(const WorkerThread&) = delete;
+
+  /// Ends the thread after its present turn; its disks are gone by then.
+  ~WorkerThread();
+
+  Worker& worker() noexcept { return *worker_; }
+
+ private:
+  void run(const WorkerSettings& settings, Executor& helper, std::promise<Worker*> ready);
+
+  Worker* worker_ = nullptr;
+  std::thread thread_;
+};
+
+}  // namespace tapring

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Which worker a queue goes to. Control thread only.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "daemon/datapath/worker.h"
+
+namespace tapring {
+
+/// The workers, and how many queues each has.
+class Workers {
+ public:
+  /// At least one; they outlive this.
+  explicit Workers(std::vector<Worker*> workers)
+      : workers_(std::move(workers)), queues_(workers_.size()) {}
+
+  std::size_t count() const noexcept { return workers_.size(); }
+
+  /// The number of the one that has fewest queues.
+  uint32_t least_busy() const {
+    return static_cast<uint32_t>(std::ranges::min_element(queues_) - queues_.begin());
+  }
+
+  void add_queue(uint32_t number) { ++queues_[number]; }
+  void remove_queues(uint32_t number, std::size_t count) { queues_[number] -= count; }
+
+  Worker& operator[](uint32_t number) { return *workers_[number]; }
+
+ private:
+  std::vector<Worker*> workers_;
+  std::vector<std::size_t> queues_;
+};
+
+}  // namespace tapring

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/host/descriptor_store.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <systemd/sd-daemon.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <utility>
+
+namespace tapring {
+namespace {
+
+/// How long the service manager may take to let go of a descriptor.
+constexpr uint64_t kPatienceMicroseconds = 1'000'000;
+
+/// What the kernel has to tell of the file. It is asked by waiting for the first byte to be written
+/// back: a sync would first write all that others have written.
+Error ask_kernel(const UniqueFd& witness) {
+  const int result = ::sync_file_range(witness.get(), 0, 1, SYNC_FILE_RANGE_WAIT_BEFORE);
+  return system_error_code(result == 0 ? 0 : errno);
+}
+
+}  // namespace
+
+DescriptorStore::DescriptorStore() {
+  char** names = nullptr;
+  const int count = sd_listen_fds_with_names(/*unset_environment=*/1, &names);
+  for (int i = 0; i < count; ++i) {
+    kept_[names[i]].unasked.emplace_back(SD_LISTEN_FDS_START + i);
+    std::free(names[i]);
+  }
+  std::free(names);
+}
+
+void DescriptorStore::keep(const std::string& disk, std::vector<UniqueFd> witnesses) {
+  const std::string state = fmt::format("FDSTORE=1\nFDNAME={}", disk);
+  bool sent = false;
+  for (const UniqueFd& witness : witnesses) {
+    const int fd = witness.get();
+    sent |= sd_pid_notify_with_fds(0, /*unset_environment=*/0, state.c_str(), &fd, 1) > 0;
+  }
+  const std::lock_guard lock(mutex_);
+  if (sent) kept_.try_emplace(disk);
+}
+
+std::optional<Error> DescriptorStore::ask(const std::string& disk) {
+  std::vector<UniqueFd> witnesses;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = kept_.find(disk);
+    if (found == kept_.end()) return std::nullopt;
+    if (found->second.unasked.empty()) return found->second.answer;
+    witnesses = std::move(found->second.unasked);
+  }
+  Error answer;
+  for (const UniqueFd& witness : witnesses) {
+    if (const Error error = ask_kernel(witness)) answer = lost_write(error);
+  }
+  witnesses.clear();
+  const std::lock_guard lock(mutex_);
+  kept_[disk].answer = answer;
+  return answer;
+}
+
+void DescriptorStore::remove(const std::string& disk) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (kept_.erase(disk) == 0) return;
+  }
+  const std::string state = fmt::format("FDSTOREREMOVE=1\nFDNAME={}", disk);
+  if (sd_notify(/*unset_environment=*/0, state.c_str()) <= 0) return;
+  sd_notify_barrier(/*unset_environment=*/0, kPatienceMicroseconds);
+}
+
+bool DescriptorStore::keeps(const std::string& disk) const {
+  const std::lock_guard lock(mutex_);
+  return kept_.contains(disk);
+}
+
+std::vector<std::string> DescriptorStore::disks() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> disks;
+  for (const auto& [disk, kept] : kept_) disks.push_back(disk);
+  return disks;
+}
+
+}  // namespace tapring

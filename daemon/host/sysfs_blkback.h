@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <utility>
+
+#include "daemon/host/blkback.h"
+
+namespace tapring {
+
+/// By the driver's attributes. Where there are none there is no xen-blkback.
+class SysfsBlkback final : public Blkback {
+ public:
+  explicit SysfsBlkback(std::filesystem::path sysfs = "/sys") : sysfs_(std::move(sysfs)) {}
+
+  bool loaded() const override;
+  bool serves(const std::string& name) const override;
+  Limits limits() const override;
+  std::shared_ptr<const void> without_persistent_grants() const override;
+  Error unbind(const std::string& name, bool coming,
+               std::chrono::milliseconds patience) const override;
+  Error bind(const std::string& name) const override;
+
+ private:
+  std::filesystem::path driver() const { return sysfs_ / "bus/xen-backend/drivers/vbd"; }
+  Error write(const char* file, const std::string& name) const;
+
+  std::filesystem::path sysfs_;
+  mutable std::weak_ptr<const void> without_persistent_grants_;
+};
+
+}  // namespace tapring

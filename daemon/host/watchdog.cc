@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/host/watchdog.h"
+
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <stop_token>
+#include <utility>
+
+namespace tapring {
+
+void Watchdog::watch(std::string name, Executor& thread, std::function<bool()> excused) {
+  wards_.push_back({.name = std::move(name), .thread = &thread, .excused = std::move(excused)});
+}
+
+void Watchdog::start(std::chrono::microseconds interval, std::function<void()> before_look) {
+  interval = std::min<std::chrono::microseconds>(interval, kInterval);
+  thread_ = std::jthread(
+      [this, interval, before_look = std::move(before_look)](const std::stop_token& stop) {
+        ::pthread_setname_np(::pthread_self(), "watchdog");
+        std::mutex mutex;
+        std::unique_lock lock(mutex);
+        std::condition_variable_any told;
+        while (!stop.stop_requested()) {
+          if (before_look) before_look();
+          look();
+          told.wait_for(lock, stop, interval, [] { return false; });
+        }
+      });
+}
+
+void Watchdog::look() {
+  bool well = true;
+  for (Ward& ward : wards_) well = !hangs(ward) && well;
+  if (well) beat_();
+}
+
+bool Watchdog::hangs(Ward& ward) {
+  const bool excused = ward.excused && ward.excused();
+  if (ward.answered->exchange(false)) {
+    if (ward.looks > kMostLooks) spdlog::info("{} goes on", ward.name);
+    ward.looks = 0;
+    ward.thread->post([answered = ward.answered] { *answered = true; });
+    return false;
+  }
+  if (excused) {
+    ward.looks = 0;
+    return false;
+  }
+  if (++ward.looks == kMostLooks + 1) {
+    spdlog::critical(
+        "{} hangs: it has done nothing of what it was handed, a defect of tapringd; "
+        "the service manager is not told any more that all is well",
+        ward.name);
+  }
+  return ward.looks > kMostLooks;
+}
+
+}  // namespace tapring

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/vbd/open_disk.h"
+
+#include <sys/stat.h>
+
+#include <fstream>
+#include <stdexcept>
+
+#include "daemon/host/progress_log.h"
+#include "daemon/vbd/served_files.h"
+#include "formats/format.h"
+#include "formats/image_name.h"
+#include "formats/printable.h"
+#include "ring/file_lock.h"
+
+namespace tapring {
+namespace {
+
+/// The same for each tapringd that serves the disk until the host starts anew, whatever its
+/// version; another for any other disk, here and on hosts that share the storage. (FNV-1a)
+uint64_t fence_of(const std::string& disk) {
+  std::string boot;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char character : boot + '/' + disk) {
+    hash = (hash ^ static_cast<unsigned char>(character)) * 0x100000001b3;
+  }
+  return kFirstFence + hash % kFirstFence;
+}
+
+[[noreturn]] void refuse_another(const std::string& what) {
+  throw std::runtime_error(what +
+                           " than the disk of its running guest was served from (move that back; "
+                           "or detach the disk, which its guest loses then)");
+}
+
+/// Before anything is opened for writing.
+void check_image(const OpenRequest& request) {
+  ImageName name{request.spec.path, {}};
+  do name = split_image_name(name.path); while (!name.word.empty());
+  struct stat status {};
+  if (::stat(name.path.c_str(), &status) != 0) return;  // to be told by who opens it
+  if (is_served_image(request.served, file_id_of(status))) return;
+  refuse_another(name.path + " is another file");
+}
+
+}  // namespace
+
+ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy) {
+  const std::string& mode = request.mode;
+  ImageOptions options;
+  options.path = request.spec.path;
+  options.read_only = mode.find('w') == std::string::npos;
+  options.locked = mode.find('!') == std::string::npos;
+  if (!options.locked && !options.read_only) options.fence = fence_of(request.disk);
+  options.purpose = request.purpose;
+  options.may_mend = request.may_mend;
+  options.files = policy.files;
+  options.map_cache_bytes = policy.map_cache_bytes;
+  return options;
+}
+
+std::unique_ptr<OpenImage> open_disk(const OpenRequest& request, const OpenPolicy& policy) {
+  check_image(request);
+  ImageOptions options = image_options(request, policy);
+  ProgressLog log(request.disk + ": " + printable(options.path) +
+                  ": its refcounts are being mended");
+  options.mending = [&log](uint64_t done, uint64_t all) { log.show(done, all); };
+  auto image = find_format(request.spec.format)->open(options);
+  if (!are_served_files(request.served, image->files())) {
+    refuse_another(options.path + " has another backing file or data file");
+  }
+  return image;
+}
+
+}  // namespace tapring

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/vbd/server.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "daemon/host/decimal.h"
+#include "daemon/xenstore/xenstore_update.h"
+
+namespace tapring {
+namespace {
+
+constexpr const char* kDomainsWatch = "@releaseDomain";
+constexpr const char* kGone = "it is gone";
+
+// In the directory of our own domain, where a domain without privileges may write: as long as it is
+// there, xenstored is the one that we knew, or has kept what that one knew.
+constexpr const char* kMark = "data/tapringd";
+
+}  // namespace
+
+Server::Server(const ServerPorts& ports, ServerSettings settings)
+    : store_(ports.store),
+      troubles_(std::move(settings.troubles)),
+      kinds_(std::move(settings.kinds)),
+      workers_(ports.workers),
+      control_(ports.control, log_limit_),
+      context_{ports.store,
+               control_,
+               ports.background,
+               ports.timer,
+               ports.blkback,
+               workers_,
+               ports.journals,
+               ports.witnesses,
+               log_limit_,
+               0,
+               settings.offer,
+               std::move(settings.open_disk),
+               settings.errors,
+               settings.lock_wait,
+               settings.plain_lines,
+               [this](const FileId& file, const Device& but) { return user_of(file, but); },
+               [this](const Device& disk) { return twin_of(disk); },
+               [this](const VbdName& name) { forget(name); },
+               settings.max_disks,
+               [this] { return has_room(); }} {}
+
+void Server::configure(ServerSettings settings) {
+  context_.open_disk = std::move(settings.open_disk);
+  context_.max_disks = settings.max_disks;
+  context_.errors = settings.errors;
+  context_.lock_wait = settings.lock_wait;
+  context_.plain_lines = settings.plain_lines;
+  troubles_ = std::move(settings.troubles);
+  for (const auto& [name, device] : devices_) {
+    device->policy_wrote();
+    touch(name);
+  }
+}
+
+void Server::start(Work serving) {
+  serving_ = std::move(serving);
+  store_.deliver_to([this](const WatchEvent& event) { on_event(event); });
+  store_.connect([this] { greet(); });
+}
+
+/// Each connection, before any look at a node: what is missing in xenstore now may not have been
+/// taken away.
+void Server::greet() {
+  // Relative paths are in the directory of our own domain, which may be a driver domain.
+  const auto own = parse_decimal(store_.read("domid").value_or(""));
+  if (!own) {
+    throw std::runtime_error(
+        "xenstore does not say which domain this is (key domid): systemctl start xen-init-dom0");
+  }
+  context_.backend_domain = static_cast<DomainId>(*own);
+  if (!devices_.empty() && !store_.read(kMark)) keep_disks();
+  // What was written meanwhile had no event, and the watches that fire now name none of its keys.
+  for (const auto& [name, device] : devices_) device->policy_wrote();
+  if (serving_) drop_stale_records();
+  leave_mark();
+  watch_kinds();
+  if (serving_) std::exchange(serving_, nullptr)();
+}
+
+/// Each watch fires at once, which scans what is there.
+void Server::watch_kinds() {
+  for (; watched_ < kinds_.size(); ++watched_) {
+    const std::string& kind = kinds_[watched_];
+    store_.watch(fmt::format("{}/{}", backend_root(context_.backend_domain), kind), kind);
+  }
+  if (watched_ > kinds_.size()) return;
+  store_.watch(kDomainsWatch, kDomainsWatch);
+  ++watched_;
+}
+
+/// xenstored has forgotten everything, our disks as well: nobody took them away from us.
+void Server::keep_disks() {
+  const auto kept = std::ranges::count_if(
+      devices_, [](const auto& entry) { return entry.second->outlive_node(); });
+  spdlog::error(
+      "xenstore has lost what was in it: {} connected disk(s) are served on, until "
+      "tapringd ends",
+      kept);
+}
+
+/// Of disks that went while nobody served them.
+void Server::drop_stale_records() {
+  const auto is_stale = [this](const std::string& disk) {
+    const auto name = parse_sysfs_name(disk);
+    return !name ||
+           !store_.read(name->backend_path(context_.backend_domain) + "/frontend").has_value();
+  };
+  for (const std::string& disk : context_.journals.disks()) {
+    if (is_stale(disk)) context_.journals.remove(disk);
+  }
+  for (const std::string& disk : context_.witnesses.disks()) {
+    if (is_stale(disk)) context_.witnesses.remove(disk);
+  }
+}
+
+void Server::leave_mark() {
+  const std::string home = fmt::format("/local/domain/{}", context_.backend_domain);
+  try {
+    update(store_, home, {"domid"}, {{kMark, "1"}});
+  } catch (const XenstoreLost&) {
+    throw;
+  } catch (const std::system_error& refusal) {
+    // Then a disk that is taken away while there is no connection is served on.
+    spdlog::warn("{}", refusal.what());
+  }
+}
+
+void Server::on_event(const WatchEvent& event) {
+  if (event.token == kDomainsWatch) return control_.post([this] { check_domains(); });
+  // A frontend's state is watched with its node's path as the token.
+  if (const auto name = parse_vbd_path(event.token, context_.backend_domain)) {
+    const auto known = devices_.find(*name);
+    if (known != devices_.end()) known->second->frontend_wrote();
+    return touch(*name);
+  }
+  if (const auto name = parse_vbd_path(event.path, context_.backend_domain)) {
+    const auto known = devices_.find(*name);
+    if (known != devices_.end() && known->second->is_policy(event.path)) {
+      known->second->policy_wrote();
+      return touch(*name);
+    }
+    if (known != devices_.end() && known->second->is_of_spec(event.path)) {
+      known->second->spec_wrote();
+      return touch(*name);
+    }
+    const bool matters = known == devices_.end() || known->second->concerns(event.path);
+    return matters ? touch(*name) : void();
+  }
+  control_.post([this, kind = event.token] { scan(kind); });
+}
+
+void Server::scan(const std::string& kind) {
+  const std::string root = fmt::format("{}/{}", backend_root(context_.backend_domain), kind);
+  for (const std::string& domain : store_.list(root)) {
+    for (const std::string& device : store_.list(fmt::format("{}/{}", root, domain))) {
+      const auto name =
+          parse_vbd_path(fmt::format("{}/{}/{}", root, domain, device), context_.backend_domain);
+      if (name) touch(*name);
+    }
+  }
+  for (const auto& [name, device] : devices_) {
+    if (name.kind == kind) touch(name);
+  }
+}
+
+void Server::check_domains() {
+  std::vector<std::shared_ptr<Device>> bereaved;
+  for (const auto& [name, device] : devices_) {
+    const bool own = name.domain == context_.backend_domain;
+    if (!own && !store_.domain_alive(name.domain)) bereaved.push_back(device);
+  }
+  for (const auto& device : bereaved) {
+    guarded(device->name(), [&device] { device->frontend_died(); });
+  }
+}
+
+/// Where xenstore refuses what one disk needs, the others have their turn.
+void Server::guarded(const VbdName& name, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const XenstoreLost& loss) {
+    spdlog::debug("{}: {}", name.sysfs_name(), loss.what());
+  } catch (const std::exception& error) {
+    log_limit_.log(spdlog::level::err, name.sysfs_name(), "{}", error.what());
+  }
+}
+
+void Server::touch(const VbdName& name) {
+  touched_.insert(name);
+  if (!std::exchange(advance_posted_, true)) control_.post([this] { advance_touched(); });
+}
+
+void Server::advance_touched() {
+  advance_posted_ = false;
+  const std::set<VbdName> touched = std::exchange(touched_, {});
+  for (const VbdName& name : touched) guarded(name, [&] { advance(name); });
+}
+
+void Server::advance(const VbdName& name) {
+  const std::shared_ptr<Device> device = device_of(name);
+  if (!device || !device->learn_spec()) return;
+  // The look that follows sees what any event of this device that is here by now tells of.
+  store_.take_events();
+  touched_.erase(name);
+  device->advance();
+}
+
+/// Null while there is nothing in xenstore to make one of.
+std::shared_ptr<Device> Server::device_of(const VbdName& name) {
+  const auto known = devices_.find(name);
+  if (known != devices_.end()) return known->second;
+  if (!store_.read(name.backend_path(context_.backend_domain) + "/frontend")) return nullptr;
+  return devices_.emplace(name, std::make_shared<Device>(context_, name)).first->second;
+}
+
+void Server::forget(const VbdName& name) {
+  devices_.erase(name);
+  log_limit_.forget(name.sysfs_name());
+  // The toolstack may have made a new one of the same name by now.
+  touch(name);
+}
+
+bool Server::has_room() const {
+  const auto served =
+      std::ranges::count_if(devices_, [](const auto& entry) { return entry.second->is_ours(); });
+  return std::cmp_less(served, context_.max_disks);
+}
+
+const Device* Server::user_of(const FileId& file, const Device& but) const {
+  const auto found = std::ranges::find_if(devices_, [&](const auto& entry) {
+    return entry.second.get() != &but && entry.second->uses(file);
+  });
+  return found == devices_.end() ? nullptr : found->second.get();
+}
+
+const Device* Server::twin_of(const Device& disk) const {
+  const auto found = std::ranges::find_if(
+      devices_, [&disk](const auto& entry) { return entry.second->is_twin_of(disk); });
+  return found == devices_.end() ? nullptr : found->second.get();
+}
+
+void Server::check_sizes() {
+  for (const auto& [name, device] : devices_) device->check_size();
+}
+
+void Server::shut_down() {
+  for (const auto& [name, device] : devices_) device->shut_down();
+}
+
+bool Server::idle() const {
+  return std::ranges::all_of(devices_, [](const auto& entry) { return entry.second->idle(); });
+}
+
+std::string Server::adopt(const VbdName& name) {
+  const auto device = devices_.find(name);
+  return device == devices_.end() ? "there is no such disk" : device->second->adopt();
+}
+
+std::string Server::release(const VbdName& name) {
+  const auto device = devices_.find(name);
+  return device == devices_.end() ? "there is no such disk" : device->second->release();
+}
+
+std::vector<DiskReport> Server::report() const {
+  std::vector<DiskReport> reports;
+  for (const auto& [name, device] : devices_) reports.push_back(device->report());
+  return reports;
+}
+
+std::vector<std::string> Server::troubles() const {
+  std::vector<std::string> troubles = troubles_;
+  if (!store_.absence().empty()) {
+    troubles.push_back(
+        fmt::format("xenstore is away, so that no disk can come or go: {}", store_.absence()));
+  }
+  return troubles;
+}
+
+std::string Server::resume(const VbdName& disk) {
+  const auto known = devices_.find(disk);
+  return known == devices_.end() ? kGone : known->second->resume();
+}
+
+std::string Server::set_policy(const VbdName& disk, const PolicyWords& words) {
+  const auto known = devices_.find(disk);
+  return known == devices_.end() ? kGone : known->second->set_policy(words);
+}
+
+}  // namespace tapring

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// The vbds of this domain's backends: watches xenstore and keeps a Device for each. Runs on the
+// control thread.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/vbd/administration.h"
+#include "daemon/vbd/device.h"
+#include "daemon/vbd/guarded_executor.h"
+#include "daemon/xenstore/lasting_xenstore.h"
+
+namespace tapring {
+
+/// What a server is made of; differs by world, and outlives it.
+struct ServerPorts {
+  LastingXenstore& store;
+  Executor& control;
+  Background& background;
+  Timer& timer;
+  const Blkback& blkback;
+  JournalStore& journals;
+  WitnessStore& witnesses;
+  std::vector<Worker*> workers;
+};
+
+struct ServerSettings {
+  std::vector<std::string> kinds;  ///< of backend: "vbd", "vbd3", "qdisk"
+  TransportOffer offer;
+  DiskOpener open_disk;
+  uint32_t max_disks = 1024;
+  ErrorPolicy errors;  ///< of disks of which nothing else is said
+  /// How long somebody on this host may hold the lock of an image that is being attached.
+  std::chrono::milliseconds lock_wait{0};
+  PlainLines plain_lines = PlainLines::take;
+  std::vector<std::string> troubles;  ///< of the configuration
+};
+
+class Server final : public Administration {
+ public:
+  Server(const ServerPorts& ports, ServerSettings settings);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Begins to watch, and takes up what is there already, as soon as xenstore answers: then runs
+  /// `serving`, once.
+  void start(Work serving);
+
+  /// From now on; but kinds and the offer stay as they were. Disks that are connected keep their
+  /// image as it was opened.
+  void configure(ServerSettings settings);
+
+  /// Tells guests whose images others have made larger. To be called now and then.
+  void check_sizes();
+
+  /// Lets go of every disk, leaving the guests waiting for the next tapringd.
+  void shut_down();
+
+  /// After shut_down(): nothing is held any more.
+  bool idle() const;
+
+  std::vector<DiskReport> report() const override;
+  std::vector<std::string> troubles() const override;
+  std::string resume(const VbdName& disk) override;
+  std::string set_policy(const VbdName& disk, const PolicyWords& words) override;
+  std::string adopt(const VbdName& name) override;
+  std::string release(const VbdName& name) override;
+
+ private:
+  bool has_room() const;
+  void greet();
+  void watch_kinds();
+  void keep_disks();
+  void drop_stale_records();
+  void leave_mark();
+  void on_event(const WatchEvent& event);
+  void scan(const std::string& kind);
+  void check_domains();
+  void guarded(const VbdName& name, const std::function<void()>& work);
+  void touch(const VbdName& name);
+  void advance_touched();
+  void advance(const VbdName& name);
+  std::shared_ptr<Device> device_of(const VbdName& name);
+  void forget(const VbdName& name);
+  const Device* user_of(const FileId& file, const Device& but) const;
+  const Device* twin_of(const Device& disk) const;
+
+  LastingXenstore& store_;
+  std::vector<std::string> troubles_;
+  const std::vector<std::string> kinds_;
+  Workers workers_;
+  LogLimit log_limit_;
+  GuardedExecutor control_;
+  DeviceContext context_;
+  Work serving_;
+  std::size_t watched_ = 0;  ///< kinds, the first ones
+  std::map<VbdName, std::shared_ptr<Device>> devices_;
+  std::set<VbdName> touched_;  ///< to be looked at: an event came since the last look began
+  bool advance_posted_ = false;
+};
+
+}  // namespace tapring
