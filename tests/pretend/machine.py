@@ -231,9 +231,7 @@ class Machine(contextlib.ExitStack):
 
     def _start_all(self):
         self.directory = self._make_directory("/dev/shm")
-        place = self.directory.stat()
-        lock = pathlib.Path(f"/run/tapring/xenstore-{place.st_dev}-{place.st_ino}.lock")
-        self.callback(lock.unlink, missing_ok=True)
+        self.remove_lock_of(self.directory)
         self.scratch = self._make_directory(None)
         self.environment = {**os.environ, "TAPRING_PRETEND_MACHINE": str(self.directory),
                             "XENSTORED_RUNDIR": str(self.directory),
@@ -241,6 +239,12 @@ class Machine(contextlib.ExitStack):
         self.images = 0
         self.guest("create")
         self.start_xenstored()
+
+    def remove_lock_of(self, directory):
+        """At the end: what tapringd leaves of a xenstored whose socket is in `directory`."""
+        place = directory.stat()
+        lock = pathlib.Path(f"/run/tapring/xenstore-{place.st_dev}-{place.st_ino}.lock")
+        self.callback(lock.unlink, missing_ok=True)
 
     def start_xenstored(self):
         """With nothing in it but what domain 0 begins with."""

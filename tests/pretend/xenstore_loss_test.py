@@ -18,6 +18,7 @@ class XenstoreLoss(machine.PretendTest):
     def prepare(self):
         path = self.machine.scratch / "proxy" / "socket"
         path.parent.mkdir()
+        self.machine.remove_lock_of(path.parent)
         self.proxy = xenstored_proxy.XenstoredProxy(path, self.machine.directory / "socket")
         self.addCleanup(self.proxy.refuse)
         self.daemon.environment["XENSTORED_PATH"] = str(path)
