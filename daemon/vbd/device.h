@@ -28,6 +28,7 @@
 #include "daemon/vbd/vbd_node.h"
 #include "daemon/xenstore/vbd_name.h"
 #include "ring/file_in_use.h"
+#include "ring/unique_fd.h"
 
 namespace tapring {
 
@@ -188,6 +189,7 @@ class Device : public std::enable_shared_from_this<Device> {
     bool block_device = false;
     std::chrono::milliseconds took{0};
     Error loss;                       ///< of earlier writes: WitnessStore::ask()
+    std::vector<UniqueFd> witnesses;  ///< to be kept where there were none to ask
     std::optional<FileInUse> in_use;  ///< then nothing else is there
     bool needs_mending = false;       ///< likewise
     std::string error;                ///< likewise
@@ -255,7 +257,8 @@ class Device : public std::enable_shared_from_this<Device> {
   std::size_t loops_wanted() const;
   static Opened open_aside(const DiskOpener& open, const OpenRequest& request, std::size_t loops,
                            WitnessStore& witnesses);
-  static Error ask_witnesses(WitnessStore& store, const std::string& disk, const OpenImage& image);
+  static void ask_witnesses(WitnessStore& store, const std::string& disk, const OpenImage& image,
+                            Opened& opened);
   bool let_witnesses_go();
   void opening_ended(Opened opened);
   void image_opened(Opened opened);

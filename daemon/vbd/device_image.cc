@@ -91,7 +91,7 @@ Device::Opened Device::open_aside(const DiskOpener& open, const OpenRequest& req
     opened.files = image->files();
     opened.block_device = is_block_device(request.spec.path);
     if (request.purpose == Purpose::service) {
-      opened.loss = ask_witnesses(witnesses, request.disk, *image);
+      ask_witnesses(witnesses, request.disk, *image, opened);
       opened.images = SpreadDisk::share(std::move(image), loops);
     }
   } catch (const NeedsMending&) {
@@ -143,6 +143,9 @@ void Device::image_opened(Opened opened) {
   files_ = std::move(opened.files);
   block_device_ = opened.block_device;
   loss_ = opened.loss;
+  if (!opened.witnesses.empty()) {
+    context_.witnesses.keep(name_for_lock(), std::move(opened.witnesses));
+  }
   proceed();
 }
 

@@ -7,12 +7,16 @@
 
 namespace tapring {
 
-/// In the background, before anything is written through the image: what is known of earlier
-/// writes.
-Error Device::ask_witnesses(WitnessStore& store, const std::string& disk, const OpenImage& image) {
-  if (const auto answer = store.ask(disk)) return *answer;
-  store.keep(disk, image.witnesses());
-  return {};
+/// In the background: what is known of earlier writes. Witnesses of those to come are kept only
+/// when the opening has ended (image_opened()): it may have been given up, and another device of
+/// this name may be there.
+void Device::ask_witnesses(WitnessStore& store, const std::string& disk, const OpenImage& image,
+                           Opened& opened) {
+  if (const auto answer = store.ask(disk)) {
+    opened.loss = *answer;
+  } else {
+    opened.witnesses = image.witnesses();
+  }
 }
 
 /// Before state 6, which promises that nobody has the storage open. False while it is under way;

@@ -260,8 +260,8 @@ std::string Host::held() const {
   note(machine_.mappings(), "pages mapped");
   note(machine_.zombies(), "zombie domains");
   note(storage_.open_files(), "files open");
-  note(witnesses_.size(), "disks with witnesses");
   if (daemon_) {
+    note(witnesses_.size(), "disks with witnesses");
     for (const SimWorker& worker : daemon_->workers) note(worker.events.bound(), "ports bound");
   }
   for (const std::string& path : images_) note(descriptors(path), "descriptors of " + path);
