@@ -130,7 +130,6 @@ std::optional<Options> options_of_last_start(const std::filesystem::path& run_di
   return options;
 }
 
-/// What this host cannot do.
 /// It is made at the start where it is not there, with the directories above it.
 std::optional<std::string> problem_of_run_dir(const std::filesystem::path& run_dir) {
   std::filesystem::path there = run_dir;
@@ -143,6 +142,7 @@ std::optional<std::string> problem_of_run_dir(const std::filesystem::path& run_d
                      printable(there.string()));
 }
 
+/// What this host cannot do.
 Problems problems_of_host(const Options& options) {
   Problems problems;
   std::thread([&] {

@@ -29,7 +29,9 @@ DescriptorStore::DescriptorStore() {
   char** names = nullptr;
   const int count = sd_listen_fds_with_names(/*unset_environment=*/1, &names);
   for (int i = 0; i < count; ++i) {
-    kept_[names[i]].unasked.emplace_back(SD_LISTEN_FDS_START + i);
+    auto& kept = kept_[names[i]];
+    if (!kept) kept = std::make_shared<Kept>();
+    kept->unasked.emplace_back(SD_LISTEN_FDS_START + i);
     std::free(names[i]);
   }
   std::free(names);
@@ -43,26 +45,23 @@ void DescriptorStore::keep(const std::string& disk, std::vector<UniqueFd> witnes
     sent |= sd_pid_notify_with_fds(0, /*unset_environment=*/0, state.c_str(), &fd, 1) > 0;
   }
   const std::lock_guard lock(mutex_);
-  if (sent) kept_.try_emplace(disk);
+  if (sent) kept_.try_emplace(disk, std::make_shared<Kept>());
 }
 
 std::optional<Error> DescriptorStore::ask(const std::string& disk) {
-  std::vector<UniqueFd> witnesses;
+  std::shared_ptr<Kept> kept;
   {
     const std::lock_guard lock(mutex_);
     const auto found = kept_.find(disk);
     if (found == kept_.end()) return std::nullopt;
-    if (found->second.unasked.empty()) return found->second.answer;
-    witnesses = std::move(found->second.unasked);
+    kept = found->second;
   }
-  Error answer;
-  for (const UniqueFd& witness : witnesses) {
-    if (const Error error = ask_kernel(witness)) answer = lost_write(error);
+  const std::lock_guard asking(kept->asking);
+  for (const UniqueFd& witness : kept->unasked) {
+    if (const Error error = ask_kernel(witness)) kept->answer = lost_write(error);
   }
-  witnesses.clear();
-  const std::lock_guard lock(mutex_);
-  kept_[disk].answer = answer;
-  return answer;
+  kept->unasked.clear();
+  return kept->answer;
 }
 
 void DescriptorStore::remove(const std::string& disk) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -28,12 +29,13 @@ class DescriptorStore final : public WitnessStore {
 
  private:
   struct Kept {
+    std::mutex asking;              ///< each is told of a loss once, so who asks next waits
     std::vector<UniqueFd> unasked;  ///< inherited; the service manager has them as well
     Error answer;                   ///< of the others
   };
 
-  mutable std::mutex mutex_;
-  std::map<std::string, Kept> kept_;
+  mutable std::mutex mutex_;  ///< held for a moment only
+  std::map<std::string, std::shared_ptr<Kept>> kept_;
 };
 
 }  // namespace tapring

@@ -222,7 +222,8 @@ class OpenQcow2 final : public OpenMappedImage {
     return books;
   }
 
-  MetadataMap check_tables(const std::vector<uint64_t>& l2_tables, const Bookkeeping& books,
+  /// Of an image that is only read, what is wrong with the books is left out of them.
+  MetadataMap check_tables(const std::vector<uint64_t>& l2_tables, Bookkeeping& books,
                            bool read_only) {
     const OpenFile& file = image_.file;
     auto tables = map_tables(file, image_.header, l2_tables, books);
@@ -230,6 +231,7 @@ class OpenQcow2 final : public OpenMappedImage {
     const std::string reason = std::move(tables.error());
     tables = map_tables(file, image_.header, l2_tables, {});
     if (tables) {
+      books = {};
       const bool mendable = !reason.contains("snapshot");
       fail_writer(read_only, reason, mendable ? mend_command(file) : copy_command(file));
       return std::move(*tables);
@@ -238,7 +240,8 @@ class OpenQcow2 final : public OpenMappedImage {
     refuse(file.path, tables.error() + (mendable ? mend_command(file) : rescue_command(file)));
   }
 
-  void note_missing_end(const std::vector<uint64_t>& refcount_table) {
+  /// A part of the tables that cannot be read fails nothing here: the disk may not need it.
+  void note_missing_end(const std::vector<uint64_t>& refcount_table) try {
     std::vector<uint64_t> l2_tables;
     image_.l1.entries.for_each(
         [&](uint64_t, L1Entry entry) { l2_tables.push_back(entry.table()); });
@@ -246,6 +249,8 @@ class OpenQcow2 final : public OpenMappedImage {
     auto notice = find_missing_end(image_.file, data, image_.header.layout, std::move(l2_tables),
                                    refcount_table);
     if (notice) notices_.push_back(std::move(*notice));
+  } catch (const std::system_error& error) {
+    notices_.push_back(std::string("not known whether it is cut off: ") + error.what());
   }
 
   void serve_snapshot(const SnapshotTable& snapshots, const std::string& wanted) {

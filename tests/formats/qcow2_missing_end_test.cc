@@ -73,6 +73,15 @@ TEST_F(Qcow2MissingEnd, WithinTheLastClusterIsNone) {
   EXPECT_THAT(notices(path), Not(Contains(HasSubstr("cut off"))));
 }
 
+/// What is to be saved from such an image is still read.
+TEST_F(Qcow2MissingEnd, OfAnImageWithoutGoodRefcountsIsTold) {
+  const auto path = create_filled();
+  patch(path, kCluster, "\xff\xff\xff\xff\xff\xff\xfe\0"s);
+  EXPECT_THAT(notices(path, false), Not(Contains(HasSubstr("cut off"))));
+  cut(path, 3 * kCluster);
+  EXPECT_THAT(notices(path, false), Contains(HasSubstr("is cut off")));
+}
+
 /// A process that is killed between the refcount and the entry leaves such.
 TEST_F(Qcow2MissingEnd, LeaksBehindTheFileAreNone) {
   const auto path = create_filled();

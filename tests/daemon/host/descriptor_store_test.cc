@@ -6,15 +6,19 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <future>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -29,6 +33,23 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+
+std::atomic<bool> hang_sync = false;
+std::atomic<bool> in_sync = false;
+
+}  // namespace
+}  // namespace tapring
+
+/// In place of the C library's: hangs if it is told to.
+extern "C" int sync_file_range(int fd, off_t offset, off_t bytes, unsigned flags) {
+  tapring::in_sync = true;
+  tapring::in_sync.notify_all();
+  tapring::hang_sync.wait(true);
+  return static_cast<int>(::syscall(SYS_sync_file_range, fd, offset, bytes, flags));
+}
+
+namespace tapring {
+namespace {
 
 /// Stands for systemd: owns the socket that $NOTIFY_SOCKET names, and closes what it is sent.
 class ServiceManager {
@@ -150,18 +171,54 @@ int ask_inherited(const UniqueFd& sound, const UniqueFd& not_a_file) {
   return known && is_sound && is_lost && is_closed && same_answer ? 0 : 1;
 }
 
+/// Likewise; an opening that hangs is given up, and the next one asks while it still does.
+int ask_twice_at_once(const UniqueFd& not_a_file) {
+  ::dup2(not_a_file.get(), SD_LISTEN_FDS_START);
+  ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+  ::setenv("LISTEN_FDS", "1", 1);
+  ::setenv("LISTEN_FDNAMES", "vbd-1-51712", 1);
+  DescriptorStore store;
+  hang_sync = true;
+  const auto ask = [&store] { return store.ask("vbd-1-51712"); };
+  auto first = std::async(std::launch::async, ask);
+  in_sync.wait(false);
+  auto second = std::async(std::launch::async, ask);
+  second.wait_for(std::chrono::milliseconds(50));
+  hang_sync = false;
+  hang_sync.notify_all();
+  const auto loss = first.get();
+  const bool is_lost = loss && *loss == std::errc::state_not_recoverable;
+  return is_lost && second.get() == loss ? 0 : 1;
+}
+
+UniqueFd make_no_file() {
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return {};
+  UniqueFd no_file(::fcntl(pipe[0], F_DUPFD_CLOEXEC, 100));
+  for (const int end : pipe) ::close(end);
+  return no_file;
+}
+
+int status_of(pid_t child) {
+  int status = -1;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return status;
+}
+
+TEST_F(DescriptorStoreTest, WhoAsksMeanwhileGetsTheSameAnswer) {
+  const UniqueFd not_a_file = make_no_file();
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(ask_twice_at_once(not_a_file));
+  EXPECT_EQ(status_of(child), 0);
+}
+
 TEST_F(DescriptorStoreTest, TheNextProcessAsksThemAndClosesThem) {
   const UniqueFd sound(::fcntl(open("a.img").get(), F_DUPFD_CLOEXEC, 100));
   // The kernel answers that with an error, as it does where a write was lost.
-  std::array<int, 2> pipe{};
-  ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
-  const UniqueFd not_a_file(::fcntl(pipe[0], F_DUPFD_CLOEXEC, 100));
-  for (const int end : pipe) ::close(end);
+  const UniqueFd not_a_file = make_no_file();
   const pid_t child = ::fork();
   if (child == 0) ::_exit(ask_inherited(sound, not_a_file));
-  int status = -1;
-  EXPECT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
+  EXPECT_EQ(status_of(child), 0);
 }
 
 }  // namespace
