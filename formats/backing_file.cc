@@ -9,6 +9,7 @@
 
 #include "formats/format.h"
 #include "formats/printable.h"
+#include "formats/reject.h"
 
 namespace tapring {
 namespace {
@@ -18,19 +19,15 @@ namespace fs = std::filesystem;
 /// Of a format that an image states: as long as it likes.
 constexpr std::size_t kMostQuoted = 64;
 
-[[noreturn]] void refuse(const ImageOptions& options, const std::string& reason) {
-  throw std::system_error(EINVAL, std::system_category(), options.path + ": " + reason);
-}
-
 /// As QEMU has it: what begins with letters and a colon is no file, but a way to get at one.
 std::string without_protocol(const ImageOptions& options, const std::string& name) {
   const std::size_t colon = name.find(':');
   if (colon == std::string::npos || name.find('/') < colon) return name;
   if (name.starts_with("file:")) return name.substr(colon + 1);
-  refuse(options, "it names " + escaped(name) +
-                      ", which is no file (qemu-img rebase -u -b FILE "
-                      "-F FORMAT " +
-                      options.path + " names one)");
+  reject(options.path, "it names " + escaped(name) +
+                           ", which is no file (qemu-img rebase -u -b FILE "
+                           "-F FORMAT " +
+                           options.path + " names one)");
 }
 
 const Format& format_for(const ImageOptions& options, const std::string& name,
@@ -38,18 +35,18 @@ const Format& format_for(const ImageOptions& options, const std::string& name,
   // Without the name: what an image says is not for somebody's shell.
   const std::string mend = "qemu-img rebase -u -b FILE -F FORMAT " + options.path;
   if (!stated) {
-    refuse(options, "the format of its backing file " + escaped(name) +
-                        " is not stated, and guessing it would not be safe (state it: " + mend +
-                        ")");
+    reject(options.path,
+           "the format of its backing file " + escaped(name) +
+               " is not stated, and guessing it would not be safe (state it: " + mend + ")");
   }
   // Of a file as it is there are two drivers here; past the page cache, as the overlay is.
   const Format* format = find_format(*stated == "raw" ? "aio" : *stated);
   if (format == nullptr) {
-    refuse(options, "there is no driver for the format " + escaped(*stated, kMostQuoted) +
-                        " of its backing file " + escaped(name) +
-                        " (convert that: qemu-img "
-                        "convert -O qcow2; then " +
-                        mend + ")");
+    reject(options.path, "there is no driver for the format " + escaped(*stated, kMostQuoted) +
+                             " of its backing file " + escaped(name) +
+                             " (convert that: qemu-img "
+                             "convert -O qcow2; then " +
+                             mend + ")");
   }
   return *format;
 }
@@ -57,7 +54,8 @@ const Format& format_for(const ImageOptions& options, const std::string& name,
 }  // namespace
 
 std::string path_named_by(const ImageOptions& options, const std::string& name) {
-  if (name.find('\0') != std::string::npos) refuse(options, "it names a file with a zero byte");
+  if (name.find('\0') != std::string::npos)
+    reject(options.path, "it names a file with a zero byte");
   const fs::path path = without_protocol(options, name);
   return (fs::path(options.path).parent_path() / path).string();
 }
@@ -83,12 +81,12 @@ std::unique_ptr<OpenImage> open_backing_file(const ImageOptions& options, const 
   std::error_code told_when_it_is_opened;
   const std::string real = fs::weakly_canonical(backing.path, told_when_it_is_opened).string();
   if (std::ranges::find(backing.overlays, real) != backing.overlays.end()) {
-    refuse(options, "its backing files lead back to " + real);
+    reject(options.path, "its backing files lead back to " + real);
   }
   if (backing.overlays.size() >= kMaxChain) {
-    refuse(options, "has " + std::to_string(kMaxChain) +
-                        " images above it (qemu-img commit or "
-                        "qemu-img convert shortens the chain)");
+    reject(options.path, "has " + std::to_string(kMaxChain) +
+                             " images above it (qemu-img commit or "
+                             "qemu-img convert shortens the chain)");
   }
   try {
     return format.open(backing);

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 
-#include "formats/qcow/open.h"
-#include "formats/qcow2/open.h"
+#include "formats/qcow/open_qcow.h"
+#include "formats/qcow2/open_qcow2.h"
 #include "formats/raw.h"
 
 namespace tapring {

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "formats/qcow2/open_file.h"
+#include "formats/clusters/blocking_io.h"
 
 namespace tapring {
 namespace {
@@ -34,7 +34,7 @@ constexpr Signature kSignatures[] = {
 constexpr std::size_t kBeginning = 512;
 
 std::string read_sector(const OpenFile& file, uint64_t offset) {
-  const qcow2::AlignedBytes bytes = qcow2::read_bytes(file, offset, kBeginning);
+  const AlignedBytes bytes = read_bytes(file, offset, kBeginning);
   std::string text;
   for (const std::byte byte : bytes.span()) text += static_cast<char>(byte);
   return text;

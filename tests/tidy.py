@@ -37,6 +37,17 @@ WINGS = {
     "control": {"vbd", "config", "datapath", "xenstore", "host"},
     "cli": {"control", "vbd", "config", "datapath", "host"},
 }
+# The rooms of formats/, each with those that it may include besides itself; the files of formats/
+# that are in no room may include all, and all but the bytes may include them.
+ROOMS = {
+    "formats/qcow2/bytes": set(),
+    "formats/clusters": {"formats/qcow2/bytes"},
+    "formats/qcow2/offline": {"formats/clusters", "formats/qcow2/bytes"},
+    "formats/qcow2": {"formats/qcow2/offline", "formats/clusters", "formats/qcow2/bytes"},
+    "formats/qcow": {"formats/qcow2/offline", "formats/clusters", "formats/qcow2/bytes"},
+}
+OF_BYTES = "formats/qcow2/bytes"
+BYTES_MAY_INCLUDE = re.compile(r"<[a-z_]+>|\"formats/(qcow2/bytes/|printable\.h).*\"")
 NAMES_OF_NOTHING = {"common", "helper", "helpers", "misc", "stuff", "types", "util", "utils"}
 # In two parts each, or this file would break its own rules.
 LEFT_OVER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b")
@@ -223,6 +234,33 @@ def wings(tree):
                               f"daemon/{match.group(1)}")
 
 
+def rooms(tree):
+    """Those of formats/, and that no two of its files have one name."""
+    seen = {}
+    for path in tree.of_kind("cc"):
+        if not path.startswith("formats/"):
+            continue
+        folder, _, name = path.rpartition("/")
+        if seen.setdefault(name, path) != path:
+            yield Finding(path, 1, f"has the name of {seen[name]}")
+        if folder == "formats":
+            continue
+        if folder not in ROOMS:
+            yield Finding(path, 1, f"is in no room of formats/: {', '.join(ROOMS)}")
+            continue
+        for number, line in tree.lines(path):
+            match = re.match(r'#include (["<].*)', line)
+            if match and not may_include(folder, match.group(1)):
+                yield Finding(path, number, f"{folder} may not include {match.group(1)}")
+
+
+def may_include(room, header):
+    if room == OF_BYTES:
+        return BYTES_MAY_INCLUDE.fullmatch(header)
+    of = header.strip('"').rpartition("/")[0]
+    return not of.startswith("formats/") or of in ROOMS[room] | {room}
+
+
 def own_header_first(tree):
     """So compiling x.cc shows that x.h needs no include before it."""
     for path in tree.paths:
@@ -376,9 +414,9 @@ def shell_scripts(tree):
 
 
 RULES = [folders, license_line, line_length, white_space, file_length, function_length,
-         include_direction, wings, own_header_first, pragma_once, listed_in_cmake, await_in_macro,
-         capture_all, loop_over_value, left_over, stands_alone, links, proofs_of_features, mutants,
-         headers_compile_alone, shell_scripts]
+         include_direction, wings, rooms, own_header_first, pragma_once, listed_in_cmake,
+         await_in_macro, capture_all, loop_over_value, left_over, stands_alone, links,
+         proofs_of_features, mutants, headers_compile_alone, shell_scripts]
 
 
 def main():

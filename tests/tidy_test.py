@@ -83,6 +83,20 @@ class Rule(unittest.TestCase):
         self.assertEqual(self.check(tidy.wings, files),
                          ["daemon/a.cc:1", "daemon/host/a.cc:2", "daemon/vbd/a.h:2"])
 
+    def test_rooms(self):
+        files = {"formats/a.cc": '#include "formats/qcow/b.h"\n', "formats/new/c.cc": "",
+                 "formats/qcow2/bytes/d.h": '#include <span>\n#include <unistd.h>\n'
+                                            '#include "formats/printable.h"\n'
+                                            '#include "ring/file.h"\n',
+                 "formats/clusters/e.h": '#include "formats/image.h"\n'
+                                         '#include "formats/qcow2/bytes/d.h"\n'
+                                         '#include "formats/qcow2/offline/f.h"\n',
+                 "formats/qcow2/offline/a.cc": '#include "formats/clusters/e.h"\n'}
+        self.assertEqual(self.check(tidy.rooms, files),
+                         ["formats/clusters/e.h:3", "formats/new/c.cc:1",
+                          "formats/qcow2/bytes/d.h:2", "formats/qcow2/bytes/d.h:4",
+                          "formats/qcow2/offline/a.cc:1"])
+
     def test_own_header_first(self):
         files = {"ring/a.h": "", "ring/a.cc": '#include <vector>\n#include "ring/a.h"\n',
                  "ring/b.h": "", "ring/b.cc": '#include "ring/b.h"\n#include <vector>\n'}

@@ -8,9 +8,9 @@
 #include <ostream>
 
 #include "daemon/cli/progress_bar.h"
+#include "formats/clusters/blocking_io.h"
 #include "formats/image_file.h"
 #include "formats/printable.h"
-#include "formats/qcow2/open_file.h"
 
 namespace tapring {
 namespace {
@@ -62,7 +62,7 @@ ImageCheckup check_up(const std::string& path, const std::optional<qcow2::Repair
   options.path = path;
   options.read_only = !repair;
   OpenFile file = open_file(image_file(options, path, Caching::page_cache));
-  if (repair) qcow2::fill_last_sector(file);
+  if (repair) fill_last_sector(file);
   ImageCheckup checkup;
   checkup.path = path;
   {

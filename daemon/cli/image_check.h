@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "formats/qcow2/check.h"
+#include "formats/qcow2/offline/check.h"
 
 namespace tapring {
 

@@ -18,7 +18,7 @@
 #include "daemon/cli/unfinished_file.h"
 #include "formats/backing_file.h"
 #include "formats/image_file.h"
-#include "formats/qcow2/create.h"
+#include "formats/qcow2/offline/create.h"
 
 namespace tapring {
 namespace {

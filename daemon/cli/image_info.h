@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "daemon/cli/image_holders.h"
-#include "formats/qcow/description.h"
-#include "formats/qcow2/description.h"
+#include "formats/qcow/qcow_description.h"
+#include "formats/qcow2/offline/description.h"
 
 namespace tapring {
 

@@ -13,8 +13,8 @@
 #include "daemon/cli/image_info.h"
 #include "formats/backing_file.h"
 #include "formats/printable.h"
-#include "formats/qcow/extents.h"
-#include "formats/qcow2/extents.h"
+#include "formats/qcow/qcow_extents.h"
+#include "formats/qcow2/offline/extents.h"
 
 namespace tapring {
 namespace {

@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "tests/formats/drawn_image.h"
-#include "tests/formats/qcow_image.h"
+#include "tests/formats/qcow/qcow_image.h"
 #include "tests/formats/qemu.h"
 #include "tests/formats/served_image.h"
 

@@ -15,10 +15,10 @@
 
 #include "formats/image_file.h"
 #include "formats/owner_rule.h"
-#include "formats/qcow/open.h"
-#include "formats/qcow2/open.h"
+#include "formats/qcow/open_qcow.h"
+#include "formats/qcow2/open_qcow2.h"
 #include "tests/daemon/temporary_directory.h"
-#include "tests/formats/qcow_image.h"
+#include "tests/formats/qcow/qcow_image.h"
 #include "tests/formats/qemu.h"
 
 namespace tapring {

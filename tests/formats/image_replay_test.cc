@@ -7,13 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "formats/clusters/aligned_bytes.h"
 #include "formats/format.h"
-#include "formats/qcow2/aligned_bytes.h"
 #include "ring/open_file.h"
 #include "ring/uring_loop.h"
 #include "tests/daemon/temporary_directory.h"
 #include "tests/formats/promises.h"
-#include "tests/formats/qcow_image.h"
+#include "tests/formats/qcow/qcow_image.h"
 #include "tests/formats/qemu.h"
 #include "tests/formats/recorded_file.h"
 
@@ -44,7 +44,7 @@ struct GuestWrite {
 };
 
 Detached write_one(Image& image, GuestWrite& write, std::size_t& left) {
-  qcow2::AlignedBytes data(write.data.size());
+  AlignedBytes data(write.data.size());
   std::memcpy(data.data(), write.data.data(), data.size());
   const iovec whole = data.buffer();
   const Error error = co_await image.write(write.offset, {&whole, 1});

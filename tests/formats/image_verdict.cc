@@ -3,9 +3,9 @@
 
 #include <system_error>
 
-#include "formats/qcow2/check.h"
-#include "formats/qcow2/open_file.h"
-#include "tests/formats/qcow_image.h"
+#include "formats/clusters/blocking_io.h"
+#include "formats/qcow2/offline/check.h"
+#include "tests/formats/qcow/qcow_image.h"
 
 namespace tapring {
 namespace {
@@ -16,7 +16,7 @@ Verdict verdict_on_qcow2(const std::string& path) {
   options.read_only = true;
   options.locked = false;
   try {
-    const qcow2::ImageCheck check = qcow2::check_image(qcow2::open_host_file(options, path), {});
+    const qcow2::ImageCheck check = qcow2::check_image(open_host_file(options, path), {});
     Verdict verdict{{}, check.findings.leaks()};
     for (const std::string& text : check.findings.texts()) {
       if (text.starts_with("corruption")) verdict.damage += text + '\n';

@@ -14,9 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "formats/clusters/blocking_io.h"
 #include "formats/format.h"
-#include "formats/qcow2/check.h"
-#include "formats/qcow2/open_file.h"
+#include "formats/qcow2/offline/check.h"
 #include "ring/uring_loop.h"
 #include "tests/daemon/temporary_directory.h"
 #include "tests/formats/qemu.h"

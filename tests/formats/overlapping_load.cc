@@ -6,14 +6,13 @@
 #include <coroutine>
 #include <system_error>
 
-#include "formats/qcow2/aligned_bytes.h"
+#include "formats/clusters/aligned_bytes.h"
 
 namespace tapring {
 namespace {
 
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""us;
-using qcow2::AlignedBytes;
 using Ticket = sim::DiskModel::Ticket;
 
 constexpr uint64_t kSector = 512;

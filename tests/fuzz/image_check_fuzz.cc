@@ -9,10 +9,10 @@
 #include <string_view>
 #include <system_error>
 
+#include "formats/clusters/blocking_io.h"
 #include "formats/image_file.h"
-#include "formats/qcow2/check.h"
-#include "formats/qcow2/description.h"
-#include "formats/qcow2/open_file.h"
+#include "formats/qcow2/offline/check.h"
+#include "formats/qcow2/offline/description.h"
 #include "tests/fuzz/memory_file.h"
 
 namespace {
@@ -24,7 +24,7 @@ void check_and_repair(const std::string& path, qcow2::Repair repair) {
   options.path = path;
   tapring::OpenFile file =
       tapring::open_file(tapring::image_file(options, path, tapring::Caching::page_cache));
-  qcow2::fill_last_sector(file);
+  fill_last_sector(file);
   qcow2::CheckOptions limits;
   limits.max_bytes = uint64_t{16} << 20;
   qcow2::describe(file);

@@ -9,8 +9,8 @@
 #include <system_error>
 
 #include "formats/image_file.h"
-#include "formats/qcow/extents.h"
-#include "formats/qcow2/extents.h"
+#include "formats/qcow/qcow_extents.h"
+#include "formats/qcow2/offline/extents.h"
 #include "tests/fuzz/memory_file.h"
 
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/sim/empty_qcow2.h"
 
-#include "formats/qcow2/create.h"
+#include "formats/qcow2/offline/create.h"
 
 namespace tapring::sim {
 

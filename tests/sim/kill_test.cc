@@ -243,7 +243,7 @@ TEST_P(Kill, NorIsWhatClosingTheImageToldADaemonThatStops) {
   expect_close_error_kept(disk_, "a.img");
 }
 
-TEST_P(Kill, NorIsWhatClosingAQcow2ImageToldADaemonThatStops) {
+TEST_P(Kill, NorIsWhatClosingAMappedImageToldADaemonThatStops) {
   expect_close_error_kept(qcow2_line(), "a.qcow2");
 }
 

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#include "formats/clusters/commit.h"
+
+#include <new>
+#include <utility>
+
+#include "ring/next_turn.h"
+
+namespace tapring {
+namespace {
+
+/// Of many releases, others are let in between.
+constexpr std::size_t kReleasesOfATurn = 256;
+
+}  // namespace
+
+Task<Error> Commit::run() {
+  const uint64_t wanted = begun_ + 1;  // what is under way may have begun too early
+  while (synced_ < wanted) {
+    if (running_) {
+      co_await progress_.wait();
+      continue;
+    }
+    const Error error = co_await begin();
+    if (error && synced_ < wanted) co_return error;
+  }
+  co_return Error{};
+}
+
+Task<Error> Commit::until_written(uint64_t change) {
+  while (written_ < change) {
+    if (running_) {
+      co_await progress_.wait();
+      continue;
+    }
+    const Error error = co_await begin();
+    if (error) co_return error;
+  }
+  co_return Error{};
+}
+
+/// Who waits for it meanwhile begins another if it fails.
+Task<Error> Commit::begin() {
+  running_ = true;
+  const Error error = co_await run_once();
+  running_ = false;
+  progress_.wake_all();
+  co_return error;
+}
+
+Task<Error> Commit::run_once() {
+  SectorWrites writes;
+  map_.take_dirty(writes);
+  ++begun_;  // the map counts its takings as well
+  std::vector<HostRange> releases = std::exchange(releases_, {});
+  const Error of_refcounts = co_await allocator_.write_dirty();
+  Error error = co_await sync();
+  if (!error) {
+    synced_ = begun_;
+    progress_.wake_all();
+    release(unsynced_releases_);
+    error = of_refcounts ? of_refcounts : co_await writes.write(tables_);
+  }
+  if (error) {
+    map_.give_back(writes);
+    append(releases_, releases);
+    co_return error;
+  }
+  map_.written();
+  written_ = begun_;
+  append(unsynced_releases_, releases);
+  co_return Error{};
+}
+
+Task<Error> Commit::sync() {
+  Error error;
+  if (data_file_) error = co_await data_file_->sync();
+  if (!error) error = co_await file_.sync();
+  co_return error;
+}
+
+/// What there is no memory for is leaked.
+void Commit::append(std::vector<HostRange>& to, std::span<const HostRange> ranges) noexcept {
+  try {
+    to.insert(to.end(), ranges.begin(), ranges.end());
+  } catch (const std::bad_alloc&) {
+    for (const HostRange& range : ranges) is_done(range);
+  }
+}
+
+void Commit::release_later(HostRange range) {
+  if (!releases_.empty() && releases_.back().offset + releases_.back().bytes == range.offset) {
+    releases_.back().bytes += range.bytes;
+  } else {
+    releases_.push_back(range);
+    ++pending_.ranges;
+  }
+  pending_.bytes += range.bytes;
+}
+
+Task<Error> Commit::make_room() {
+  Error error;
+  if (is_due()) error = co_await until_written(map_.change());
+  while (!error && pending_.ranges >= kMaxReleases) error = co_await release_some();
+  co_return error;
+}
+
+/// A commit writes the entries, the sync of the next one makes that durable, then only transfers
+/// that are under way are waited for.
+Task<Error> Commit::release_some() {
+  if (!releases_.empty() || !unsynced_releases_.empty()) {
+    co_return co_await until_written(map_.change());
+  }
+  if (running_ || releasing_.inside() > 0) co_await progress_.wait();
+  co_return Error{};
+}
+
+/// What fails here leaves clusters that are not used again.
+Detached Commit::release(std::vector<HostRange>& all) {
+  if (all.empty()) co_return;
+  const Gate::Pass pass(releasing_);
+  const std::vector<HostRange> ranges = std::exchange(all, {});
+  std::size_t done = 0;
+  const Error error = co_await release_all(ranges, done);
+  for (; done < ranges.size(); ++done) is_done(ranges[done]);  // there was no memory for them
+  if (error && events_ != nullptr) {
+    events_->warn("clusters that are no longer used could not be freed (detach the disk, then: "
+                  "tapring image check --repair leaks)",
+                  error);
+  }
+  puncher_.retry();
+  progress_.wake_all();
+}
+
+Task<Error> Commit::release_all(std::span<const HostRange> ranges, std::size_t& done) {
+  Claim claim(releases_in_turn_, 0, 1);
+  co_await claim;
+  const Error ended = co_await epochs_.end();
+  if (ended) co_return ended;
+  Error first;
+  for (const HostRange& range : ranges) {
+    const Error error = co_await allocator_.release(range);
+    if (!first) first = error;
+    is_done(range);
+    if (++done % kReleasesOfATurn == 0) co_await NextTurn(loop_);
+  }
+  co_return first;
+}
+
+Task<Error> Commit::finish() {
+  Error error = co_await until_written(begun_ + 1);
+  // The sync of another one tells that those entries are durable.
+  if (!error) error = co_await run();
+  co_await releasing_.emptied();
+  co_await puncher_.finish();
+  if (error) co_return error;
+  error = co_await allocator_.write_dirty();
+  if (!error) error = co_await file_.sync();
+  co_return error;
+}
+
+}  // namespace tapring

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// How changes of the map get to the file, so that at any moment the power may go, or the process:
+//
+//   1. what is dirty of the map is copied; the data that it refers to are in the file already
+//   2. refcounts are written
+//   3. sync: data, new tables and refcounts are durable, and the entries of the commits before
+//   4. the copies are written: L2 entries and L1 entries; guests' writes are done
+//
+// So an entry in the file never refers to what is not there, and what a power cut leaves behind is
+// leaked clusters at most. What nothing in the file refers to any more, for certain since a sync,
+// is released, to be used again at once. A guest's flush is the sync of a commit that began after
+// it: the entries of what was done by then are in the file already. So it loses nothing where there
+// is no room for refcounts or entries: these stay to be written, and the sync is done all the same.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "formats/clusters/allocator.h"
+#include "formats/clusters/epochs.h"
+#include "formats/clusters/host_file.h"
+#include "formats/clusters/map.h"
+#include "formats/clusters/puncher.h"
+#include "formats/clusters/table_writer.h"
+#include "formats/image.h"
+#include "ring/claims.h"
+#include "ring/gate.h"
+
+namespace tapring {
+
+class Commit {
+ public:
+  /// Slices of the map and ranges to release that may wait; then a writer sees to them first.
+  static constexpr std::size_t kMaxDirty = 64;
+  static constexpr std::size_t kMaxReleases = 4096;
+  /// With more than this to release, the file does not grow and a discard does not end.
+  static constexpr uint64_t kMaxReleasedBytes = uint64_t{32} << 20;
+
+  struct Parts {
+    Map& map;
+    Allocator& allocator;
+    Epochs& epochs;
+    TableWriter& tables;
+    HostFile& file;
+    std::optional<HostFile>& data_file;
+    Puncher& puncher;
+  };
+
+  Commit(Loop& loop, const Parts& parts) noexcept
+      : loop_(loop),
+        map_(parts.map),
+        allocator_(parts.allocator),
+        epochs_(parts.epochs),
+        tables_(parts.tables),
+        file_(parts.file),
+        data_file_(parts.data_file),
+        puncher_(parts.puncher),
+        progress_(loop),
+        releasing_(loop),
+        releases_in_turn_(loop) {}
+
+  /// Makes durable all that was done before the call. Calls at once share the work.
+  Task<Error> run();
+
+  /// The changes up to this one (Map::change()) are in the file, where the death of the process
+  /// does not take them back. Calls at once share the work.
+  Task<Error> until_written(uint64_t change);
+
+  /// The map no longer refers to the range. It is released when the file does not either.
+  void release_later(HostRange range);
+
+  /// Until no more waits to be written and released than may.
+  Task<Error> make_room();
+
+  /// There are clusters that the file need not grow for once they are released.
+  bool must_release_first() const noexcept { return pending_.bytes > kMaxReleasedBytes; }
+  /// Does the next step towards that.
+  Task<Error> release_some();
+
+  void report_to(ImageEvents& events) noexcept { events_ = &events; }
+
+  /// All is in the file and durable, and every cluster is released that was to be. Before this is
+  /// destroyed.
+  Task<Error> finish();
+
+ private:
+  Task<Error> begin();
+  Task<Error> run_once();
+  Task<Error> sync();
+  Detached release(std::vector<HostRange>& all);
+  Task<Error> release_all(std::span<const HostRange> ranges, std::size_t& done);
+  void append(std::vector<HostRange>& to, std::span<const HostRange> ranges) noexcept;
+  void is_done(const HostRange& range) noexcept {
+    --pending_.ranges;
+    pending_.bytes -= range.bytes;
+  }
+  bool is_due() const noexcept {
+    return map_.dirty_slices() >= kMaxDirty || allocator_.is_due();
+  }
+
+  /// From release_later() until it is done.
+  struct Pending {
+    std::size_t ranges = 0;
+    uint64_t bytes = 0;
+  };
+
+  Loop& loop_;
+  Map& map_;
+  Allocator& allocator_;
+  Epochs& epochs_;
+  TableWriter& tables_;
+  HostFile& file_;
+  std::optional<HostFile>& data_file_;
+  Puncher& puncher_;
+  Pending pending_;
+  std::vector<HostRange> releases_;           ///< whose entries are in memory
+  std::vector<HostRange> unsynced_releases_;  ///< whose entries are written
+  uint64_t begun_ = 0;
+  uint64_t synced_ = 0;   ///< the last commit that had its sync
+  uint64_t written_ = 0;  ///< the last commit whose entries are written
+  bool running_ = false;
+  ImageEvents* events_ = nullptr;
+  Waiters progress_;
+  Gate releasing_;
+  Claims releases_in_turn_;
+};
+
+}  // namespace tapring

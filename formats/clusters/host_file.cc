@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#include "formats/clusters/host_file.h"
+
+#include <algorithm>
+
+#include "formats/clusters/cut.h"
+
+namespace tapring {
+
+Task<Error> HostFile::read(uint64_t offset, Buffers into) {
+  if (offset + bytes_of(into) <= end_) return file_->read(offset, into);
+  return read_to_end(offset, into);
+}
+
+Task<Error> HostFile::read_to_end(uint64_t offset, Buffers into) {
+  const uint64_t bytes = bytes_of(into);
+  const uint64_t there = offset < end_ ? end_ - offset : 0;
+  const Cut missing(into, there, bytes - there);
+  missing.fill_zeros();
+  if (there == 0) co_return Error{};
+  const Cut rest(into, 0, there);
+  co_return co_await file_->read(offset, rest.buffers());
+}
+
+Task<Error> HostFile::write(uint64_t offset, Buffers from) {
+  written_ = true;
+  if (offset + bytes_of(from) <= end_) return file_->write(offset, from);
+  return write_past_end(offset, from);
+}
+
+Task<Error> HostFile::write_past_end(uint64_t offset, Buffers from) {
+  const Error error = co_await file_->write(offset, from);
+  if (!error) end_ = std::max(end_, offset + bytes_of(from));
+  co_return error;
+}
+
+Task<Error> HostFile::discard(uint64_t offset, uint64_t bytes) {
+  const Error unsupported = std::make_error_code(std::errc::operation_not_supported);
+  if (!discards_) co_return unsupported;
+  const Error error = co_await file_->discard(offset, bytes);
+  if (error == unsupported.default_error_condition()) discards_ = false;
+  co_return error;
+}
+
+Task<Error> HostFile::sync() {
+  if (lost_) co_return lost_;
+  const Error error = sync_result(co_await file_->sync());
+  if (error == std::errc::state_not_recoverable) lost_ = error;
+  // Of two at the same time the kernel fails one, for what either was to make durable.
+  co_return lost_ ? lost_ : error;
+}
+
+Task<Error> HostFile::close() {
+  const Error error = co_await file_->close();
+  co_return written_ ? sync_result(error) : error;
+}
+
+}  // namespace tapring

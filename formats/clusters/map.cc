@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include "formats/clusters/map.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "formats/qcow2/bytes/big_endian.h"
+
+namespace tapring {
+
+using qcow2::Entry;
+using qcow2::Extent;
+using qcow2::Kind;
+using qcow2::kSector;
+using qcow2::L1Entry;
+using qcow2::store;
+
+/// Where the slice that maps `offset` is in the file; 0 if there is no L2 table.
+uint64_t Map::slice_host(uint64_t offset) const noexcept {
+  const L1Entry entry = l1_.entries[l1_index(offset)];
+  if (!entry.has_table()) return 0;
+  const uint64_t slice =
+      offset % layout_.l2_covers() / (layout_.l2_slice_entries() << layout_.cluster_bits);
+  return entry.table() + slice * layout_.slice_bytes();
+}
+
+Extent Map::without_table(uint64_t offset, uint64_t bytes) const noexcept {
+  const uint64_t left = layout_.l2_covers() - offset % layout_.l2_covers();
+  return {Kind::unallocated, std::min(bytes, left), 0};
+}
+
+std::optional<Extent> Map::cached_extent(uint64_t offset, uint64_t bytes) noexcept {
+  const uint64_t host = slice_host(offset);
+  if (host == 0) return without_table(offset, bytes);
+  const Slice* slice = cache_.find(host);
+  if (slice == nullptr) return std::nullopt;
+  return extent_at(layout_, slice->bytes.span(), offset, bytes);
+}
+
+Task<Result<Extent>> Map::extent(uint64_t offset, uint64_t bytes) {
+  if (slice_host(offset) == 0) co_return without_table(offset, bytes);
+  const Result<SliceRef> loaded = co_await slice(offset);
+  if (!loaded) co_return std::unexpected(loaded.error());
+  co_return extent_at(layout_, (*loaded)->bytes.span(), offset, bytes);
+}
+
+/// The table may be replaced while it is read.
+Task<Result<SliceRef>> Map::slice(uint64_t offset) {
+  for (;;) {
+    const uint64_t host = slice_host(offset);
+    const Result<SliceRef> loaded = co_await cache_.load(host);
+    if (!loaded || host == slice_host(offset)) co_return loaded;
+  }
+}
+
+void Map::set_table(uint64_t index, uint64_t host, std::span<const std::byte> content) {
+  l1_.entries.prepare(index);
+  dirty_l1_.insert((l1_.offset % kSector + index * 8) / kSector);
+  cache_.replace(host, content);
+  l1_.entries.set(index, L1Entry::own(host));
+}
+
+/// As it is to be in the file, counted from the one where the table begins.
+AlignedBytes Map::l1_sector(uint64_t sector) const {
+  const uint64_t begin = l1_.offset % kSector;
+  const uint64_t end = begin + l1_.entries.size() * 8;
+  AlignedBytes bytes(kSector);
+  if (sector == 0 && l1_.first_sector.size() > 0) {
+    std::memcpy(bytes.data(), l1_.first_sector.data(), kSector);
+  } else if (sector == (end - 1) / kSector && l1_.last_sector.size() > 0) {
+    std::memcpy(bytes.data(), l1_.last_sector.data(), kSector);
+  }
+  const uint64_t first = std::max(begin, sector * kSector);
+  for (uint64_t at = first; at < std::min(end, (sector + 1) * kSector); at += 8) {
+    const uint64_t word = l1_.entries[(at - begin) / 8].word(layout_);
+    store(bytes.span(), at % kSector, l1_.little_endian ? std::byteswap(word) : word);
+  }
+  return bytes;
+}
+
+void Map::set_entry(const SliceRef& slice, uint64_t offset, const Entry& entry) {
+  const uint64_t index = slice_index(offset);
+  if (slice->dirty_sectors == 0) dirty_.push_back({slice});
+  store_words(layout_, slice->bytes.span(), index, entry.words(layout_));
+  slice->change = change();
+  slice->dirty_sectors |= 1U << index * layout_.l2_entry_bytes() / kSector;
+}
+
+void Map::take_dirty(SectorWrites& writes) {
+  const uint64_t begin = l1_.offset / kSector * kSector;
+  // Version 1 has it in the same clusters as the header.
+  const auto table = layout_.version == 1 ? MetadataMap::Table::header : MetadataMap::Table::l1;
+  for (const uint64_t sector : dirty_l1_) {
+    writes.add(table, begin + sector * kSector, l1_sector(sector).span());
+  }
+  writes.take(MetadataMap::Table::l2, dirty_);
+  // From here on nothing fails.
+  taken_dirty_l1_.swap(dirty_l1_);
+  ++takings_;
+}
+
+void Map::give_back(SectorWrites& writes) noexcept {
+  writes.give_back(dirty_);
+  dirty_l1_.merge(taken_dirty_l1_);
+}
+
+void Map::written() noexcept { taken_dirty_l1_.clear(); }
+
+}  // namespace tapring

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+#include "formats/clusters/mapped_image.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "formats/clusters/cut.h"
+#include "formats/clusters/fault.h"
+#include "formats/clusters/parts.h"
+
+namespace tapring {
+
+using qcow2::Extent;
+using qcow2::Kind;
+using qcow2::kSector;
+
+namespace {
+
+HostFile host_file(Loop& loop, OpenFile file) {
+  const uint64_t end = file.size_bytes;
+  return {loop.file(std::move(file)), end};
+}
+
+}  // namespace
+
+MappedImage::MappedImage(Loop& loop, OpenedImage opened)
+    : layout_(opened.header.layout),
+      epochs_(loop),
+      file_(host_file(loop, std::move(opened.file))),
+      backing_bytes_(opened.backing ? opened.backing->geometry().size_bytes : 0),
+      tables_(loop, file_, layout_.slice_bytes(), opened.map_cache_bytes, epochs_),
+      map_(layout_, std::move(opened.l1), tables_),
+      compressed_(loop, file_, layout_, opened.header.compression) {
+  if (opened.data_file) data_file_ = host_file(loop, std::move(*opened.data_file));
+  if (opened.backing) backing_ = opened.backing->serve_on(loop);
+  if (!opened.writable) return;
+  writer_.emplace(
+      Writer::Context{loop, opened.header, *this, map_, epochs_, file_, data_file_, backing_bytes_},
+      std::move(*opened.writable));
+}
+
+Task<Error> MappedImage::read(uint64_t offset, Buffers into) {
+  const uint64_t bytes = bytes_of(into);
+  const std::optional<Extent> extent = map_.cached_extent(offset, bytes);
+  if (extent && extent->kind == Kind::data && extent->bytes == bytes) {
+    return writer_ ? read_data(extent->host, into) : data().read(extent->host, into);
+  }
+  return read_parts(offset, into);
+}
+
+/// From where the map said in this turn.
+Task<Error> MappedImage::read_data(uint64_t host, Buffers into) {
+  const Epochs::Pass pass(epochs_);
+  co_return co_await data().read(host, into);
+}
+
+Task<Error> MappedImage::read_parts(uint64_t offset, Buffers into) {
+  const uint64_t bytes = bytes_of(into);
+  Parts parts;
+  Error error;
+  for (uint64_t done = 0; done < bytes && !error;) {
+    const Result<Extent> extent = co_await map_.extent(offset + done, bytes - done);
+    if (!extent) {
+      error = extent.error();
+      break;
+    }
+    parts.add(read_extent(*extent, offset + done, into, done));
+    done += extent->bytes;
+    while (parts.full()) keep_first(error, co_await parts.next());
+  }
+  while (parts.under_way()) keep_first(error, co_await parts.next());
+  co_return error;
+}
+
+Task<Error> MappedImage::read_extent(Extent extent, uint64_t offset, Buffers into, uint64_t skip) {
+  const Cut part(into, skip, extent.bytes);
+  switch (extent.kind) {
+    case Kind::data:
+      co_return co_await read_data(extent.host, part.buffers());
+    case Kind::compressed:
+      co_return co_await read_compressed(extent.host, offset, part.buffers());
+    case Kind::unallocated:
+      co_return co_await read_backing(offset, part.buffers());
+    case Kind::zero:
+      part.fill_zeros();
+      co_return Error{};
+    case Kind::invalid:
+      break;
+  }
+  co_return Fault::invalid_entry;
+}
+
+/// What the backing file is too short for reads as zeros.
+Task<Error> MappedImage::read_backing(uint64_t offset, Buffers into) {
+  const uint64_t bytes = bytes_of(into);
+  const uint64_t there = offset < backing_bytes_ ? std::min(bytes, backing_bytes_ - offset) : 0;
+  const Cut missing(into, there, bytes - there);
+  missing.fill_zeros();
+  if (there == 0) co_return Error{};
+  const Cut rest(into, 0, there);
+  co_return co_await backing_->read(offset, rest.buffers());
+}
+
+Task<Error> MappedImage::read_compressed(uint64_t word, uint64_t offset, Buffers into) {
+  const Epochs::Pass pass(epochs_);
+  const Result<CompressedClusters::Content> cluster = co_await compressed_.read(word);
+  if (!cluster) co_return cluster.error();
+  const Cut all(into, 0, bytes_of(into));
+  all.copy_from((*cluster)->data() + layout_.in_cluster(offset));
+  co_return Error{};
+}
+
+Task<Error> MappedImage::write(uint64_t offset, Buffers from) {
+  return writer_->write(offset, from);
+}
+
+Task<Error> MappedImage::flush() {
+  if (!writer_) co_return Error{};
+  co_return co_await writer_->flush();
+}
+
+Task<Error> MappedImage::discard(uint64_t offset, uint64_t bytes) {
+  return writer_->discard(offset, bytes);
+}
+
+Task<Result<uint64_t>> MappedImage::size() {
+  co_return layout_.size_bytes / kSector* kSector;
+}
+
+void MappedImage::report_to(std::shared_ptr<ImageEvents> events) noexcept {
+  if (writer_) writer_->report_to(std::move(events));
+}
+
+/// A lost write outranks any other error.
+Task<Error> MappedImage::close() {
+  Error worst;
+  const auto note = [&worst](Error error) {
+    if (!worst || error == std::errc::state_not_recoverable) worst = error;
+  };
+  if (writer_) note(co_await writer_->finish());
+  note(co_await file_.close());
+  if (data_file_) note(co_await data_file_->close());
+  if (backing_) note(co_await backing_->close());
+  co_return worst;
+}
+
+}  // namespace tapring

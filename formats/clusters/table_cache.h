@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// Pieces of L2 tables or of refcount blocks in memory, read when they are first asked for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <span>
+#include <unordered_map>
+
+#include "formats/clusters/aligned_bytes.h"
+#include "formats/clusters/epochs.h"
+#include "formats/clusters/host_file.h"
+#include "formats/qcow2/bytes/layout.h"
+#include "ring/loop.h"
+#include "ring/waiters.h"
+
+namespace tapring {
+
+/// A piece of a table. Whoever holds a SliceRef keeps it in memory.
+struct Slice {
+  Slice(Loop& loop, uint64_t host_offset, uint64_t size)
+      : host(host_offset), bytes(size), loaded(loop) {}
+
+  uint64_t host;  ///< where it is in the file
+  AlignedBytes bytes;
+  uint32_t dirty_sectors = 0;  ///< a bit for each that is not in the file as it is here
+  uint64_t change = 0;         ///< of a map: the taking that has its last change
+  bool loading = false;
+  Error error;  ///< of its loading
+  Waiters loaded;
+  std::list<std::shared_ptr<Slice>>::iterator place;
+};
+static_assert(qcow2::Layout::kMaxSliceBytes / qcow2::kSector <= 32, "a bit for each sector");
+
+using SliceRef = std::shared_ptr<Slice>;
+
+class TableCache {
+ public:
+  /// Keeps at most `budget_bytes` of what nobody holds and is in the file, and one slice more.
+  /// `epochs`: what reads of the file are under way.
+  TableCache(Loop& loop, HostFile& file, uint64_t slice_bytes, uint64_t budget_bytes,
+             Epochs& epochs) noexcept
+      : loop_(loop),
+        file_(file),
+        slice_bytes_(slice_bytes),
+        budget_bytes_(budget_bytes),
+        epochs_(epochs) {}
+
+  /// nullptr unless it is in memory. `host` is where a slice begins. Until the next await only.
+  Slice* find(uint64_t host) noexcept;
+
+  Task<Result<SliceRef>> load(uint64_t host);
+
+  /// A table is now in the file where another may have been before: `content`, all of it.
+  void replace(uint64_t host, std::span<const std::byte> content) noexcept;
+
+  uint64_t held_bytes() const noexcept { return slices_.size() * slice_bytes_; }
+
+ private:
+  void make_room() noexcept;
+
+  Loop& loop_;
+  HostFile& file_;
+  uint64_t slice_bytes_;
+  uint64_t budget_bytes_;
+  Epochs& epochs_;
+  std::list<SliceRef> by_use_;  ///< the last used first
+  std::unordered_map<uint64_t, Slice*> slices_;
+};
+
+}  // namespace tapring

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// L2 tables that are made or copied, and clusters that are given back.
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "formats/clusters/fault.h"
+#include "formats/clusters/parts.h"
+#include "formats/clusters/writer.h"
+#include "ring/next_turn.h"
+
+namespace tapring {
+
+using qcow2::Entry;
+using qcow2::EntryBits;
+using qcow2::EntryWords;
+using qcow2::kSector;
+using qcow2::L1Entry;
+
+namespace {
+
+/// A discard of more slices lets others in between. Where nothing is mapped it waits for nothing
+/// else, and a table of the L1 may have four million entries.
+constexpr uint64_t kSlicesOfATurn = 256;
+
+}  // namespace
+
+/// The slice that maps `offset`, of an L2 table that is the disk's alone.
+Task<Result<SliceRef>> Writer::own_slice(uint64_t offset) {
+  const uint64_t index = map_.l1_index(offset);
+  const auto is_own = [&] { return map_.l1_entry(index).has_own_table(); };
+  if (!is_own()) {
+    Claim claim(tables_, index, index + 1);
+    co_await claim;
+    if (!is_own()) {
+      const Error error = co_await make_table(index);
+      if (error) co_return std::unexpected(error);
+    }
+  }
+  co_return co_await map_.slice(offset);
+}
+
+/// What a table maps that others have too is not the disk's alone either, whatever an entry says.
+void Writer::disown_all(AlignedBytes& table) const noexcept {
+  if (external()) return;
+  for (uint64_t i = 0; i < layout_.l2_entries(); ++i) {
+    EntryWords words = load_words(layout_, table.span(), i);
+    if (!words.copied()) continue;
+    words.word &= ~EntryBits::kCopied;
+    store_words(layout_, table.span(), i, words);
+  }
+}
+
+/// A table of its own in the file, empty or a copy of one that a snapshot has too. Nothing in the
+/// file refers to it yet.
+Task<Error> Writer::make_table(uint64_t l1_index) {
+  const L1Entry old = map_.l1_entry(l1_index);
+  AlignedBytes content(layout_.l2_table_bytes());
+  const iovec whole = content.buffer();
+  if (old.has_table()) {
+    const Error error = co_await file_.read(old.table(), {&whole, 1});
+    if (error) co_return error;
+    disown_all(content);
+  }
+  const uint64_t clusters = layout_.round_up(content.size()) >> layout_.cluster_bits;
+  const Result<Allocator::Allocation> allocated = co_await allocate(clusters);
+  if (!allocated) co_return allocated.error();
+  const HostRange place = allocated->range;
+  metadata_.insert(MetadataMap::Table::l2, place.offset, place.bytes);
+  const Error error =
+      co_await table_writer_.write(MetadataMap::Table::l2, place.offset, {&whole, 1});
+  if (error) {
+    metadata_.remove(place.offset, place.bytes);
+    co_await allocator_->release(place);
+    co_return error;
+  }
+  map_.set_table(l1_index, place.offset, content.span());
+  if (old.has_table()) {
+    metadata_.remove(old.table(), layout_.cluster_bytes());
+    commit_.release_later({old.table(), layout_.cluster_bytes()});
+  }
+  co_return Error{};
+}
+
+/// The entry of a cluster that reads as zeros and has no room in the file.
+Entry Writer::discarded(uint64_t offset) const noexcept {
+  return offset >= backing_bytes_ ? Entry() : Entry::zeros(layout_);
+}
+
+Task<Error> Writer::discard(uint64_t offset, uint64_t bytes) {
+  const Puncher::Change punches_wait(puncher_);
+  const uint64_t disk_end = layout_.size_bytes / kSector * kSector;
+  Error error = co_await begin_change();
+  if (error) co_return error;
+  if (raw_external_) co_return co_await data().discard(offset, bytes);
+  if (layout_.version < 3 && backing_bytes_ > 0) {
+    co_return std::make_error_code(std::errc::operation_not_supported);
+  }
+  uint64_t change = 0;
+  const uint64_t end = offset + bytes == disk_end ? layout_.round_up(disk_end)
+                                                  : layout_.cluster_begin(offset + bytes);
+  uint64_t slices = 0;
+  for (uint64_t at = layout_.round_up(offset); at < end && !error;) {
+    if (++slices % kSlicesOfATurn == 0) co_await NextTurn(loop_);
+    const uint64_t slice_end =
+        layout_.cluster_begin(at) + (map_.entries_left(at) << layout_.cluster_bits);
+    const uint64_t part_end = std::min(end, slice_end);
+    error = co_await discard_clusters(at, part_end, change);
+    at = part_end;
+  }
+  if (!error) error = co_await commit_.until_written(change);
+  if (!error) co_await release_much();
+  co_return co_await end_change(error);
+}
+
+/// More than may wait is not left to the next commit: the death of the process would leak it all,
+/// and an idle guest would keep its room.
+Task<Error> Writer::release_much() {
+  if (!commit_.must_release_first()) co_return Error{};
+  Error error;
+  while (!error && commit_.must_release_first()) error = co_await commit_.release_some();
+  if (!error) error = co_await allocator_->write_dirty();
+  co_return error;
+}
+
+/// Clusters that one slice maps.
+Task<Error> Writer::discard_clusters(uint64_t offset, uint64_t end, uint64_t& change) {
+  Error error = co_await commit_.make_room();
+  if (!error) error = co_await puncher_.room();
+  if (error) co_return error;
+  Claim claim(clusters_, offset, end);
+  co_await claim;
+  const bool has_table = map_.l1_entry(map_.l1_index(offset)).has_table();
+  if (!has_table && offset >= backing_bytes_) co_return Error{};
+  const Result<SliceRef> slice = co_await own_slice(offset);
+  if (!slice) co_return slice.error();
+  Parts punches;
+  HostRange hole;
+  for (uint64_t at = offset; at < end && !error; at += layout_.cluster_bytes()) {
+    const Entry old = map_.entry(**slice, at);
+    const Entry entry = discarded(at);
+    if (old == entry) continue;
+    const Error fault = fault_of(old);
+    if (fault == Fault::metadata_overlap) error = fault;
+    if (fault) continue;
+    if (external() && old.has_host()) {
+      if (hole.offset + hole.bytes != at) {
+        while (punches.full()) co_await punches.next();
+        if (hole.bytes > 0) punches.add(data().discard(hole.offset, hole.bytes));
+        hole = {at, 0};
+      }
+      hole.bytes += layout_.cluster_bytes();
+    }
+    try {
+      map_.set_entry(*slice, at, entry);
+      release_old(old);
+    } catch (const std::bad_alloc&) {
+      error = std::make_error_code(std::errc::not_enough_memory);  // those under way are awaited
+    }
+  }
+  // Where the storage cannot do it, the room stays taken.
+  if (hole.bytes > 0) punches.add(data().discard(hole.offset, hole.bytes));
+  while (punches.under_way()) co_await punches.next();
+  change = std::max(change, (*slice)->change);
+  co_return error;
+}
+
+}  // namespace tapring

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// The persistent bitmaps of an image.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "formats/qcow2/bytes/header.h"
+
+namespace tapring::qcow2 {
+
+struct Bitmap {
+  static constexpr uint32_t kInUse = 1 << 0;  ///< it was not stored when the image was closed
+  static constexpr uint32_t kAuto = 1 << 1;   ///< it follows all writes
+
+  uint64_t table_offset = 0;
+  uint32_t table_entries = 0;
+  uint32_t flags = 0;
+  uint8_t granularity_bits = 0;
+  std::string name;
+};
+
+/// An entry of a bitmap's table. Without an offset its lowest bit says whether all bits are ones.
+struct BitmapTableEntry {
+  static constexpr uint64_t kOffset = 0x00FF'FFFF'FFFF'FE00;
+  static constexpr uint64_t kReserved = ~(kOffset | 1);
+};
+
+/// What is read of a directory, and of a table; longer ones are refused (as by QEMU).
+constexpr uint64_t kMaxBitmapDirectoryBytes = uint64_t{64} << 20;
+constexpr uint32_t kMaxBitmapTableEntries = 0x8000000;
+
+/// `directory`: all of it. The reason why not is about the image.
+std::expected<std::vector<Bitmap>, std::string> parse_bitmaps(std::span<const std::byte> directory,
+                                                              const BitmapsExtension& extension);
+
+}  // namespace tapring::qcow2

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "formats/qcow2/bytes/header.h"
+#include "formats/qcow2/offline/file_writer.h"
+#include "ring/open_file.h"
+
+namespace tapring::qcow2 {
+
+/// What an image is to be.
+struct NewImage {
+  /// Version, sizes, compression, names and feature bits; where its tables will be is left open.
+  Header header;
+  /// Each cluster of the disk gets its place in the file now.
+  bool preallocated = false;
+};
+
+/// Why there can be no such image, or none that is served here; nullopt if it can be.
+std::optional<std::string> why_not(const NewImage& image);
+
+/// Makes an empty file such an image, durably. why_not() is asked before. `progress` is told of
+/// each step, how many of how many of its kind are done; it may throw. Throws std::system_error.
+void write_new_image(OpenFile& file, FileWriter& writer, const NewImage& image,
+                     const std::function<void(uint64_t done, uint64_t all)>& progress);
+
+}  // namespace tapring::qcow2

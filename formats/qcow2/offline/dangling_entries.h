@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+#include "formats/qcow2/bytes/entry.h"
+#include "formats/qcow2/bytes/header.h"
+#include "formats/qcow2/offline/file_writer.h"
+#include "formats/qcow2/offline/l2_tables.h"
+#include "ring/open_file.h"
+
+namespace tapring::qcow2 {
+
+/// Entries of tables that lead out of the file, as of an image that was cut off. What they led to
+/// is lost; and whatever is put behind the end of the file would be theirs, so they go first.
+class DanglingEntries {
+ public:
+  DanglingEntries(const OpenFile& file, const Header& header, FileWriter& writer) noexcept
+      : file_(file), layout_(header.layout), writer_(writer) {}
+
+  /// Of an L1 table: they lead to no table then.
+  void drop_l1(uint64_t offset, uint64_t entries);
+  /// Of an L2 table: their clusters read as zeros then; in version 2, which has no such clusters,
+  /// as what is below.
+  void drop_l2(const L2Table& table);
+
+  /// Makes that durable.
+  void sync();
+
+ private:
+  bool dangles(uint64_t offset, uint64_t bytes) const noexcept;
+  bool dangles(const EntryWords& entry) const noexcept;
+
+  const OpenFile& file_;
+  const Layout& layout_;
+  FileWriter& writer_;
+  bool wrote_ = false;
+};
+
+}  // namespace tapring::qcow2

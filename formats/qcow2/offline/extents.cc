@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#include "formats/qcow2/offline/extents.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "formats/clusters/blocking_io.h"
+#include "formats/clusters/table_words.h"
+#include "formats/qcow2/bytes/header.h"
+#include "formats/qcow2/offline/read_tables.h"
+#include "formats/qcow2/offline/reference_walk.h"
+
+namespace tapring::qcow2 {
+
+Extents::Extents(OpenFile file, const Layout& layout, std::vector<uint64_t> l1)
+    : file_(std::move(file)), layout_(layout), l1_(std::move(l1)) {}
+
+Extent Extents::at(uint64_t offset, uint64_t bytes) {
+  const Layout& layout = layout_;
+  const uint64_t covers = layout.l2_covers();
+  const auto entry = L1Entry::parse(layout, l1_.at(offset / covers));
+  const uint64_t rest = std::min(bytes, covers - offset % covers);
+  if (entry && !entry->has_table()) return {Kind::unallocated, rest, 0};
+  if (!entry || !lies_inside(file_, layout, entry->table(), layout.l2_table_bytes())) {
+    return {Kind::invalid, rest, 0};
+  }
+  const uint64_t table = entry->table();
+  const uint64_t index = offset % covers >> layout.cluster_bits;
+  const uint64_t slice = index / layout.l2_slice_entries();
+  const uint64_t slice_at = table + slice * layout.slice_bytes();
+  if (slice_at != slice_at_) {
+    slice_ = read_bytes(file_, slice_at, layout.slice_bytes());
+    slice_at_ = slice_at;
+  }
+  Extent extent = extent_at(layout, slice_.span(), offset, rest);
+  if (extent.kind == Kind::compressed) {
+    extent.host = compressed_place(layout, extent.host).offset;
+  }
+  return extent;
+}
+
+Extents read_extents(OpenFile file) {
+  const Header header = read_header(file);
+  const uint64_t bytes = uint64_t{header.l1_entries} * 8;
+  check_inside(file, header.layout, "the L1 table", header.l1_offset, bytes);
+  std::vector<uint64_t> l1 = read_table(file, header.l1_offset, header.l1_entries);
+  return {std::move(file), header.layout, std::move(l1)};
+}
+
+}  // namespace tapring::qcow2

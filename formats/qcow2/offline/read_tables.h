@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// What an image's header leads to, read while the image is not in use: this blocks, and throws
+// std::system_error with the file's name and what is wrong with it.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "formats/qcow2/bytes/header.h"
+#include "formats/qcow2/bytes/snapshot_table.h"
+#include "ring/open_file.h"
+
+namespace tapring::qcow2 {
+
+/// Refuses an encrypted image, which is not served.
+Header read_header(const OpenFile& file);
+
+/// Of an encrypted image too.
+Header look_at_header(const OpenFile& file);
+
+/// Refuses nothing: what is wrong is among the faults of the table.
+SnapshotTable read_snapshots(const OpenFile& file, const Header& header);
+
+/// Or why there is none that can be followed.
+std::expected<std::vector<uint64_t>, std::string> read_refcount_table(const OpenFile& file,
+                                                                      const Header& header);
+
+}  // namespace tapring::qcow2

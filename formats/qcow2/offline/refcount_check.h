@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "formats/qcow2/bytes/header.h"
+#include "formats/qcow2/offline/findings.h"
+#include "formats/qcow2/offline/reference_counts.h"
+#include "ring/open_file.h"
+
+namespace tapring::qcow2 {
+
+/// Past the last cluster whose refcount matters: one that is not in the file, and that nothing
+/// refers to, loses nobody anything.
+uint64_t counted_end(const OpenFile& file, const Layout& layout,
+                     const ReferenceCounts& counts) noexcept;
+
+/// The refcounts of an image beside what was counted.
+class RefcountCheck {
+ public:
+  /// Reads the refcount table, if it can be. Throws std::system_error.
+  RefcountCheck(const OpenFile& file, const Header& header, ReferenceCounts& counts,
+                Findings& findings);
+
+  /// Counts the table and its blocks, then tells which of them can be used: those in clusters of
+  /// their own. Everything else was counted before.
+  void count_tables();
+
+  /// After count_tables(), for each block of blocks(). Then the counts of its clusters are as the
+  /// refcounts say: entries are judged by those.
+  void compare(std::size_t block);
+  /// For clusters that no block of the table counts.
+  void compare_rest();
+
+  /// Whether there is a table that can be followed.
+  bool has_table() const noexcept { return !table_fault_; }
+  /// Whether it has clusters of its own.
+  bool table_usable() const noexcept { return table_usable_; }
+  /// Where the blocks are; 0 where there is none, or none that can be used.
+  const std::vector<uint64_t>& blocks() const noexcept { return blocks_; }
+
+ private:
+  void compare_without_block(uint64_t begin, uint64_t end);
+  void compare_slice(uint64_t first, uint64_t end, std::span<const std::byte> slice);
+  void judge(uint64_t cluster, uint64_t refcount);
+
+  const OpenFile& file_;
+  const Header& header_;
+  const Layout& layout_;
+  ReferenceCounts& counts_;
+  Findings& findings_;
+  std::optional<std::string> table_fault_;
+  std::vector<uint64_t> blocks_;
+  bool table_usable_ = true;
+  uint64_t end_ = 0;
+};
+
+}  // namespace tapring::qcow2

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// What an image's tables refer to, but for those of the refcounts (refcount_check.h).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+
+#include "formats/qcow2/bytes/entry.h"
+#include "formats/qcow2/bytes/header.h"
+#include "formats/qcow2/bytes/snapshot_table.h"
+#include "formats/qcow2/offline/findings.h"
+#include "formats/qcow2/offline/l2_tables.h"
+#include "formats/qcow2/offline/reference_counts.h"
+#include "ring/open_file.h"
+
+namespace tapring::qcow2 {
+
+/// Whether the file has the range, but for less than a cluster of it.
+bool lies_inside(const OpenFile& file, const Layout& layout, uint64_t offset,
+                 uint64_t bytes) noexcept;
+
+/// Follows each table once, whatever leads to it: that bounds the time by the size of the file.
+class ReferenceWalk {
+ public:
+  ReferenceWalk(const OpenFile& file, const Header& header, ReferenceCounts& counts,
+                Findings& findings, uint64_t max_bytes);
+
+  /// Counts the header, L1 tables, snapshots and bitmaps. Throws std::system_error where the file
+  /// cannot be read, and TooMuchMemory.
+  void count_tables(const SnapshotTable& snapshots);
+
+  /// Those that the L1 tables lead to.
+  std::span<const L2Table> l2_tables() { return l2_tables_.sorted(); }
+
+  /// Counts what one of them maps.
+  void count_mapped(const L2Table& table);
+
+  /// After everything is counted: whether tables have clusters of their own.
+  void check_overlaps();
+
+  /// After check_overlaps(): whether the table is the disk's L1 table, or a snapshot's, and nothing
+  /// else is there, so that it may be written.
+  bool may_write_l1(uint64_t offset) const noexcept;
+  /// Likewise of an L2 table.
+  bool may_write(const L2Table& table) const noexcept {
+    return counts_.of(table.offset >> layout_.cluster_bits) == table.references;
+  }
+
+  /// Entries that lead out of the file.
+  uint64_t dangling() const noexcept { return dangling_; }
+
+ private:
+  /// Whether the table can be followed; it is counted then.
+  bool claim(const std::string& what, uint64_t offset, uint64_t bytes);
+  void count(uint64_t offset, uint64_t bytes, uint64_t times);
+  void count_l1(const std::string& what, uint64_t offset, uint32_t entries, bool active);
+  void count_bitmaps(const BitmapsExtension& extension);
+  void count_bitmap(const std::string& what, uint64_t offset, uint32_t entries);
+  void count_entry(const L2Table& table, uint64_t index, const EntryWords& entry);
+  const char* fault_of(const EntryWords& entry) const noexcept;
+
+  const OpenFile& file_;
+  const Header& header_;
+  const Layout& layout_;
+  ReferenceCounts& counts_;
+  Findings& findings_;
+  L2Tables l2_tables_;
+  std::map<uint64_t, uint64_t> claimed_;  ///< tables that are no L2 tables: begin and end
+  std::set<uint64_t> l1_tables_;          ///< that could be followed; then: that may be written
+  uint64_t dangling_ = 0;
+};
+
+}  // namespace tapring::qcow2

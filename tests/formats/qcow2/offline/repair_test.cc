@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// Images whose bookkeeping is damaged: what is said of them, what a repair does, who may read them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "formats/format.h"
+#include "formats/image_file.h"
+#include "formats/qcow2/bytes/big_endian.h"
+#include "formats/qcow2/offline/check.h"
+#include "tests/formats/hostile_image.h"
+#include "tests/formats/qemu.h"
+#include "tests/formats/served_image.h"
+
+namespace tapring {
+namespace {
+
+using namespace std::string_literals;
+using qcow2::ImageCheck;
+using qcow2::Repair;
+using testing::Contains;
+using testing::HasSubstr;
+
+ImageOptions to_write(const std::filesystem::path& path) {
+  ImageOptions options;
+  options.path = path;
+  return options;
+}
+
+ImageCheck check(const std::filesystem::path& path) {
+  return qcow2::check_image(
+      open_file(image_file(read_only(path), path.string(), Caching::page_cache)), {});
+}
+
+ImageCheck repair(const std::filesystem::path& path) {
+  OpenFile file = open_file(image_file(to_write(path), path.string(), Caching::page_cache));
+  qcow2::FileWriter writer(file);
+  return qcow2::repair_image(file, Repair::all, writer, {});
+}
+
+std::string content_of(const std::filesystem::path& path) {
+  ServedImage image(1, "qcow2", read_only(path));
+  const Result<std::string> content = image.content();
+  EXPECT_FALSE(image.close());
+  return content ? *content : "unreadable";
+}
+
+class Qcow2Repair : public HostileImage {
+ protected:
+  std::filesystem::path create_filled(const std::string& options = "") {
+    auto path = create("image", options);
+    run_command("qemu-io -t unsafe -f qcow2 -c 'write -q -P 9 64k 1M' " +
+                shell_quoted(path.string()));
+    return path;
+  }
+
+  uint64_t word(const std::filesystem::path& path, uint64_t offset) const {
+    const std::string bytes = bytes_of_file(path).substr(offset, 8);
+    return qcow2::load<uint64_t>(std::as_bytes(std::span(bytes)), 0);
+  }
+
+  /// The image serves no writer, who is told of the repair, and everybody who reads.
+  void expect_readable_only(const std::filesystem::path& path, const std::string& content,
+                            const std::string& remedy) {
+    EXPECT_THAT(refusal(to_write(path)), HasSubstr(remedy));
+    EXPECT_EQ(refusal(read_only(path)), "");
+    EXPECT_THAT(find_format("qcow2")->open(read_only(path))->notices(),
+                Contains(HasSubstr("not be written before that is mended")));
+    EXPECT_TRUE(content_of(path) == content);
+  }
+};
+
+struct Lost {
+  const char* what;
+  uint64_t offset;
+  std::string bytes;
+};
+
+const Lost kLost[] = {
+    {"refcounts_none", 56, "\0\0\0\0"s},
+    {"refcounts_at_0", 48, "\0\0\0\0\0\0\0\0"s},
+    {"refcounts_outside", 48, "\0\0\x10\0\0\0\0\0"s},
+    {"refcounts_unaligned", 48, "\0\0\0\0\0\x01\0\x08"s},
+    {"refcounts_too_large", 56, "\0\x01\0\0"s},
+    {"refcount_block_outside", 0x10000, "\0\0\x01\0\0\0\0\0"s},
+    {"refcount_block_unaligned", 0x10000, "\0\0\0\0\0\x02\x02\0"s},
+    {"refcount_block_none", 0x10000, "\0\0\0\0\0\0\0\0"s},
+    {"snapshots_at_0", 60, "\0\0\0\x01\0\0\0\0\0\0\0\0"s},
+    {"snapshots_unaligned", 60, "\0\0\0\x01\0\0\0\0\0\0\x02\0"s},
+    {"snapshots_outside", 60, "\0\0\0\x01\0\0\x10\0\0\0\0\0"s},
+    {"snapshots_many_outside", 60, "\0\x01\0\0\0\0\0\0\x01\0\0\0"s},
+};
+
+class Qcow2Lost : public Qcow2Repair, public testing::WithParamInterface<Lost> {};
+
+INSTANTIATE_TEST_SUITE_P(Tables, Qcow2Lost, testing::ValuesIn(kLost),
+                         [](const auto& tested) { return std::string(tested.param.what); });
+
+TEST_P(Qcow2Lost, IsFoundAndReadAndMended) {
+  const auto path = create_filled();
+  const std::string content = content_of(path);
+  patch(path, GetParam().offset, GetParam().bytes);
+  EXPECT_GT(check(path).findings.corruptions(), 0U);
+  expect_readable_only(path, content, "tapring image check --repair all " + path.string());
+  const ImageCheck left = repair(path);
+  EXPECT_THAT(left.findings.texts(), testing::IsEmpty());
+  EXPECT_EQ(complaints_of_qemu(path), "");
+  EXPECT_EQ(refusal(to_write(path)), "");
+  EXPECT_TRUE(content_of(path) == content);
+}
+
+TEST_F(Qcow2Repair, ABadEntryOfTheSnapshotTableIsFoundAndLeft) {
+  const auto path = create_filled();
+  run_command("qemu-img snapshot -c old " + shell_quoted(path.string()));
+  const std::string content = content_of(path);
+  const uint64_t table = word(path, 64);
+  patch(path, table, "\0\0\0\0\0\x40\x02\0"s);
+  EXPECT_THAT(check(path).findings.texts(), Contains(HasSubstr("has no valid L1 table")));
+  expect_readable_only(path, content, "no repair mends that");
+  const std::string before = bytes_of_file(path).substr(table, 512);
+  EXPECT_GT(repair(path).findings.corruptions(), 0U);
+  EXPECT_TRUE(bytes_of_file(path).substr(table, 512) == before);
+}
+
+TEST_F(Qcow2Repair, SnapshotsOfWhichTheFileHasNothingAreLetGoOf) {
+  const auto path = create_filled();
+  run_command("qemu-img snapshot -c old " + shell_quoted(path.string()));
+  const std::string content = content_of(path);
+  const uint64_t table = word(path, 64);
+  patch(path, 60, "\0\0\0\x02"s);
+  std::filesystem::resize_file(path, table + 80);
+  EXPECT_THAT(check(path).findings.texts(), Contains(HasSubstr("snapshot 2 of its table is cut")));
+  EXPECT_EQ(repair(path).findings.corruptions(), 0U);
+  EXPECT_EQ(check(path).findings.corruptions(), 0U);
+  EXPECT_EQ(damage_by_qemu(path), "");
+  EXPECT_EQ(refusal(read_only(path.string() + "@old")), "");
+  EXPECT_TRUE(content_of(path) == content);
+}
+
+TEST_F(Qcow2Repair, ASnapshotOfVersion3WithoutItsSizeIsFoundAsByQemu) {
+  const auto path = create_filled();
+  run_command("qemu-img snapshot -c old " + shell_quoted(path.string()));
+  patch(path, word(path, 64) + 36, "\0\0\0\x08"s);
+  EXPECT_THAT(check(path).findings.texts(),
+              testing::ElementsAre(HasSubstr("does not say the size of its disk")));
+  EXPECT_THAT(damage_by_qemu(path), HasSubstr("snapshot table entry 0 is incomplete"));
+}
+
+/// The new refcounts would be what the entries lead to that have lost their clusters.
+TEST_F(Qcow2Repair, AnImageThatWasCutOffIsMended) {
+  for (const std::string version : {"1.1", "0.10"}) {
+    const auto path = create_filled("-o cluster_size=512,compat=" + version);
+    std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2 / 512 * 512);
+    const uint64_t refcounts = word(path, 48);
+    patch(path, refcounts + 8, std::string(8, '\0'));
+    const ImageCheck found = check(path);
+    EXPECT_GT(found.findings.corruptions(), 0U);
+    const ImageCheck left = repair(path);
+    EXPECT_EQ(left.findings.corruptions(), 0U) << left.findings.texts().front();
+    EXPECT_EQ(damage_by_qemu(path), "");
+    const std::string content = content_of(path);
+    EXPECT_TRUE(content.find_first_not_of("\t\0"s) == std::string::npos) << "not the guest's";
+    std::filesystem::remove(path);
+  }
+}
+
+TEST_F(Qcow2Repair, AnL1TableThatIsInAnL2TableIsLeft) {
+  const auto path = create("image", "");
+  constexpr uint64_t kL1 = 0x30000;
+  patch(path, kL1, "\0\0\0\0\0\x03\0\0"s);
+  const std::string before = bytes_of_file(path).substr(kL1);
+  EXPECT_GT(repair(path).findings.corruptions(), 0U);
+  EXPECT_TRUE(bytes_of_file(path).substr(kL1, before.size()) == before);
+  patch(path, kL1, "\x80"s);
+  EXPECT_GT(repair(path).findings.corruptions(), 0U);
+  EXPECT_EQ(bytes_of_file(path).substr(kL1, 8), "\x80\0\0\0\0\x03\0\0"s);
+}
+
+}  // namespace
+}  // namespace tapring
