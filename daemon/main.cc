@@ -134,8 +134,7 @@ std::vector<std::unique_ptr<WorkerThread>> start_workers(const Options& options,
                             .cpus = {},
                             .arena_bytes = std::size_t{options.arena_mebibytes} << 20,
                             .kept_pages = kept_page_limit(mapping_limit(), options.worker_count()),
-                            .look_before_sleeping =
-                                std::chrono::microseconds(options.poll_microseconds)};
+                            .busy_poll = std::chrono::microseconds(options.poll_microseconds)};
     const auto& cpus = options.worker_cpus;
     if (!cpus.empty()) settings.cpus = cpus[i % cpus.size()];
     threads.push_back(std::make_unique<WorkerThread>(settings, helper));

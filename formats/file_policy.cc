@@ -42,7 +42,7 @@ bool lies_under_one(const FoundFile& file, const std::vector<std::string>& direc
   });
 }
 
-std::string in_words(const std::vector<std::string>& directories) {
+std::string describe(const std::vector<std::string>& directories) {
   std::string words;
   for (const std::string& directory : directories) {
     words += (words.empty() ? "" : ", ") + directory;
@@ -68,7 +68,7 @@ void check_named(const FilePolicy& policy, const FoundFile& file, const Namer& n
   }
   if (policy.named == NamedFiles::listed && !lies_under_one(file, policy.listed)) {
     refuse(what + ", as it is in no directory of named_file_directories (" +
-           in_words(policy.listed) + key);
+           describe(policy.listed) + key);
   }
 }
 
@@ -94,7 +94,7 @@ void check_allowed(const FilePolicy& policy, const FoundFile& file,
                    const std::optional<Namer>& namer, bool writes) {
   if (!policy.directories.empty() && !lies_under_one(file, policy.directories)) {
     refuse(file.real_path + " is not in a directory where images may live (" +
-           in_words(policy.directories) + "; see image_directories in tapringd.toml)");
+           describe(policy.directories) + "; see image_directories in tapringd.toml)");
   }
   if (namer) check_named(policy, file, *namer, writes);
 }

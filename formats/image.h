@@ -13,7 +13,6 @@
 #include "formats/file_policy.h"
 #include "ring/error.h"
 #include "ring/file.h"
-#include "ring/file_id.h"
 #include "ring/loop.h"
 #include "ring/task.h"
 #include "ring/unique_fd.h"

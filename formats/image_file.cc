@@ -16,10 +16,8 @@ FileOptions image_file(const ImageOptions& options, const std::string& path, Cac
   }
   if (!options.read_only) file.lock.fence = options.fence;
   file.needs_locks = options.locked && !options.read_only;
-  file.judge = [policy = options.files, namer = options.named_by,
-                writes = !options.read_only](const FoundFile& found) {
-    check_allowed(policy, found, namer, writes);
-  };
+  file.check = [policy = options.files, namer = options.named_by, writes = !options.read_only](
+                   const FoundFile& found) { check_allowed(policy, found, namer, writes); };
   return file;
 }
 

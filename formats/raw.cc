@@ -97,7 +97,7 @@ class OpenRawImage final : public OpenImage {
 
   /// Not in larger blocks: writes to parts of one wait for each other, which takes one loop.
   std::unique_ptr<OpenImage> share() const override {
-    if (file_.direct_block_bytes > kSector) return nullptr;
+    if (file_.dio_align > kSector) return nullptr;
     std::optional<OpenFile> file = share_file(file_);
     if (!file) return nullptr;
     return std::make_unique<OpenRawImage>(std::move(*file), geometry_);

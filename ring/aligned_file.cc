@@ -5,8 +5,8 @@
 #include <cstring>
 #include <utility>
 
-#include "ring/blkif.h"
-#include "ring/guest_bytes.h"
+#include "ring/scratch_pages.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 namespace {
@@ -22,7 +22,7 @@ uint64_t bytes_of(Buffers buffers) noexcept {
 Task<Error> AlignedFile::read(uint64_t offset, Buffers into) {
   if (is_aligned(offset, into)) co_return co_await blocks_->read(offset, into);
   const Extent extent = cover(offset, bytes_of(into));
-  const GuestBytes memory(extent.end - extent.begin);
+  const ScratchPages memory(extent.end - extent.begin);
   const iovec whole{memory.data(), extent.end - extent.begin};
   const Error error = co_await blocks_->read(extent.begin, {&whole, 1});
   if (error) co_return error;
@@ -37,10 +37,10 @@ Task<Error> AlignedFile::read(uint64_t offset, Buffers into) {
 Task<Error> AlignedFile::write(uint64_t offset, Buffers from) {
   const uint64_t end = offset + bytes_of(from);
   const Extent extent = cover(offset, end - offset);
-  Claim claim(claims_, extent.begin, extent.end);
-  co_await claim;
+  RangeLock::Guard guard(lock_, extent.begin, extent.end);
+  co_await guard;
   if (is_aligned(offset, from)) co_return co_await blocks_->write(offset, from);
-  const GuestBytes memory(extent.end - extent.begin);
+  const ScratchPages memory(extent.end - extent.begin);
   const Error error = co_await read_edges(extent, offset, end, memory.data());
   if (error) co_return error;
   std::byte* to = memory.data() + (offset - extent.begin);
@@ -71,15 +71,15 @@ Task<Error> AlignedFile::read_edges(const Extent& extent, uint64_t offset, uint6
 
 Task<Error> AlignedFile::discard(uint64_t offset, uint64_t bytes) {
   const Extent extent = cover(offset, bytes);
-  Claim claim(claims_, extent.begin, extent.end);
-  co_await claim;
+  RangeLock::Guard guard(lock_, extent.begin, extent.end);
+  co_await guard;
   co_return co_await blocks_->discard(offset, bytes);
 }
 
 Task<Error> AlignedFile::secure_erase(uint64_t offset, uint64_t bytes) {
   const Extent extent = cover(offset, bytes);
-  Claim claim(claims_, extent.begin, extent.end);
-  co_await claim;
+  RangeLock::Guard guard(lock_, extent.begin, extent.end);
+  co_await guard;
   co_return co_await blocks_->secure_erase(offset, bytes);
 }
 

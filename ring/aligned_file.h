@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <memory>
 
-#include "ring/claims.h"
 #include "ring/file.h"
 #include "ring/loop.h"
+#include "ring/waiting.h"
 
 namespace tapring {
 
@@ -18,7 +18,7 @@ class AlignedFile final : public File {
   /// `blocks` takes multiples of `block_bytes`, a power of two, and has a size of such. `loop` is
   /// the one it is on.
   AlignedFile(Loop& loop, std::unique_ptr<File> blocks, uint32_t block_bytes) noexcept
-      : blocks_(std::move(blocks)), block_bytes_(block_bytes), claims_(loop) {}
+      : blocks_(std::move(blocks)), block_bytes_(block_bytes), lock_(loop) {}
 
   Task<Error> read(uint64_t offset, Buffers into) override;
   Task<Error> write(uint64_t offset, Buffers from) override;
@@ -41,9 +41,9 @@ class AlignedFile final : public File {
 
   std::unique_ptr<File> blocks_;
   uint64_t block_bytes_;
-  /// Of blocks, for one write at a time: else a block that one write reads, changes in part and
-  /// writes back would undo what another wrote there.
-  Claims claims_;
+  /// Of blocks, by writes: a write that reads a block, changes a part and writes it back would undo
+  /// what another wrote there meanwhile.
+  RangeLock lock_;
 };
 
 /// `file` for use in units of 512 bytes, whatever blocks it takes.

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <system_error>
 
-#include "ring/guest_bytes.h"
+#include "ring/scratch_pages.h"
 
 namespace tapring {
 namespace {
@@ -19,7 +19,7 @@ constexpr signed char kNotFree = -1;
 constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 
 std::span<std::byte> map_memory(std::size_t bytes) {
-  // Room to begin at a huge page's boundary, which is given back; pages come when it is used.
+  // More than that, to begin at a boundary of huge pages; what is left over is unmapped at once.
   const std::size_t reserved = bytes + kHugePageBytes;
   void* memory =
       ::mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -33,7 +33,7 @@ std::span<std::byte> map_memory(std::size_t bytes) {
   memory = begin + head;
   ::madvise(memory, bytes, MADV_HUGEPAGE);
   const std::span arena(static_cast<std::byte*>(memory), bytes);
-  leave_out_of_dumps(arena);
+  exclude_from_dumps(arena);
   return arena;
 }
 
@@ -42,7 +42,7 @@ std::span<std::byte> map_memory(std::size_t bytes) {
 Arena::Arena(std::size_t bytes)
     : memory_(map_memory(bytes)), free_order_(bytes / kPageBytes, kNotFree) {
   assert(bytes > 0 && bytes % kMaxBlockBytes == 0);
-  // As many as there can be: to give a block back must not fail.
+  // Room for as many as there can be: free() must not fail.
   for (unsigned order = 0; order <= kMaxOrder; ++order) {
     free_[order].reserve(bytes / bytes_of(order));
   }
@@ -54,7 +54,7 @@ Arena::Arena(std::size_t bytes)
 }
 
 Arena::~Arena() {
-  assert(lent_bytes_ == 0);
+  assert(bytes_in_use_ == 0);
   ::munmap(memory_.data(), memory_.size());
 }
 
@@ -63,7 +63,7 @@ unsigned Arena::order_for(std::size_t bytes) noexcept {
   return static_cast<unsigned>(std::bit_width(std::max<std::size_t>(pages, 1) - 1));
 }
 
-std::byte* Arena::take(unsigned order) noexcept {
+std::byte* Arena::allocate(unsigned order) noexcept {
   unsigned found = order;
   while (found <= kMaxOrder && free_[found].empty()) ++found;
   if (found > kMaxOrder) return nullptr;
@@ -76,12 +76,12 @@ std::byte* Arena::take(unsigned order) noexcept {
     free_[found].push_back(upper_half);
     free_order_[page_of(upper_half)] = static_cast<signed char>(found);
   }
-  lent_bytes_ += bytes_of(order);
+  bytes_in_use_ += bytes_of(order);
   return block;
 }
 
-void Arena::give_back(std::byte* block, unsigned order) noexcept {
-  lent_bytes_ -= bytes_of(order);
+void Arena::free(std::byte* block, unsigned order) noexcept {
+  bytes_in_use_ -= bytes_of(order);
   while (order < kMaxOrder) {
     const std::size_t offset = static_cast<std::size_t>(block - memory_.data());
     std::byte* buddy = memory_.data() + (offset ^ bytes_of(order));

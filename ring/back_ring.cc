@@ -31,7 +31,7 @@ void copy_once(std::span<const std::byte> shared, std::span<std::byte> copy) noe
 }  // namespace
 
 BackRing::BackRing(std::span<std::byte> pages, Abi abi) noexcept
-    : pages_(pages), abi_(abi), size_(ring_entries(abi, pages.size() / kXenPageBytes)) {
+    : pages_(pages), abi_(abi), size_(ring_entries(abi, pages.size() / kPageBytes)) {
   response_producer_ = load_index(SharedRingLayout::response_producer);
   responses_pushed_ = response_producer_;
   request_consumer_ = response_producer_;

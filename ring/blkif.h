@@ -6,13 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ring/sizes.h"
+
 namespace tapring {
 
 /// The layout of a frontend's requests, as its `protocol` key names it. Arm's is x86_64's.
 enum class Abi : uint8_t { x86_64, x86_32 };
 
-inline constexpr uint32_t kSectorBytes = 512;  ///< the unit of everything on the ring
-inline constexpr uint32_t kSectorsPerPage = 8;
+inline constexpr uint32_t kSectorsPerPage = kPageBytes / kSectorBytes;
 
 enum class BlkifOp : uint8_t {
   read = 0,
@@ -33,7 +34,7 @@ inline constexpr uint8_t kDiscardSecure = 1;           ///< BLKIF_DISCARD_SECURE
 inline constexpr unsigned kMaxRingOrder = 4;           ///< XENBUS_MAX_RING_GRANT_ORDER
 
 // The indirect segments we offer fit one page, so only the first indirect reference is ever read.
-static_assert(kIndirectSegments * kSegmentBytes <= 4096);
+static_assert(kIndirectSegments * kSegmentBytes <= kPageBytes);
 
 /// struct blkif_sring: four indices, a private area, then the entries.
 struct SharedRingLayout {
@@ -73,7 +74,7 @@ constexpr const RequestLayout& layout_of(Abi abi) noexcept {
 /// Entries of a ring of `pages` pages: the largest power of two that fits (__RING_SIZE).
 constexpr uint32_t ring_entries(Abi abi, std::size_t pages) noexcept {
   const std::size_t fit =
-      (pages * 4096 - SharedRingLayout::entries) / layout_of(abi).entry_bytes;
+      (pages * kPageBytes - SharedRingLayout::entries) / layout_of(abi).entry_bytes;
   uint32_t size = 1;
   while (size * 2 <= fit) size *= 2;
   return size;

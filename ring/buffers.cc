@@ -8,96 +8,98 @@
 namespace tapring {
 
 Buffer::Buffer(Buffer&& other) noexcept
-    : share_(other.share_), data_(std::exchange(other.data_, nullptr)), order_(other.order_) {}
+    : quota_(other.quota_), data_(std::exchange(other.data_, nullptr)), order_(other.order_) {}
 
 Buffer::~Buffer() {
-  if (data_ != nullptr) share_->pool_.give_back(*share_, data_, order_);
+  if (data_ != nullptr) quota_->pool_.free(*quota_, data_, order_);
 }
 
-AcquireBuffer::AcquireBuffer(BufferShare& share, std::size_t bytes) noexcept
-    : share_(share), order_(Arena::order_for(bytes)) {
+AcquireBuffer::AcquireBuffer(BufferQuota& quota, std::size_t bytes) noexcept
+    : quota_(quota), order_(Arena::order_for(bytes)) {
   assert(bytes <= BufferPool::kMaxBufferBytes);
 }
 
 bool AcquireBuffer::await_ready() {
-  data_ = share_.pool_.lend_now(share_, order_);
+  data_ = quota_.pool_.try_allocate(quota_, order_);
   return data_ != nullptr;
 }
 
 void AcquireBuffer::await_suspend(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
-  const bool first = share_.waiters_.empty();
-  share_.waiters_.push_back(this);
+  const bool first = quota_.waiters_.empty();
+  quota_.waiters_.push_back(this);
   if (!first) return;
   try {
-    share_.pool_.waiting_.push_back(&share_);
+    quota_.pool_.waiting_.push_back(&quota_);
   } catch (...) {
-    share_.waiters_.pop_back();
+    quota_.waiters_.pop_back();
     throw;
   }
 }
 
-BufferShare::~BufferShare() {
-  assert(lent_bytes_ == 0 && waiters_.empty());
-  pool_.leave(*this);
+BufferQuota::~BufferQuota() {
+  assert(bytes_in_use_ == 0 && waiters_.empty());
+  pool_.remove(*this);
 }
 
 BufferPool::~BufferPool() {
   assert(waiting_.empty() && active_.empty());
 }
 
-/// Who comes now must not overtake who waits for memory, but may those who only have their share.
-std::byte* BufferPool::lend_now(BufferShare& share, unsigned order) {
-  note_use(share);
-  if (!share.waiters_.empty() || !may_have(share, order)) return nullptr;
-  const bool memory_is_awaited = std::ranges::any_of(waiting_, [this](const BufferShare* waiting) {
-    return may_have(*waiting, waiting->waiters_.front()->order_);
+/// A new request must not overtake waiters for arena memory; it may overtake those that only wait
+/// for their own quota.
+std::byte* BufferPool::try_allocate(BufferQuota& quota, unsigned order) {
+  mark_active(quota);
+  if (!quota.waiters_.empty() || !is_within(quota, order)) return nullptr;
+  const bool memory_is_awaited = std::ranges::any_of(waiting_, [this](const BufferQuota* waiting) {
+    return is_within(*waiting, waiting->waiters_.front()->order_);
   });
-  return memory_is_awaited ? nullptr : lend(share, order);
+  return memory_is_awaited ? nullptr : allocate(quota, order);
 }
 
-std::byte* BufferPool::lend(BufferShare& share, unsigned order) noexcept {
-  std::byte* data = arena_.take(order);
-  if (data != nullptr) share.lent_bytes_ += Arena::bytes_of(order);
+std::byte* BufferPool::allocate(BufferQuota& quota, unsigned order) noexcept {
+  std::byte* data = arena_.allocate(order);
+  if (data != nullptr) quota.bytes_in_use_ += Arena::bytes_of(order);
   return data;
 }
 
-bool BufferPool::may_have(const BufferShare& share, unsigned order) const noexcept {
-  return active_.size() <= 1 || share.lent_bytes_ + Arena::bytes_of(order) <= kContendedBytes;
+bool BufferPool::is_within(const BufferQuota& quota, unsigned order) const noexcept {
+  return active_.size() <= 1 || quota.bytes_in_use_ + Arena::bytes_of(order) <= kContendedBytes;
 }
 
-void BufferPool::give_back(BufferShare& share, std::byte* data, unsigned order) noexcept {
-  share.lent_bytes_ -= Arena::bytes_of(order);
-  arena_.give_back(data, order);
+void BufferPool::free(BufferQuota& quota, std::byte* data, unsigned order) noexcept {
+  quota.bytes_in_use_ -= Arena::bytes_of(order);
+  arena_.free(data, order);
   if (!waiting_.empty()) serve_waiters();
 }
 
-/// One buffer a share in turn. The first that only lacks memory keeps its place, so that small
-/// requests cannot starve a large one.
+/// One buffer for each quota in turn. A waiter within its quota that the arena has no block for
+/// keeps its place, and nobody behind it is served, so that small requests cannot starve a large
+/// one.
 void BufferPool::serve_waiters() noexcept {
   for (std::size_t passed_over = 0; passed_over < waiting_.size();) {
-    BufferShare& share = *waiting_.front();
-    AcquireBuffer& first = *share.waiters_.front();
-    if (may_have(share, first.order_)) {
-      first.data_ = lend(share, first.order_);
+    BufferQuota& quota = *waiting_.front();
+    AcquireBuffer& first = *quota.waiters_.front();
+    if (is_within(quota, first.order_)) {
+      first.data_ = allocate(quota, first.order_);
       if (first.data_ == nullptr) return;
-      share.waiters_.pop_front();
+      quota.waiters_.pop_front();
       loop_.resume_soon(first.waiter_);
       passed_over = 0;
     } else {
       ++passed_over;
     }
-    // To the end of the line: its place is there already.
+    // To the end of the line. A rotation, as it needs no memory.
     std::ranges::rotate(waiting_, waiting_.begin() + 1);
-    if (share.waiters_.empty()) waiting_.pop_back();
+    if (quota.waiters_.empty()) waiting_.pop_back();
   }
 }
 
-void BufferPool::note_use(BufferShare& share) {
+void BufferPool::mark_active(BufferQuota& quota) {
   const Loop::Clock::time_point now = loop_.turn_time();
-  share.last_used_ = now;
-  if (!share.active_) active_.push_back(&share);
-  share.active_ = true;
+  quota.last_used_ = now;
+  if (!quota.active_) active_.push_back(&quota);
+  quota.active_ = true;
   if (active_.size() > 1 && now - idle_forgotten_ >= kActive) {
     idle_forgotten_ = now;
     forget_idle();
@@ -105,16 +107,16 @@ void BufferPool::note_use(BufferShare& share) {
 }
 
 void BufferPool::forget_idle() {
-  std::erase_if(active_, [this](BufferShare* share) {
-    const bool idle = share->lent_bytes_ == 0 && share->waiters_.empty() &&
-                      loop_.turn_time() - share->last_used_ >= kActive;
-    if (idle) share->active_ = false;
+  std::erase_if(active_, [this](BufferQuota* quota) {
+    const bool idle = quota->bytes_in_use_ == 0 && quota->waiters_.empty() &&
+                      loop_.turn_time() - quota->last_used_ >= kActive;
+    if (idle) quota->active_ = false;
     return idle;
   });
 }
 
-void BufferPool::leave(BufferShare& share) noexcept {
-  if (std::exchange(share.active_, false)) std::erase(active_, &share);
+void BufferPool::remove(BufferQuota& quota) noexcept {
+  if (std::exchange(quota.active_, false)) std::erase(active_, &quota);
 }
 
 }  // namespace tapring

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Bounce memory: what a request's data lies in between the guest and the file. One arena a loop,
-// page-aligned for O_DIRECT, so that it can be registered with io_uring as a whole. Its users, the
-// disks of the loop, get fair shares: it bounds what each has in flight at the storage.
+// Bounce memory: where a request's data lies between the guest and the file. Each loop has one
+// arena, page-aligned for O_DIRECT, so that it can be registered with io_uring as a whole. Each
+// disk of the loop has a quota of it, which bounds what the disk has in flight at the storage.
 #pragma once
 
 #include <chrono>
@@ -17,13 +17,13 @@
 namespace tapring {
 
 class BufferPool;
-class BufferShare;
+class BufferQuota;
 
-/// Memory lent to a share; goes back when destroyed.
+/// Memory allocated from a quota; freed when destroyed.
 class Buffer {
  public:
-  Buffer(BufferShare& share, std::byte* data, unsigned order) noexcept
-      : share_(&share), data_(data), order_(order) {}
+  Buffer(BufferQuota& quota, std::byte* data, unsigned order) noexcept
+      : quota_(&quota), data_(data), order_(order) {}
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&&) = delete;
   ~Buffer();
@@ -32,39 +32,39 @@ class Buffer {
   std::byte* data() const noexcept { return data_; }
 
  private:
-  BufferShare* share_;
+  BufferQuota* quota_;
   std::byte* data_;
   unsigned order_;
 };
 
-/// Awaits memory; who asked first of a share is served first.
+/// Awaits memory: the waiters of a quota are served in the order they came.
 class AcquireBuffer {
  public:
-  AcquireBuffer(BufferShare& share, std::size_t bytes) noexcept;
+  AcquireBuffer(BufferQuota& quota, std::size_t bytes) noexcept;
   bool await_ready();
   void await_suspend(std::coroutine_handle<> waiter);
-  Buffer await_resume() noexcept { return Buffer(share_, data_, order_); }
+  Buffer await_resume() noexcept { return Buffer(quota_, data_, order_); }
 
  private:
   friend class BufferPool;
-  BufferShare& share_;
+  BufferQuota& quota_;
   unsigned order_;
   std::byte* data_ = nullptr;
   std::coroutine_handle<> waiter_;
 };
 
-/// What one user has of a pool. The pool outlives it, and it what it lends.
-class BufferShare {
+/// What one user may have of a pool. The pool outlives it, and it outlives its buffers.
+class BufferQuota {
  public:
-  explicit BufferShare(BufferPool& pool) noexcept : pool_(pool) {}
-  BufferShare(const BufferShare&) = delete;
-  BufferShare& operator=(const BufferShare&) = delete;
-  ~BufferShare();
+  explicit BufferQuota(BufferPool& pool) noexcept : pool_(pool) {}
+  BufferQuota(const BufferQuota&) = delete;
+  BufferQuota& operator=(const BufferQuota&) = delete;
+  ~BufferQuota();
 
   /// Memory for `bytes`, at most BufferPool::kMaxBufferBytes.
   AcquireBuffer acquire(std::size_t bytes) noexcept { return AcquireBuffer(*this, bytes); }
 
-  std::size_t lent_bytes() const noexcept { return lent_bytes_; }
+  std::size_t bytes_in_use() const noexcept { return bytes_in_use_; }
 
  private:
   friend class Buffer;
@@ -72,22 +72,21 @@ class BufferShare {
   friend class AcquireBuffer;
 
   BufferPool& pool_;
-  std::size_t lent_bytes_ = 0;
+  std::size_t bytes_in_use_ = 0;
   std::deque<AcquireBuffer*> waiters_;
   Loop::Clock::time_point last_used_;
   bool active_ = false;
 };
 
-/// Lends memory of an arena, in turn to those who wait. One thread only.
+/// Allocates from an arena, in turn to the quotas with waiters. One thread only.
 class BufferPool {
  public:
-  static constexpr std::size_t kPageBytes = Arena::kPageBytes;
   /// The largest buffer: the data of a request with 256 segments of a page each.
   static constexpr std::size_t kMaxBufferBytes = Arena::kMaxBlockBytes;
-  /// While others are active too, a share has at most this: enough for the storage to be busy,
-  /// little enough for a neighbour's small request not to wait long behind it.
+  /// While several quotas are active, each is at most this: enough to keep the storage busy, and
+  /// little enough that a neighbour's small request does not wait long behind it.
   static constexpr std::size_t kContendedBytes = 2 * kMaxBufferBytes;
-  /// A share that asked for nothing this long is not active.
+  /// A quota that asked for nothing this long is not active.
   static constexpr std::chrono::milliseconds kActive{10};
 
   /// `arena_bytes`: a multiple of kMaxBufferBytes. Throws std::system_error.
@@ -98,26 +97,26 @@ class BufferPool {
 
   /// All of the memory, to register it.
   std::span<std::byte> arena() const noexcept { return arena_.memory(); }
-  std::size_t lent_bytes() const noexcept { return arena_.lent_bytes(); }
+  std::size_t bytes_in_use() const noexcept { return arena_.bytes_in_use(); }
 
  private:
   friend class Buffer;
-  friend class BufferShare;
+  friend class BufferQuota;
   friend class AcquireBuffer;
 
-  std::byte* lend_now(BufferShare& share, unsigned order);
-  std::byte* lend(BufferShare& share, unsigned order) noexcept;
-  bool may_have(const BufferShare& share, unsigned order) const noexcept;
-  void give_back(BufferShare& share, std::byte* data, unsigned order) noexcept;
+  std::byte* try_allocate(BufferQuota& quota, unsigned order);
+  std::byte* allocate(BufferQuota& quota, unsigned order) noexcept;
+  bool is_within(const BufferQuota& quota, unsigned order) const noexcept;
+  void free(BufferQuota& quota, std::byte* data, unsigned order) noexcept;
   void serve_waiters() noexcept;
-  void note_use(BufferShare& share);
+  void mark_active(BufferQuota& quota);
   void forget_idle();
-  void leave(BufferShare& share) noexcept;
+  void remove(BufferQuota& quota) noexcept;
 
   Loop& loop_;
   Arena arena_;
-  std::deque<BufferShare*> waiting_;  ///< shares with waiters; the first is served next
-  std::vector<BufferShare*> active_;
+  std::deque<BufferQuota*> waiting_;  ///< quotas with waiters; the first is served next
+  std::vector<BufferQuota*> active_;
   Loop::Clock::time_point idle_forgotten_;
 };
 

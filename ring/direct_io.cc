@@ -16,16 +16,19 @@
 #include <string>
 #include <system_error>
 
-#include "ring/guest_bytes.h"
 #include "ring/queue_limit.h"
+#include "ring/scratch_pages.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 namespace {
 
-constexpr uint32_t kSector = 512;  // what guests do I/O in units of
-constexpr uint32_t kLarge = 4096;  // the largest that is served, and what all common storage takes
+// The largest alignment that is served, and what all common storage takes.
+constexpr uint32_t kMaxAlign = kPageBytes;
 
-std::string words_of(int error) { return std::system_category().message(error); }
+std::string message_of(int error) {
+  return std::system_category().message(error);
+}
 
 std::optional<uint32_t> stated_alignment(const OpenFile& file) {
   struct statx status {};
@@ -52,18 +55,19 @@ uint32_t device_block_bytes(const OpenFile& file) {
   return static_cast<uint32_t>(queue_limit(file.id.device, "logical_block_size"));
 }
 
-/// Whether the file, which is O_DIRECT, can be read there in such a unit, to memory aligned
-/// likewise. Sets errno where it cannot.
+/// Whether `unit` bytes of the file, which is O_DIRECT, can be read at `offset` to memory that is
+/// aligned to `unit` and to no more. Sets errno where they cannot.
 bool reads(const OpenFile& file, std::size_t unit, off_t offset) {
-  const GuestBytes memory(2 * kLarge);
+  const ScratchPages memory(2 * kMaxAlign);
   return ::pread(file.fd.get(), memory.data() + unit, unit, offset) >= 0;
 }
 
-/// Of data, which no file system can read without its storage.
+/// Reads where the file has data, which no file system can do without its storage.
 std::optional<bool> reads_sector(const OpenFile& file) {
   const off_t data = ::lseek(file.fd.get(), 0, SEEK_DATA);
-  if (data < 0 || static_cast<uint64_t>(data) + 2 * kSector > file.size_bytes) return std::nullopt;
-  return reads(file, kSector, data + off_t{kSector});
+  if (data < 0 || static_cast<uint64_t>(data) + 2 * kSectorBytes > file.size_bytes)
+    return std::nullopt;
+  return reads(file, kSectorBytes, data + off_t{kSectorBytes});
 }
 
 DirectFacts facts_of(const OpenFile& file) {
@@ -78,22 +82,22 @@ DirectFacts facts_of(const OpenFile& file) {
   return facts;
 }
 
-/// Empty if there is a way to use the file so, which is O_DIRECT then.
+/// Sets O_DIRECT. Empty if the file can be used so.
 std::string why_not_direct(OpenFile& file) {
   if (::fcntl(file.fd.get(), F_SETFL, O_DIRECT) != 0) {
-    return "the filesystem refuses O_DIRECT: " + words_of(errno);
+    return "the filesystem refuses O_DIRECT: " + message_of(errno);
   }
   const DirectFacts facts = facts_of(file);
-  const uint32_t unit = direct_block_bytes(facts);
+  const uint32_t unit = dio_align(facts);
   if (unit == 0) return "the filesystem does not do O_DIRECT on this file";
-  if (unit > kLarge) return "the storage takes " + std::to_string(unit) + " bytes at a time";
-  if (!reads(file, unit, 0)) return "the storage refuses O_DIRECT: " + words_of(errno);
-  if (unit == kSector) return {};
+  if (unit > kMaxAlign) return "the storage takes " + std::to_string(unit) + " bytes at a time";
+  if (!reads(file, unit, 0)) return "the storage refuses O_DIRECT: " + message_of(errno);
+  if (unit == kSectorBytes) return {};
   const std::string size = std::to_string(unit);
   if (file.size_bytes % unit != 0) {
     return "the storage takes " + size + " bytes at a time, and the size is no multiple of that";
   }
-  file.direct_block_bytes = unit;
+  file.dio_align = unit;
   file.notices.push_back("the storage takes " + size +
                          " bytes at a time: what is smaller costs a read");
   return {};
@@ -101,11 +105,11 @@ std::string why_not_direct(OpenFile& file) {
 
 }  // namespace
 
-uint32_t direct_block_bytes(const DirectFacts& facts) {
-  if (facts.stated) return *facts.stated == 0 ? 0 : std::max(*facts.stated, kSector);
-  if (facts.any_alignment) return kSector;
-  if (facts.device_block_bytes != 0) return std::max(facts.device_block_bytes, kSector);
-  return facts.reads_sector.value_or(false) ? kSector : kLarge;
+uint32_t dio_align(const DirectFacts& facts) {
+  if (facts.stated) return *facts.stated == 0 ? 0 : std::max(*facts.stated, kSectorBytes);
+  if (facts.any_alignment) return kSectorBytes;
+  if (facts.device_block_bytes != 0) return std::max(facts.device_block_bytes, kSectorBytes);
+  return facts.reads_sector.value_or(false) ? kSectorBytes : kMaxAlign;
 }
 
 void use_direct(OpenFile& file) {
@@ -123,11 +127,11 @@ void use_page_cache(OpenFile& file, const std::string& reason) {
     throw std::system_error(errno, std::system_category(), "fcntl " + file.path);
   }
   file.direct = false;
-  file.direct_block_bytes = kSector;
+  file.dio_align = kSectorBytes;
   file.notices.push_back(file.path + " through the page cache, not O_DIRECT: " + reason);
 }
 
-void leave_page_cache(const OpenFile& file) {
+void drop_page_cache(const OpenFile& file) {
   constexpr uint64_t kPiece = uint64_t{16} << 20;
   constexpr std::chrono::milliseconds kPatience{500};
   const auto until = std::chrono::steady_clock::now() + kPatience;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What an image does its I/O through.
+// What an image does its I/O through, on a loop.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/uio.h>
 
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -12,6 +14,19 @@
 #include "ring/task.h"
 
 namespace tapring {
+
+/// Tells a file from all others, whatever its path (stat(2): st_dev, st_ino). A block device is its
+/// number (st_rdev) and inode 0, whichever node leads to it.
+struct FileId {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  auto operator<=>(const FileId&) const = default;
+};
+
+inline FileId file_id_of(const struct stat& status) noexcept {
+  if (S_ISBLK(status.st_mode)) return {status.st_rdev, 0};
+  return {status.st_dev, status.st_ino};
+}
 
 using Buffers = std::span<const iovec>;
 

@@ -8,14 +8,12 @@
 #include <utility>
 
 #include "ring/error.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 
 using DomainId = uint16_t;
 using GrantRef = uint32_t;
-
-/// The unit of granting on x86 and arm (XEN_PAGE_SIZE of Linux).
-inline constexpr std::size_t kXenPageBytes = 4096;
 
 /// One copy between a granted page and our memory; `failed` is its result.
 struct GrantCopy {

@@ -18,12 +18,12 @@ namespace {
 
 constexpr std::size_t kMaxRequestBytes = kLayout64.entry_bytes;
 
-/// One more than can be in flight: there is always room for the next.
+/// One more than can be in flight, so that there is always an entry for the next.
 constexpr uint32_t slots_of(uint32_t ring_entries) noexcept { return ring_entries + 1; }
 
-// A mark is 0 for a free entry; else 8 bits of what it is, 32 bits of response index, and 24 that
-// follow from those, so that no single wrong bit goes unseen.
-enum class Mark : uint8_t { in_flight = 1, answered = 2 };
+// A mark is 0 for a free entry; else 8 bits of kind, 32 bits of response index, and 24 bits
+// computed from those, so that no single wrong bit goes unseen.
+enum class Mark : uint8_t { in_flight = 1, completed = 2 };
 
 struct MarkedAs {
   Mark kind;
@@ -39,14 +39,14 @@ constexpr uint64_t mark_of(Mark kind, uint32_t response_index = 0) noexcept {
 std::optional<MarkedAs> read_mark(uint64_t mark) noexcept {
   const auto kind = static_cast<Mark>(mark >> 32 & 0xff);
   const auto index = static_cast<uint32_t>(mark);
-  if (kind != Mark::in_flight && kind != Mark::answered) return std::nullopt;
+  if (kind != Mark::in_flight && kind != Mark::completed) return std::nullopt;
   if (mark != mark_of(kind, index)) return std::nullopt;
   return MarkedAs{kind, index};
 }
 
 }  // namespace
 
-/// Of version 1: integers in the machine's own order, as it is the same machine that reads them.
+/// Version 1. Integers are in the byte order of the machine, as the same machine reads them.
 struct alignas(64) Journal::Header {
   static constexpr uint64_t kMagic = 0x6a676e6972706174;  // "tapringj"
   static constexpr uint64_t kVersion = 1;
@@ -58,9 +58,9 @@ struct alignas(64) Journal::Header {
   uint32_t ring_entries;
   uint64_t abi;
   uint64_t checksum;  ///< of all between it and the magic
-  uint64_t lost_write;  ///< 0 or kLostWrite
+  uint64_t data_lost;  ///< 0 or kDataLost
 
-  static constexpr uint64_t kLostWrite = 0x7772697465206c6f;
+  static constexpr uint64_t kDataLost = 0x7772697465206c6f;
 
   uint64_t compute_checksum() const noexcept {
     return XXH3_64bits(&version, offsetof(Header, checksum) - offsetof(Header, version));
@@ -91,7 +91,7 @@ Journal::Entry& Journal::entry(Slot slot) const noexcept {
 void Journal::store(uint64_t& word, uint64_t value) noexcept {
   between_stores();
   std::atomic_ref(word).store(value, std::memory_order_release);
-  // Nothing that follows may come before it.
+  // The compiler may move no later store before this one.
   std::atomic_signal_fence(std::memory_order_seq_cst);
   between_stores();
 }
@@ -106,12 +106,12 @@ Journal::Journal(const Memory& memory, const JournalKey& key) noexcept : Journal
   head.ring_entries = key.ring_entries;
   head.abi = static_cast<uint64_t>(key.abi);
   head.checksum = head.compute_checksum();
-  head.lost_write = 0;
+  head.data_lost = 0;
   for (Slot slot = slots_of(key.ring_entries); slot-- > 0;) {
     entry(slot).mark = 0;
     free_.push_back(slot);
   }
-  answered_.reserve(key.ring_entries);
+  completed_.reserve(key.ring_entries);
   store(head.magic, Header::kMagic);
 }
 
@@ -120,9 +120,9 @@ std::expected<Journal::Recovered, std::string> Journal::recover(const Memory& me
                                                                 uint32_t response_producer) {
   Journal journal(memory);
   if (auto reason = journal.why_not(key)) return std::unexpected(*std::move(reason));
-  journal.answered_.reserve(key.ring_entries);
+  journal.completed_.reserve(key.ring_entries);
   std::vector<Recovered::InFlight> in_flight;
-  std::vector<Slot> seen;
+  std::vector<Slot> retired;
   for (Slot slot = slots_of(key.ring_entries); slot-- > 0;) {
     Entry& found = journal.entry(slot);
     if (found.mark == 0) {
@@ -133,7 +133,7 @@ std::expected<Journal::Recovered, std::string> Journal::recover(const Memory& me
     if (!marked || found.checksum != found.compute_checksum()) {
       return std::unexpected(fmt::format("it is damaged at entry {}", slot));
     }
-    if (marked->kind == Mark::answered) {
+    if (marked->kind == Mark::completed) {
       const auto ahead = static_cast<int32_t>(marked->response_index - response_producer);
       const auto most = static_cast<int32_t>(key.ring_entries);
       if (ahead < -most || ahead >= most) {
@@ -142,7 +142,7 @@ std::expected<Journal::Recovered, std::string> Journal::recover(const Memory& me
             marked->response_index, response_producer));
       }
       if (ahead < 0) {
-        seen.push_back(slot);
+        retired.push_back(slot);
         continue;
       }
     }
@@ -152,18 +152,18 @@ std::expected<Journal::Recovered, std::string> Journal::recover(const Memory& me
   if (in_flight.size() > key.ring_entries) {
     return std::unexpected("it has more requests than the ring");
   }
-  // What is written from here on means the same to the next who recovers: an entry that was
-  // answered unseen must not be believed once other responses have passed its index.
-  for (const Slot slot : seen) journal.store(journal.entry(slot).mark, 0);
+  // Now rewrite the marks for the next recovery: a request whose response the guest never saw must
+  // not count as answered once other responses have passed the index of that one.
+  for (const Slot slot : retired) journal.store(journal.entry(slot).mark, 0);
   for (const auto& each : in_flight) {
     journal.store(journal.entry(each.slot).mark, mark_of(Mark::in_flight));
   }
-  std::ranges::copy(seen, std::back_inserter(journal.free_));
-  const bool lost_write = journal.header().lost_write != 0;
-  return Recovered{std::move(journal), std::move(in_flight), lost_write};
+  std::ranges::copy(retired, std::back_inserter(journal.free_));
+  const bool data_lost = journal.header().data_lost != 0;
+  return Recovered{std::move(journal), std::move(in_flight), data_lost};
 }
 
-/// Nothing where the memory holds a journal of this ring.
+/// Why the memory does not hold a journal of this ring; nullopt if it does.
 std::optional<std::string> Journal::why_not(const JournalKey& key) const {
   if (memory_.size() < sizeof(Header)) return "it is too short";
   const Header& head = header();
@@ -179,15 +179,15 @@ std::optional<std::string> Journal::why_not(const JournalKey& key) const {
     return "it is of another ring";
   }
   if (memory_.size() < bytes_for(key.ring_entries)) return "it is too short";
-  if (head.lost_write != 0 && head.lost_write != Header::kLostWrite) return "its header is damaged";
+  if (head.data_lost != 0 && head.data_lost != Header::kDataLost) return "its header is damaged";
   return std::nullopt;
 }
 
-std::span<std::byte> Journal::room() noexcept {
+std::span<std::byte> Journal::next_entry() noexcept {
   return entry(free_.back()).request;
 }
 
-Journal::Slot Journal::taken() noexcept {
+Journal::Slot Journal::begin() noexcept {
   const Slot slot = free_.back();
   free_.pop_back();
   Entry& to = entry(slot);
@@ -196,19 +196,21 @@ Journal::Slot Journal::taken() noexcept {
   return slot;
 }
 
-void Journal::answered(Slot slot, uint32_t response_index) noexcept {
-  store(entry(slot).mark, mark_of(Mark::answered, response_index));
-  answered_.push_back(slot);
+void Journal::complete(Slot slot, uint32_t response_index) noexcept {
+  store(entry(slot).mark, mark_of(Mark::completed, response_index));
+  completed_.push_back(slot);
 }
 
-void Journal::shown() noexcept {
-  for (const Slot slot : answered_) {
+void Journal::retire() noexcept {
+  for (const Slot slot : completed_) {
     store(entry(slot).mark, 0);
     free_.push_back(slot);
   }
-  answered_.clear();
+  completed_.clear();
 }
 
-void Journal::note_lost_write() noexcept { store(header().lost_write, Header::kLostWrite); }
+void Journal::mark_data_lost() noexcept {
+  store(header().data_lost, Header::kDataLost);
+}
 
 }  // namespace tapring

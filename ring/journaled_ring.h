@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A guest's ring whose requests stand in a journal from when they are taken until the guest sees
-// their responses. journal.h says why a successor finds everything in the two.
+// A guest's ring with a journal of each request from when it is taken until the guest sees its
+// response. journal.h says why a successor finds everything in the two.
 #pragma once
 
 #include <cstddef>
@@ -29,15 +29,15 @@ class JournaledRing : private BackRing {
     Journal::Slot slot;
   };
 
-  struct Resumed;
+  struct Recovered;
 
-  /// Begins at the response producer: what is behind it was taken by nobody.
+  /// Begins at the response producer: nobody has taken the requests behind it.
   JournaledRing(const Memory& memory, const JournalKey& key)
       : BackRing(memory.pages, key.abi), journal_(memory.journal, key) {}
 
-  /// Goes on where somebody who is gone was interrupted. The error is for people, and says why the
-  /// journal is of no use.
-  static std::expected<Resumed, std::string> resume(const Memory& memory, const JournalKey& key);
+  /// Goes on where a process that is gone was interrupted. The error is for people, and says why
+  /// the journal is of no use.
+  static std::expected<Recovered, std::string> recover(const Memory& memory, const JournalKey& key);
 
   /// See BackRing::take.
   std::optional<Taken> take() noexcept;
@@ -48,7 +48,7 @@ class JournaledRing : private BackRing {
   /// Shows the guest all responses. True if it wants to be notified.
   bool push() noexcept;
 
-  void note_lost_write() noexcept { journal_.note_lost_write(); }
+  void mark_data_lost() noexcept { journal_.mark_data_lost(); }
 
   using BackRing::arm;
   using BackRing::broken;
@@ -63,10 +63,10 @@ class JournaledRing : private BackRing {
   Journal journal_;
 };
 
-struct JournaledRing::Resumed {
+struct JournaledRing::Recovered {
   JournaledRing ring;
   std::vector<Taken> in_flight;  ///< to be done, or done again
-  bool lost_write;               ///< see Journal::note_lost_write
+  bool data_lost;                ///< see Journal::mark_data_lost
 };
 
 }  // namespace tapring

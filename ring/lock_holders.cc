@@ -69,9 +69,10 @@ std::vector<LockLine> locks_of(const fs::path& fdinfo) {
   return locks;
 }
 
-/// How the kernel writes the file in its lines, which need not be by the device that stat() gives
-/// (a subvolume of btrfs has one of its own): as in the line of a lock that is ours for a moment.
-std::string spelling_of(int fd) {
+/// The file as the kernel names it in such lines, which need not be by the device that stat() gives
+/// (a subvolume of btrfs has one of its own): read from the line of a lock that we take for a
+/// moment.
+std::string name_in_locks(int fd) {
   struct flock lock{};
   lock.l_type = F_RDLCK;
   lock.l_whence = SEEK_SET;
@@ -112,25 +113,25 @@ std::vector<int> numbers_in(const fs::path& directory) {
   return numbers;
 }
 
-bool holds(const fs::path& process, const std::string& spelling) {
+bool holds(const fs::path& process, const std::string& file) {
   for (const int fd : numbers_in(process / "fd")) {
     std::error_code gone;
     const fs::path target = fs::read_symlink(process / "fd" / std::to_string(fd), gone);
     if (gone || !target.is_absolute()) continue;  // a socket, a pipe: no file
     const auto locks = locks_of(process / "fdinfo" / std::to_string(fd));
     const auto is_wanted = [&](const LockLine& line) {
-      return line.file == spelling && is_of_images(line);
+      return line.file == file && is_of_images(line);
     };
     if (std::ranges::any_of(locks, is_wanted)) return true;
   }
   return false;
 }
 
-std::vector<LockHolder> visible_holders(const std::string& spelling) {
+std::vector<LockHolder> visible_holders(const std::string& file) {
   std::vector<LockHolder> holders;
   for (const pid_t pid : numbers_in("/proc")) {
     const fs::path process = fs::path("/proc") / std::to_string(pid);
-    if (holds(process, spelling)) holders.push_back({pid, name_of(pid)});
+    if (holds(process, file)) holders.push_back({pid, name_of(pid)});
   }
   return holders;
 }
@@ -138,15 +139,15 @@ std::vector<LockHolder> visible_holders(const std::string& spelling) {
 }  // namespace
 
 LockHolders lock_holders(int fd) {
-  const std::string spelling = spelling_of(fd);
+  const std::string file = name_in_locks(fd);
   LockHolders holders;
-  holders.processes = visible_holders(spelling);
+  holders.processes = visible_holders(file);
   std::ifstream all("/proc/locks");
   if (!all || !holders.processes.empty()) return holders;
   holders.on_this_host = false;
   for (std::string text; std::getline(all, text);) {
     const auto line = parse(text);
-    if (!line || line->file != spelling || !is_of_images(*line)) continue;
+    if (!line || line->file != file || !is_of_images(*line)) continue;
     holders.on_this_host = true;
     // Of a process that may not be looked at, with locks of the older kind.
     const LockHolder holder{line->pid, name_of(line->pid)};
@@ -156,7 +157,7 @@ LockHolders lock_holders(int fd) {
   return holders;
 }
 
-std::string in_words(const LockHolders& holders, const std::string& path) {
+std::string describe(const LockHolders& holders, const std::string& path) {
   if (!holders.on_this_host) return "another host";
   if (holders.processes.empty()) return "a process of this host: tapring holder " + path;
   std::string words;

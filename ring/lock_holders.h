@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Who has locks on a file, as far as the kernel tells: of the locks that QEMU and we use it says
-// nothing where it refuses one (fcntl(2): a pid of -1), /proc/locks says that they are there, and
-// /proc/PID/fdinfo, to those who may look at the process, that they are that process's.
+// Who has locks on a file, as far as the kernel tells. Where it refuses one of the locks that QEMU
+// and we use, it does not say whose is in the way (fcntl(2): a pid of -1). /proc/locks lists them,
+// and /proc/PID/fdinfo tells those who may look at a process which of them it has.
 #pragma once
 
 #include <sys/types.h>
@@ -19,8 +19,8 @@ struct LockHolder {
 };
 
 struct LockHolders {
-  /// A lock that is in the way is of this host, and not of another that has the same storage. True
-  /// too where that cannot be found out.
+  /// Whether the lock that is in the way is of this host, and not of another host with the same
+  /// storage. True where that cannot be found out.
   bool on_this_host = true;
   std::vector<LockHolder> processes;  ///< as many as could be seen
 };
@@ -30,6 +30,6 @@ struct LockHolders {
 LockHolders lock_holders(int fd);
 
 /// "qemu-img, pid 1234", or what there is to say where none could be seen: `path` is the file's.
-std::string in_words(const LockHolders& holders, const std::string& path);
+std::string describe(const LockHolders& holders, const std::string& path);
 
 }  // namespace tapring

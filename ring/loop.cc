@@ -19,11 +19,11 @@ void relax() noexcept {
 }  // namespace
 
 Loop::Loop() {
-  posted_.reserve(kRoom);
-  running_.reserve(kRoom);
-  resumable_.reserve(kRoom);
-  resuming_.reserve(kRoom);
-  polled_.reserve(kRoom);
+  posted_.reserve(kQueueCapacity);
+  running_.reserve(kQueueCapacity);
+  resumable_.reserve(kQueueCapacity);
+  resuming_.reserve(kQueueCapacity);
+  polled_.reserve(kQueueCapacity);
 }
 
 void Loop::run() {
@@ -61,7 +61,7 @@ void Loop::poll(Pollable& source) {
   if (std::ranges::find(polled_, &source) == polled_.end()) polled_.push_back(&source);
 }
 
-void Loop::look_before_sleeping(PollWindow::Duration limit) noexcept {
+void Loop::set_busy_poll(PollWindow::Duration limit) noexcept {
   storage_window_ = PollWindow(limit);
   guest_window_ = PollWindow(limit);
 }
@@ -74,17 +74,17 @@ bool Loop::has_work() const noexcept {
 void Loop::wait_for_work() {
   PollWindow& window = awaits_storage() ? storage_window_ : guest_window_;
   const Clock::time_point since = now();
-  const bool found = finds_work(window, since);
+  const bool found = busy_poll(window, since);
   const bool asleep = !found && arm_all();
   wait(asleep);
   window.waited(turn_time() - since, asleep);
 }
 
-/// Looks until the window closes.
-bool Loop::finds_work(const PollWindow& window, Clock::time_point since) {
+/// Whether work came before the window closed.
+bool Loop::busy_poll(const PollWindow& window, Clock::time_point since) {
   if (window.length() == PollWindow::Duration::zero()) return false;
   do {
-    if (look() || has_work()) return true;
+    if (poll_once() || has_work()) return true;
     relax();
   } while (now() - since < window.length());
   return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The turn of a worker thread: wait, run what completed, then let the batches of the turn go.
-// What is waited on differs by world: io_uring in production, simulated time in the tests.
+// The event loop of a worker thread, turn by turn: wait, run what completed, then flush the batches
+// of the turn. What it waits for differs by world: io_uring in production, simulated time in tests.
 #pragma once
 
 #include <atomic>
@@ -18,7 +18,7 @@ namespace tapring {
 class File;
 struct OpenFile;
 
-/// Someone who gathers work during a turn and does it at once when the turn ends.
+/// Gathers work during a turn, to do all of it at once when the turn ends.
 class Batch {
  public:
   /// Does what was gathered. True if it did anything, as that may have made more work.
@@ -37,7 +37,8 @@ class Pollable {
   /// Takes what is there.
   virtual void poll() = 0;
 
-  /// From now on the other side wakes us. True if there is work after all: then it need not.
+  /// Asks the other side to wake us when there is work. True if there is some already: then it is
+  /// polled on instead.
   virtual bool arm() = 0;
 
  protected:
@@ -65,8 +66,8 @@ class Loop : public Executor {
   /// One turn: waits for something to do if `may_block`, does it, flushes the batches.
   void turn(bool may_block);
 
-  /// Who does heavy work for this loop's coroutines: itself, unless it is given somebody, who is to
-  /// be done with it all, down to the last post(), when the loop is destroyed.
+  /// Does heavy work for this loop's coroutines: the loop itself, unless it was given a helper. A
+  /// helper must have ended all of it, the last post() included, before the loop is destroyed.
   Executor& helper() noexcept { return helper_ != nullptr ? *helper_ : *this; }
   void use_helper(Executor& helper) noexcept { helper_ = &helper; }
 
@@ -77,13 +78,14 @@ class Loop : public Executor {
   void add_batch(Batch& batch) { batches_.push_back(&batch); }
   void remove_batch(Batch& batch) noexcept;
 
-  /// Polls `source` in each turn until the loop sleeps, which arms it first. More than once is
-  /// once.
+  /// Polls `source` in each turn, until the loop arms it in order to sleep. A second call changes
+  /// nothing.
   void poll(Pollable& source);
   void stop_polling(Pollable& source) noexcept { std::erase(polled_, &source); }
 
-  /// Before it sleeps the loop looks for work as long as this, while that pays; 0 for never.
-  void look_before_sleeping(PollWindow::Duration limit) noexcept;
+  /// Before it sleeps the loop polls for work for up to `limit`, as long as that pays (PollWindow);
+  /// 0: never.
+  void set_busy_poll(PollWindow::Duration limit) noexcept;
 
   /// When the waiting of this turn was over. Cheap, and precise enough for latencies.
   Clock::time_point turn_time() const noexcept { return turn_time_; }
@@ -93,31 +95,31 @@ class Loop : public Executor {
 
  protected:
   /// Submits what is queued and runs every completion that is there; with `may_block` waits for
-  /// one or for wake(). Calls woke() between the two.
+  /// one or for wake(). Calls begin_turn() after waiting, before completions run.
   virtual void wait(bool may_block) = 0;
 
   /// The waiting of this turn is over.
-  void woke() { turn_time_ = now(); }
+  void begin_turn() { turn_time_ = now(); }
 
   /// Ends a wait(true) of the loop's thread. From any thread.
   virtual void wake() = 0;
 
-  /// Submits what is queued; whether a completion is there for wait().
-  virtual bool look() { return false; }
+  /// Submits what is queued. Whether wait() would find a completion.
+  virtual bool poll_once() { return false; }
 
-  /// Whether what is waited for is the storage rather than a guest.
+  /// Whether the loop waits for the storage rather than for a guest.
   virtual bool awaits_storage() const noexcept { return false; }
 
   bool is_polling() const noexcept { return !polled_.empty(); }
 
-  /// Has all that is polled wake us from now on. False if there is work after all.
+  /// Arms every polled source. False if there is work after all.
   bool arm_all();
 
   virtual Clock::time_point now() const { return Clock::now(); }
 
  private:
   bool has_work() const noexcept;
-  bool finds_work(const PollWindow& window, Clock::time_point since);
+  bool busy_poll(const PollWindow& window, Clock::time_point since);
   void wait_for_work();
   void poll_all();
   void run_posted();
@@ -125,9 +127,9 @@ class Loop : public Executor {
   void flush_batches();
 
   std::mutex posted_mutex_;
-  // Each with room for all that is under way at once on a worker that is well used, so that going
-  // on with a request takes no memory.
-  static constexpr std::size_t kRoom = 4096;
+  // Reserved in each queue below: as many as a busy worker has at once, so that a request that is
+  // under way needs no memory to go on.
+  static constexpr std::size_t kQueueCapacity = 4096;
 
   std::vector<Work> posted_;
   std::vector<Work> running_;

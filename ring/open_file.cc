@@ -15,6 +15,7 @@
 
 #include "ring/direct_io.h"
 #include "ring/queue_limit.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 namespace {
@@ -53,7 +54,7 @@ UniqueFd open_descriptor(const FileOptions& options, const std::string& path, in
 /// times of the file: only for who has its lock. Far past the end: somebody else may be about to
 /// make the file longer.
 bool punches_holes(const OpenFile& file) {
-  constexpr off_t kHole = 4096;
+  constexpr off_t kHole = kPageBytes;
   constexpr off_t kFar = off_t{1} << 30;
   const auto end = static_cast<off_t>((file.size_bytes + kHole - 1) / kHole * kHole);
   return ::fallocate(file.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, end + kFar,
@@ -62,7 +63,7 @@ bool punches_holes(const OpenFile& file) {
 
 void describe_regular(const struct stat& status, bool may_write, OpenFile& file) {
   file.size_bytes = static_cast<uint64_t>(status.st_size);
-  const auto block = std::clamp<blksize_t>(status.st_blksize, 512, 4096);
+  const auto block = std::clamp<blksize_t>(status.st_blksize, kSectorBytes, kPageBytes);
   file.physical_block_bytes = std::bit_floor(static_cast<uint32_t>(block));
   if (may_write && punches_holes(file)) file.discard_granularity = file.physical_block_bytes;
 }
@@ -81,8 +82,8 @@ void describe_block_device(const struct stat& status, OpenFile& file) {
     file.discard_granularity =
         static_cast<uint32_t>(queue_limit(status.st_rdev, "discard_granularity"));
   }
-  unsigned int physical = 512;
-  int logical = 512;
+  unsigned int physical = kSectorBytes;
+  int logical = kSectorBytes;
   if (::ioctl(file.fd.get(), BLKGETSIZE64, &file.size_bytes) != 0 ||
       ::ioctl(file.fd.get(), BLKPBSZGET, &physical) != 0 ||
       ::ioctl(file.fd.get(), BLKSSZGET, &logical) != 0) {
@@ -155,12 +156,12 @@ void check_type(const struct stat& status, const std::string& path) {
   refuse(EINVAL, path + " is no regular file and no block device");
 }
 
-/// Looks the path up once: what is judged is what is opened, and only that.
-OpenFile open_judged(const FileOptions& options) {
+/// Looks the path up once, so that what is opened is the very file that was checked.
+OpenFile open_checked(const FileOptions& options) {
   const UniqueFd place = open_descriptor(options, options.path, O_PATH);
   const FoundFile found{real_path_of(place.get()), status_of(place.get(), options.path)};
   check_type(found.status, options.path);
-  if (options.judge) options.judge(found);
+  if (options.check) options.check(found);
   OpenFile file;
   file.path = options.path;
   file.real_path = found.real_path;
@@ -188,7 +189,7 @@ std::filesystem::path real_path_of(int fd) {
 }
 
 OpenFile open_file(const FileOptions& options) {
-  OpenFile file = open_judged(options);
+  OpenFile file = open_checked(options);
   lock(options, file);
   // Who had the lock before may have made it larger.
   const struct stat status = status_of(file.fd.get(), file.path);
@@ -198,7 +199,7 @@ OpenFile open_file(const FileOptions& options) {
     describe_block_device(status, file);
   }
   if (options.caching == Caching::direct) use_direct(file);
-  if (file.direct && options.locking == Locking::take) leave_page_cache(file);
+  if (file.direct && options.locking == Locking::take) drop_page_cache(file);
   return file;
 }
 
@@ -218,7 +219,7 @@ std::optional<OpenFile> share_file(const OpenFile& file) {
                   .size_bytes = file.size_bytes,
                   .physical_block_bytes = file.physical_block_bytes,
                   .direct = file.direct,
-                  .direct_block_bytes = file.direct_block_bytes,
+                  .dio_align = file.dio_align,
                   .discard_granularity = file.discard_granularity,
                   .discard_unit = file.discard_unit,
                   .secure_erase = file.secure_erase,

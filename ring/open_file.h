@@ -10,12 +10,15 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "ring/file_id.h"
-#include "ring/file_in_use.h"
+#include "ring/file.h"
 #include "ring/file_lock.h"
+#include "ring/lock_holders.h"
+#include "ring/sizes.h"
 #include "ring/unique_fd.h"
 
 namespace tapring {
@@ -44,9 +47,29 @@ struct FileOptions {
   LockRequest lock{};
   bool needs_locks = true;  ///< false: goes on, with a notice, where the file system has none
   std::chrono::milliseconds lock_patience{3000};  ///< for errors of the lock that may pass
-  /// Throws where the file may not be opened. What is opened then is this very file, whatever the
-  /// path leads to by that time.
-  std::function<void(const FoundFile&)> judge{};
+  /// Throws where the file may not be opened. It is this very file that is opened then, whatever
+  /// the path leads to by that time.
+  std::function<void(const FoundFile&)> check{};
+};
+
+/// A file that cannot be opened because of somebody else's lock. what() names the path and, as far
+/// as the kernel tells, the process that has the lock.
+class FileInUse : public std::runtime_error {
+ public:
+  FileInUse(std::string path, const FileId& file, LockHolders holders)
+      : std::runtime_error(path + " is in use by " + describe(holders, path)),
+        path_(std::move(path)),
+        file_(file),
+        holders_(std::move(holders)) {}
+
+  const std::string& path() const noexcept { return path_; }
+  const FileId& file() const noexcept { return file_; }
+  const LockHolders& holders() const noexcept { return holders_; }
+
+ private:
+  std::string path_;
+  FileId file_;
+  LockHolders holders_;
 };
 
 /// An open regular file or block device, and what is known of it.
@@ -56,9 +79,10 @@ struct OpenFile {
   FileId id;
   std::optional<LockRequest> lock;  ///< that was taken
   uint64_t size_bytes = 0;
-  uint32_t physical_block_bytes = 512;  ///< what the storage writes at once, for the guest to know
+  uint32_t physical_block_bytes =
+      kSectorBytes;  ///< what the storage writes at once, for the guest to know
   bool direct = false;
-  uint32_t direct_block_bytes = 512;  ///< what offsets and lengths of O_DIRECT are multiples of
+  uint32_t dio_align = kSectorBytes;  ///< what offsets and lengths of O_DIRECT are multiples of
   uint32_t discard_granularity = 0;   ///< in bytes; 0: room cannot be given back, or not known
   uint32_t discard_unit = 1;          ///< in bytes: what discards have to be multiples of
   bool secure_erase = false;          ///< the device can erase for ever

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Coroutines of the data path. A Task starts at once and is awaited where its result is needed; a
-// Detached runs by itself and must be counted by a Gate. Eager, because g++ 12 does not turn the
-// symmetric transfer of a lazy task into a tail call without optimisation.
+// Detached is awaited by nobody and must be in a TaskGroup. Tasks are eager because g++ 12, without
+// optimisation, does not turn the symmetric transfer of a lazy task into a tail call.
 #pragma once
 
 #include <cassert>
@@ -105,7 +105,7 @@ struct Task<T>::promise_type : PooledFrame {
   std::coroutine_handle<> continuation = std::noop_coroutine();
 };
 
-/// A coroutine nobody awaits; its frame goes when it ends. Its first act is to enter a Gate.
+/// A coroutine nobody awaits; its frame goes when it ends. Its first act is to enter a TaskGroup.
 struct Detached {
   bool begun = true;  ///< false where there was no memory for its frame, and so nothing was done
 

@@ -11,12 +11,12 @@
 #include <cstddef>
 #include <system_error>
 
-#include "ring/blocking_call.h"
+#include "ring/offload.h"
 
 namespace tapring {
 namespace {
 
-// A file that never stops saying "again" must not hold its guest for ever.
+// A file that answers EAGAIN for ever must not keep its guest waiting for ever.
 constexpr int kMaxRetries = 1000;
 
 bool is_transient(int result) noexcept { return result == -EINTR || result == -EAGAIN; }
@@ -34,13 +34,13 @@ Task<Error> UringFile::write(uint64_t offset, Buffers from) {
 Task<Error> UringFile::transfer(UringTransfers::Direction direction, uint64_t offset,
                                 Buffers buffers) {
   int retries = 0;
-  bool alone = false;
+  bool unmerged = false;
   for (iovec rest : buffers) {
     while (rest.iov_len > 0) {
       const int result = co_await UringTransfers::Transfer(
-          loop_.transfers(), {fd_.get(), direction, offset, rest, alone});
-      alone = result == UringTransfers::kDoAlone;
-      if (alone) continue;
+          loop_.transfers(), {fd_.get(), direction, offset, rest, unmerged});
+      unmerged = result == UringTransfers::kRetryUnmerged;
+      if (unmerged) continue;
       if (is_transient(result) && ++retries < kMaxRetries) continue;
       if (result < 0) co_return system_error_code(result);
       // The file ends here, although it did not when it was opened.

@@ -106,7 +106,7 @@ std::optional<int> UringLoop::registered_buffer(const void* data,
 }
 
 std::unique_ptr<File> UringLoop::file(OpenFile file) {
-  const uint32_t block_bytes = file.direct_block_bytes;
+  const uint32_t block_bytes = file.dio_align;
   auto blocks = std::make_unique<UringFile>(*this, std::move(file));
   return align_file(*this, std::move(blocks), block_bytes);
 }
@@ -120,7 +120,7 @@ void UringLoop::submit_and_wait(bool may_block) {
   }
 }
 
-bool UringLoop::look() {
+bool UringLoop::poll_once() {
   transfers_.submit();
   if (io_uring_sq_ready(&ring_.uring) > 0) submit_and_wait(false);
   return io_uring_cq_ready(&ring_.uring) > 0 || must_enter();
@@ -135,7 +135,7 @@ bool UringLoop::must_enter() const noexcept {
 void UringLoop::wait(bool may_block) {
   transfers_.submit();
   if (may_block || io_uring_sq_ready(&ring_.uring) > 0 || must_enter()) submit_and_wait(may_block);
-  woke();
+  begin_turn();
   // Collected first, run after: what runs may submit, and the queue is not walked under its feet.
   completed_.clear();
   unsigned head;

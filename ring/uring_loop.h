@@ -14,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "ring/completion.h"
 #include "ring/loop.h"
 #include "ring/unique_fd.h"
 #include "ring/uring_transfers.h"
@@ -99,7 +98,7 @@ class UringLoop : public Loop {
 
   void wait(bool may_block) override;
   void wake() override { waker_.wake(); }
-  bool look() override;
+  bool poll_once() override;
   bool awaits_storage() const noexcept override {
     return submissions_ + transfers_.under_way() > 0;
   }

@@ -11,38 +11,38 @@
 namespace tapring {
 
 /// Transfers that are done as one.
-class UringTransfers::Run final : public Completion {
+class UringTransfers::MergedTransfer final : public Completion {
  public:
-  explicit Run(UringTransfers& transfers) noexcept : transfers_(transfers) {}
+  explicit MergedTransfer(UringTransfers& owner) noexcept : owner_(owner) {}
 
   /// What the kernel is asked for; stays until the result is there.
-  std::span<const iovec> join(std::span<Transfer* const> joined) noexcept {
-    count_ = joined.size();
-    std::ranges::copy(joined, joined_.begin());
-    std::ranges::transform(joined, memory_.begin(),
+  std::span<const iovec> merge(std::span<Transfer* const> transfers) noexcept {
+    count_ = transfers.size();
+    std::ranges::copy(transfers, transfers_.begin());
+    std::ranges::transform(transfers, memory_.begin(),
                            [](const Transfer* transfer) { return transfer->place_.memory; });
     return std::span(memory_).first(count_);
   }
 
   void completed(int result) noexcept override {
     std::size_t done = result < 0 ? 0 : static_cast<std::size_t>(result);
-    const auto joined = joined_;
+    const auto transfers = transfers_;
     const std::size_t count = count_;
-    // Given back first: who is resumed may need one.
-    transfers_.free_runs_.emplace_back(this);
-    for (Transfer* transfer : std::span(joined).first(count)) {
+    // Free before any waiter goes on, as that one may need a MergedTransfer.
+    owner_.free_merged_.emplace_back(this);
+    for (Transfer* transfer : std::span(transfers).first(count)) {
       const std::size_t bytes = transfer->place_.memory.iov_len;
       const bool whole = done >= bytes;
       done = whole ? done - bytes : 0;
-      transfer->completed(whole ? static_cast<int>(bytes) : kDoAlone);
+      transfer->completed(whole ? static_cast<int>(bytes) : kRetryUnmerged);
     }
   }
 
  private:
-  UringTransfers& transfers_;
+  UringTransfers& owner_;
   std::size_t count_ = 0;
-  std::array<Transfer*, kMaxJoined> joined_;
-  std::array<iovec, kMaxJoined> memory_;
+  std::array<Transfer*, kMaxMerged> transfers_;
+  std::array<iovec, kMaxMerged> memory_;
 };
 
 UringTransfers::UringTransfers(UringLoop& loop) noexcept : loop_(loop) {}
@@ -63,15 +63,15 @@ void UringTransfers::Transfer::completed(int result) noexcept {
 
 void UringTransfers::submit() {
   bool taken = true;
-  // Again, as those that failed may have asked for more.
+  // Until nothing new comes: coroutines whose transfers failed may have asked for others.
   while (!queued_.empty()) {
     submitting_.swap(queued_);
     for (std::span<Transfer* const> queued(submitting_); !queued.empty();) {
-      const auto run = next_run(queued);
-      queued = queued.subspan(run.size());
-      if (taken && submit_joined(run)) continue;
-      for (Transfer* transfer : run) {
-        taken = taken && submit_alone(*transfer);
+      const auto mergeable = next_mergeable(queued);
+      queued = queued.subspan(mergeable.size());
+      if (taken && submit_merged(mergeable)) continue;
+      for (Transfer* transfer : mergeable) {
+        taken = taken && submit_single(*transfer);
         // The kernel has no memory for requests: no reason to ask it again at once.
         if (!taken) transfer->completed(-ENOMEM);
       }
@@ -80,16 +80,17 @@ void UringTransfers::submit() {
   }
 }
 
-/// In the order of asking, which is the guest's: a sequential guest's requests lie side by side.
-std::span<UringTransfers::Transfer* const> UringTransfers::next_run(
+/// The first of the queue and those behind it that continue it. They are in the order in which the
+/// guest asked, so that the requests of a sequential guest lie side by side.
+std::span<UringTransfers::Transfer* const> UringTransfers::next_mergeable(
     std::span<Transfer* const> queued) const noexcept {
   const Place& first = queued.front()->place_;
   std::size_t bytes = first.memory.iov_len;
   std::size_t count = 1;
-  while (!first.alone && count < std::min(queued.size(), kMaxJoined)) {
+  while (!first.unmerged && count < std::min(queued.size(), kMaxMerged)) {
     const Place& next = queued[count]->place_;
-    if (next.alone || next.fd != first.fd || next.direction != first.direction ||
-        next.offset != first.offset + bytes || bytes + next.memory.iov_len > kMaxJoinedBytes) {
+    if (next.unmerged || next.fd != first.fd || next.direction != first.direction ||
+        next.offset != first.offset + bytes || bytes + next.memory.iov_len > kMaxMergedBytes) {
       break;
     }
     bytes += next.memory.iov_len;
@@ -99,8 +100,8 @@ std::span<UringTransfers::Transfer* const> UringTransfers::next_run(
 }
 
 /// False, and nothing is done, where the kernel takes nothing more.
-bool UringTransfers::submit_alone(Transfer& transfer) try {
-  const auto& [fd, direction, offset, memory, alone] = transfer.place_;
+bool UringTransfers::submit_single(Transfer& transfer) try {
+  const auto& [fd, direction, offset, memory, unmerged] = transfer.place_;
   io_uring_sqe& sqe = loop_.next_sqe();
   const auto bytes = static_cast<unsigned>(memory.iov_len);
   const auto buffer = loop_.registered_buffer(memory.iov_base, memory.iov_len);
@@ -119,23 +120,23 @@ bool UringTransfers::submit_alone(Transfer& transfer) try {
   return false;
 }
 
-/// False, and nothing is done, where it is a single one, or there is no memory for that.
-bool UringTransfers::submit_joined(std::span<Transfer* const> joined) try {
-  if (joined.size() == 1) return false;
-  if (free_runs_.empty()) add_run();
+/// False, and nothing is done, where there is only one, or no memory to merge them.
+bool UringTransfers::submit_merged(std::span<Transfer* const> transfers) try {
+  if (transfers.size() == 1) return false;
+  if (free_merged_.empty()) add_merged();
   io_uring_sqe& sqe = loop_.next_sqe();
   // Its own until the completion, which gives it back.
-  Run* const run = free_runs_.back().release();
-  free_runs_.pop_back();
-  const std::span<const iovec> memory = run->join(joined);
-  const Place& first = joined.front()->place_;
+  MergedTransfer* const merged = free_merged_.back().release();
+  free_merged_.pop_back();
+  const std::span<const iovec> memory = merged->merge(transfers);
+  const Place& first = transfers.front()->place_;
   const auto count = static_cast<unsigned>(memory.size());
   if (first.direction == Direction::read) {
     io_uring_prep_readv(&sqe, first.fd, memory.data(), count, first.offset);
   } else {
     io_uring_prep_writev(&sqe, first.fd, memory.data(), count, first.offset);
   }
-  io_uring_sqe_set_data(&sqe, static_cast<Completion*>(run));
+  io_uring_sqe_set_data(&sqe, static_cast<Completion*>(merged));
   return true;
 } catch (const std::bad_alloc&) {
   return false;
@@ -143,11 +144,11 @@ bool UringTransfers::submit_joined(std::span<Transfer* const> joined) try {
   return false;
 }
 
-/// With room for all of them to come back, which must not fail.
-void UringTransfers::add_run() {
-  free_runs_.reserve(runs_ + 1);
-  free_runs_.push_back(std::make_unique<Run>(*this));
-  ++runs_;
+/// Makes room to put all of them back as well, which must not fail.
+void UringTransfers::add_merged() {
+  free_merged_.reserve(merged_count_ + 1);
+  free_merged_.push_back(std::make_unique<MergedTransfer>(*this));
+  ++merged_count_;
 }
 
 }  // namespace tapring

@@ -14,26 +14,33 @@
 #include <span>
 #include <vector>
 
-#include "ring/completion.h"
-
 namespace tapring {
 
 class UringLoop;
+
+/// Told the result of one submission to io_uring: a count or a negative errno.
+class Completion {
+ public:
+  virtual void completed(int result) noexcept = 0;
+
+ protected:
+  ~Completion() = default;
+};
 
 class UringTransfers {
  public:
   enum class Direction : uint8_t { read, write };
 
-  /// Instead of a result: what it was joined with failed or fell short, perhaps not by its fault.
-  /// Nothing of it counts; do it again, alone.
-  static constexpr int kDoAlone = INT_MIN;
+  /// Instead of a result: the transfer was merged with others, and the whole failed or fell short,
+  /// perhaps at another's part. Nothing is known of this part: do it again, unmerged.
+  static constexpr int kRetryUnmerged = INT_MIN;
 
   struct Place {
     int fd;
     Direction direction;
     uint64_t offset;
     iovec memory;
-    bool alone;  ///< never joined with others
+    bool unmerged;  ///< not to be merged with others
   };
 
   explicit UringTransfers(UringLoop& loop) noexcept;
@@ -41,7 +48,7 @@ class UringTransfers {
   UringTransfers& operator=(const UringTransfers&) = delete;
   ~UringTransfers();
 
-  /// Awaits one transfer: gives a count of bytes, a negative errno, or kDoAlone.
+  /// Awaits one transfer: gives a count of bytes, a negative errno, or kRetryUnmerged.
   class Transfer final : public Completion {
    public:
     Transfer(UringTransfers& transfers, const Place& place) noexcept
@@ -68,21 +75,21 @@ class UringTransfers {
   std::size_t under_way() const noexcept { return under_way_; }
 
  private:
-  // More bytes together save little, and the first would wait for the last.
-  static constexpr std::size_t kMaxJoined = 64, kMaxJoinedBytes = std::size_t{256} << 10;
+  // To merge more saves little, and the first transfer would wait for the last one.
+  static constexpr std::size_t kMaxMerged = 64, kMaxMergedBytes = std::size_t{256} << 10;
 
-  class Run;
+  class MergedTransfer;
 
-  std::span<Transfer* const> next_run(std::span<Transfer* const> queued) const noexcept;
-  bool submit_alone(Transfer& transfer);
-  bool submit_joined(std::span<Transfer* const> run);
-  void add_run();
+  std::span<Transfer* const> next_mergeable(std::span<Transfer* const> queued) const noexcept;
+  bool submit_single(Transfer& transfer);
+  bool submit_merged(std::span<Transfer* const> transfers);
+  void add_merged();
 
   UringLoop& loop_;
   std::vector<Transfer*> queued_;
   std::vector<Transfer*> submitting_;
-  std::vector<std::unique_ptr<Run>> free_runs_;
-  std::size_t runs_ = 0;  ///< that there are, free or not
+  std::vector<std::unique_ptr<MergedTransfer>> free_merged_;
+  std::size_t merged_count_ = 0;  ///< that exist, free or in use
   std::size_t under_way_ = 0;
 };
 

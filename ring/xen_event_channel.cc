@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "ring/silent_xen_log.h"
+#include "ring/xen_grants.h"
 
 namespace tapring {
 namespace {

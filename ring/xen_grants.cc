@@ -9,10 +9,17 @@
 #include <cerrno>
 #include <system_error>
 
-#include "ring/guest_bytes.h"
-#include "ring/silent_xen_log.h"
+#include "ring/scratch_pages.h"
 
 namespace tapring {
+
+xentoollog_logger* silent_xen_log() noexcept {
+  static xentoollog_logger logger{
+      [](xentoollog_logger*, xentoollog_level, int, const char*, const char*, va_list) {},
+      [](xentoollog_logger*, const char*, const char*, int, unsigned long, unsigned long) {},
+      [](xentoollog_logger*) {}};
+  return &logger;
+}
 
 XenGrants::XenGrants() : handle_(xengnttab_open(silent_xen_log(), 0)) {
   if (!handle_) {
@@ -27,13 +34,13 @@ Result<std::span<std::byte>> XenGrants::map(DomainId domain, std::span<const Gra
   void* pages = xengnttab_map_domain_grant_refs(handle_.get(), count, domain, mutable_refs.data(),
                                                 PROT_READ | PROT_WRITE);
   if (pages == nullptr) return std::unexpected(system_error_code(errno != 0 ? errno : EINVAL));
-  const std::span mapped(static_cast<std::byte*>(pages), refs.size() * kXenPageBytes);
-  leave_out_of_dumps(mapped);
+  const std::span mapped(static_cast<std::byte*>(pages), refs.size() * kPageBytes);
+  exclude_from_dumps(mapped);
   return mapped;
 }
 
 void XenGrants::unmap(std::span<std::byte> pages) {
-  xengnttab_unmap(handle_.get(), pages.data(), static_cast<uint32_t>(pages.size() / kXenPageBytes));
+  xengnttab_unmap(handle_.get(), pages.data(), static_cast<uint32_t>(pages.size() / kPageBytes));
 }
 
 Error XenGrants::copy(std::span<GrantCopy> copies) {

@@ -5,6 +5,7 @@
 extern "C" {  // the header does not say so itself
 #include <xengnttab.h>
 }
+#include <xentoollog.h>
 
 #include <memory>
 #include <vector>
@@ -12,6 +13,10 @@ extern "C" {  // the header does not say so itself
 #include "ring/grants.h"
 
 namespace tapring {
+
+/// For the Xen libraries, which print each failure to stderr unless told otherwise. A guest can
+/// make them fail as often as it likes, and we report through return values.
+xentoollog_logger* silent_xen_log() noexcept;
 
 class XenGrants final : public GrantTable {
  public:

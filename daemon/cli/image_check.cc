@@ -45,7 +45,7 @@ void print_findings(const qcow2::Findings& findings, std::ostream& out) {
   }
 }
 
-std::string in_words(const ImageCheck& check) {
+std::string describe(const ImageCheck& check) {
   std::string text = fmt::format("{} corruptions, {} leaked clusters", check.findings.corruptions(),
                                  check.findings.leaks());
   if (check.findings.corruptions() == 0 && check.findings.leaks() == 0) text = "no errors";
@@ -103,11 +103,11 @@ json::object to_json(const ImageCheckup& checkup) {
 
 void print(const ImageCheckup& checkup, std::ostream& out) {
   print_findings(checkup.found.findings, out);
-  fmt::print(out, "{}: {}\n", printable(checkup.path), in_words(checkup.found));
+  fmt::print(out, "{}: {}\n", printable(checkup.path), describe(checkup.found));
   if (checkup.left) {
     fmt::print(out, "after the repair:\n");
     print_findings(checkup.left->findings, out);
-    fmt::print(out, "{}: {}\n", printable(checkup.path), in_words(*checkup.left));
+    fmt::print(out, "{}: {}\n", printable(checkup.path), describe(*checkup.left));
   }
   const ImageCheck& check = last(checkup);
   fmt::print(out, "{} of {} clusters allocated, {} of them compressed; the file ends at byte {}\n",

@@ -34,13 +34,15 @@ Disk::Disk(Worker& worker, const Disk& other, const DiskOptions& options,
 
 Disk::Disk(Worker& worker, std::shared_ptr<SharedImage> image, const DiskOptions& options,
            std::shared_ptr<DiskStats> stats)
-    : stats_(std::move(stats)), gate_(worker.loop()), buffers_(worker.buffers()),
+    : stats_(std::move(stats)),
+      requests_(worker.loop()),
+      buffers_(worker.buffers()),
       volume_(worker.loop(), std::move(image), options.geometry, options.faults),
       held_(worker.loop(), options.pause),
       context_{worker,
                volume_,
                buffers_,
-               gate_,
+               requests_,
                held_,
                *stats_,
                *options.faults,
@@ -49,13 +51,13 @@ Disk::Disk(Worker& worker, std::shared_ptr<SharedImage> image, const DiskOptions
                options.rings.persistent_grants ? options.max_persistent_grants : 0,
                options.max_indirect_segments,
                options.log_limit,
-               options.journals == nullptr ? nullptr : options.journals->witness()} {
+               options.journals == nullptr ? nullptr : options.journals->observer()} {
   for (const QueueSetup& setup : options.rings.queues) {
     queues_.push_back(std::make_unique<Queue>(context_, setup, options.rings.abi, options.origin,
                                               open_journal(options, setup)));
   }
   if (!options.faults->data_lost()) return;
-  for (const auto& queue : queues_) queue->note_lost_write();
+  for (const auto& queue : queues_) queue->mark_data_lost();
 }
 
 void Disk::start() {
@@ -69,7 +71,7 @@ void Disk::measure(Measured then) {
 
 /// Takes `then` before it waits.
 Detached Disk::measure_volume(std::shared_ptr<Disk> disk, Measured& then) {
-  const Gate::Pass pass(disk->gate_);
+  const TaskGroup::Member member(disk->requests_);
   Measured taken = std::move(then);
   taken(co_await disk->volume_.grow());
 }
@@ -88,15 +90,15 @@ Detached Disk::end_all(std::shared_ptr<Disk> disk, Ending ending, Work done) {
     }
   }
   disk->held_.end();
-  co_await disk->gate_.emptied();
+  co_await disk->requests_.drained();
   for (const auto& queue : disk->queues_) {
-    queue->publish_now();
+    queue->push_now();
     if (queue->in_flight() > 0) disk->stats_->left_unanswered = true;
   }
   const Error error = co_await disk->volume_.close();
   if (error == std::errc::state_not_recoverable) {
-    disk->context_.faults.lose_data("closing the image failed", error);
-    for (const auto& queue : disk->queues_) queue->note_lost_write();
+    disk->context_.faults.mark_data_lost("closing the image failed", error);
+    for (const auto& queue : disk->queues_) queue->mark_data_lost();
   } else if (error && disk->context_.log_limit != nullptr) {
     disk->context_.log_limit->log(spdlog::level::warn, disk->context_.disk,
                                   "closing the image: {}", error.message());

@@ -19,7 +19,7 @@
 #include "daemon/datapath/worker.h"
 #include "daemon/host/log.h"
 #include "formats/image.h"
-#include "ring/gate.h"
+#include "ring/waiting.h"
 
 namespace tapring {
 
@@ -35,7 +35,7 @@ struct DiskOptions {
   uint32_t max_indirect_segments = kIndirectSegments;  ///< as the guest was told
   LogLimit* log_limit = nullptr;  ///< outlives the disk; null: what a guest causes is not logged
   /// The same one for all parts of a disk. Who sets a policy that holds requests sees to
-  /// look_at_held().
+  /// check_held().
   std::shared_ptr<DiskPause> pause = std::make_shared<DiskPause>(kReportErrors);
   /// Likewise.
   std::shared_ptr<DiskFaults> faults = std::make_shared<DiskFaults>();
@@ -67,11 +67,11 @@ class Disk : public std::enable_shared_from_this<Disk> {
   using Measured = std::move_only_function<void(const Result<uint64_t>&)>;
   void measure(Measured then);
 
-  /// Does what it is time for with the requests that are held: see HeldRequests::look().
-  void look_at_held() { held_.look(); }
+  /// Does what it is time for with the requests that are held: see HeldRequests::check().
+  void check_held() { held_.check(); }
 
   /// Does all that are held once more, now.
-  void try_held() { held_.try_all(); }
+  void retry_held() { held_.retry_all(); }
 
   /// Ends everything, releases the image, then runs `done` on this thread. The last call.
   void end(Ending ending, Work done);
@@ -83,8 +83,8 @@ class Disk : public std::enable_shared_from_this<Disk> {
   static Detached end_all(std::shared_ptr<Disk> disk, Ending ending, Work done);
 
   std::shared_ptr<DiskStats> stats_;
-  Gate gate_;
-  BufferShare buffers_;
+  TaskGroup requests_;
+  BufferQuota buffers_;
   Volume volume_;
   HeldRequests held_;
   QueueContext context_;

@@ -18,7 +18,7 @@ std::string with_cause(const char* what, Error cause) {
 
 }  // namespace
 
-std::string in_words(const RequestFault& fault) {
+std::string describe(const RequestFault& fault) {
   return fmt::format("a {} at byte {} failed: {} ({})", fault.operation, fault.offset,
                      fault.error.message(), errno_name(fault.error));
 }
@@ -44,7 +44,7 @@ bool DiskFaults::count(const RequestFault& fault) {
   return std::exchange(quiet_, false) || is_new;
 }
 
-void DiskFaults::lose_data(const char* how, Error cause) noexcept try {
+void DiskFaults::mark_data_lost(const char* how, Error cause) noexcept try {
   if (data_lost_.exchange(true)) return;
   fail(with_cause(how, cause) +
        "; every write and flush fails now: detach the disk, check its storage (journalctl -k) and "
@@ -107,7 +107,7 @@ std::vector<DiskFaults::Line> DiskFaults::take_lines() {
   for (Kind& kind : kinds_) {
     const uint64_t untold = std::exchange(kind.untold, 0);
     if (untold == 0) continue;
-    std::string text = in_words(kind.last);
+    std::string text = describe(kind.last);
     if (untold > 1) text += fmt::format(" (and {} more like it)", untold - 1);
     lines.push_back({LogLevel::err, std::move(text)});
   }

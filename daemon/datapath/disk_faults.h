@@ -29,7 +29,7 @@ struct RequestFault {
 };
 
 /// "a read at byte 4096 failed: Input/output error (EIO)"
-std::string in_words(const RequestFault& fault);
+std::string describe(const RequestFault& fault);
 
 /// For any thread. Only data_lost() is asked when all is well. What there is no memory for is not
 /// told.
@@ -52,7 +52,7 @@ class DiskFaults final : public ImageEvents {
   /// The kernel reports a lost write once and forgets it: from now on nothing may be acknowledged
   /// as durable until the image is opened anew. `how` it is known, and the error that told of it,
   /// if there was one; the first is kept.
-  void lose_data(const char* how, Error cause = {}) noexcept;
+  void mark_data_lost(const char* how, Error cause = {}) noexcept;
   bool data_lost() const noexcept { return data_lost_; }
 
   void corrupt(Error how) noexcept override;

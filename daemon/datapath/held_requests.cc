@@ -19,7 +19,7 @@ HeldRequests::~HeldRequests() {
   assert(waiting_.empty() && trying_ == 0);
 }
 
-void HeldRequests::look() {
+void HeldRequests::check() {
   const std::vector<HeldRequest*> all(waiting_.begin(), waiting_.end());
   for (HeldRequest* request : all) {
     if (const auto verdict = verdict_on(*request)) release(*request, *verdict);
@@ -43,7 +43,7 @@ HeldRequest* HeldRequests::first(StorageFault fault) const noexcept {
   return found == waiting_.end() ? nullptr : *found;
 }
 
-void HeldRequests::try_all() {
+void HeldRequests::retry_all() {
   while (!waiting_.empty()) release_first();
 }
 

@@ -26,7 +26,7 @@ class HeldRequest;
 /// that succeeds lets two more try, until none is left.
 class HeldRequests {
  public:
-  /// How often one is tried, at most. The first is a little less than a second, so at each look();
+  /// How often one is tried, at most. The first is a little less than a second, so at each check();
   /// in the second a failing drive may be busy with the try, and others may want it.
   static constexpr std::chrono::milliseconds kNoSpaceInterval{900};
   static constexpr std::chrono::milliseconds kIoErrorInterval{9900};
@@ -51,10 +51,10 @@ class HeldRequests {
 
   /// Does what it is time for. To be called every second while anything is held, and when the
   /// policy has changed.
-  void look();
+  void check();
 
   /// Tries all of them now.
-  void try_all();
+  void retry_all();
 
   /// All of them end without an answer, now and from now on.
   void end();

@@ -21,7 +21,7 @@ class JournalStore {
   virtual SharedMemory open(const std::string& disk, uint32_t queue, std::size_t bytes) = 0;
 
   /// For tests.
-  virtual JournalWitness* witness() noexcept { return nullptr; }
+  virtual JournalObserver* observer() noexcept { return nullptr; }
 
   /// Of a disk that has ended, all its queues'.
   virtual void remove(const std::string& disk) noexcept = 0;

@@ -36,16 +36,16 @@ BoundPort bind_port(const QueueContext& context, const QueueSetup& setup, EventS
 }
 
 /// Why it is refused says what an administrator can do.
-JournaledRing::Resumed find_ring(const std::string& disk, const JournaledRing::Memory& memory,
-                                 const RingOrigin& origin, const JournalKey& key) {
+JournaledRing::Recovered find_ring(const std::string& disk, const JournaledRing::Memory& memory,
+                                   const RingOrigin& origin, const JournalKey& key) {
   if (origin.history != RingHistory::fresh) {
-    auto resumed = JournaledRing::resume(memory, key);
-    if (resumed) {
-      const std::size_t again = resumed->in_flight.size();
+    auto recovered = JournaledRing::recover(memory, key);
+    if (recovered) {
+      const std::size_t again = recovered->in_flight.size();
       spdlog::log(again > 0 ? spdlog::level::info : spdlog::level::debug,
                   "{}: queue {}: taken up with its journal: {} requests are done again", disk,
                   key.queue, again);
-      return std::move(*resumed);
+      return std::move(*recovered);
     }
     const uint32_t unanswered = BackRing(memory.pages, key.abi).unanswered();
     if (origin.history != RingHistory::drained && unanswered > 0) {
@@ -54,11 +54,11 @@ JournaledRing::Resumed find_ring(const std::string& disk, const JournaledRing::M
           fmt::format("whoever served this disk before died with {} requests unanswered, and what "
                       "became of them is not known, as its journal is of no use ({}): detach the "
                       "disk with --force and attach it again",
-                      unanswered, resumed.error()));
+                      unanswered, recovered.error()));
     }
     if (origin.history == RingHistory::unknown) {
-      spdlog::info("{}: queue {}: taken up without its journal ({}): everything was answered",
-                   disk, key.queue, resumed.error());
+      spdlog::info("{}: queue {}: taken up without its journal ({}): everything was answered", disk,
+                   key.queue, recovered.error());
     }
   }
   return {JournaledRing(memory, key), {}, false};
@@ -100,7 +100,7 @@ const char* operation_name(const Request& request) noexcept {
 
 /// Whether nothing else of its ring may run beside it: a barrier says so, and a secure discard
 /// takes a thread, of which a guest must not get many.
-bool is_for_itself(const Request& request, const RequestLimits& limits) noexcept {
+bool is_exclusive(const Request& request, const RequestLimits& limits) noexcept {
   return is(request, BlkifOp::write_barrier) || is_secure(request, limits);
 }
 
@@ -108,17 +108,20 @@ bool is_for_itself(const Request& request, const RequestLimits& limits) noexcept
 
 Queue::Queue(const QueueContext& context, const QueueSetup& setup, Abi abi,
              const RingOrigin& origin, SharedMemory journal)
-    : context_(context), mapping_(map_ring(context, setup)),
-      port_(bind_port(context, setup, *this)), journal_(std::move(journal)),
-      found_(find_ring(context.disk,
-                       {mapping_.pages(), {journal_.bytes(), context.journal_witness}}, origin,
-                       {origin.connection, setup.number, ring_entries(abi, setup.ring_refs.size()),
-                        abi})),
+    : context_(context),
+      mapping_(map_ring(context, setup)),
+      port_(bind_port(context, setup, *this)),
+      journal_(std::move(journal)),
+      recovered_(find_ring(
+          context.disk, {mapping_.pages(), {journal_.bytes(), context.journal_observer}}, origin,
+          {origin.connection, setup.number, ring_entries(abi, setup.ring_refs.size()), abi})),
       persistent_(context.worker.grants(), context.worker.kept_pages(), context.domain,
                   context.max_persistent_grants),
       in_flight_(context.worker.loop()) {
   attached_ = true;
-  if (found_.lost_write) context_.faults.lose_data("a flush failed under an earlier tapringd");
+  if (recovered_.data_lost) {
+    context_.faults.mark_data_lost("a flush failed under an earlier tapringd");
+  }
 }
 
 Queue::~Queue() { detach(); }
@@ -127,10 +130,10 @@ void Queue::start() {
   taking_ = true;
   context_.worker.loop().poll(*this);
   // What waits until all others are answered was the last that was taken.
-  std::ranges::partition(found_.in_flight, [this](const Taken& taken) {
-    return !is_for_itself(taken.request, context_.volume.limits());
+  std::ranges::partition(recovered_.in_flight, [this](const Taken& taken) {
+    return !is_exclusive(taken.request, context_.volume.limits());
   });
-  for (const Taken& taken : std::exchange(found_.in_flight, {})) begin(taken);
+  for (const Taken& taken : std::exchange(recovered_.in_flight, {})) begin(taken);
   take_some();
   // A kick sent while nobody was bound is lost, in either direction.
   port_.notify();
@@ -140,9 +143,9 @@ void Queue::detach() {
   if (!attached_) return;
   attached_ = false;
   taking_ = false;
-  to_publish_ = false;
+  to_push_ = false;
   context_.worker.loop().stop_polling(*this);
-  context_.worker.answers().withdraw(*this);
+  context_.worker.responses().remove(*this);
   port_ = BoundPort();
   persistent_.clear();
   mapping_ = GrantMapping();
@@ -156,10 +159,12 @@ void Queue::event() {
   take_some();
 }
 
-bool Queue::has_work() const noexcept { return taking_ && !alone_ && ring_.has_request(); }
+bool Queue::has_work() const noexcept {
+  return taking_ && !exclusive_ && ring_.has_request();
+}
 
 bool Queue::arm() {
-  if (taking_ && !alone_ && ring_.arm()) return true;
+  if (taking_ && !exclusive_ && ring_.arm()) return true;
   if (masked_) port_.unmask();
   masked_ = false;
   return false;
@@ -171,7 +176,7 @@ void Queue::take_some() {
   // has to do, the less that gains, and the more a large batch saves. And a guest can go on adding
   // requests that are refused at once.
   const uint32_t most = std::max(kFewestAtOnce, ring_.in_flight());
-  for (uint32_t taken = 0; taken < most && !alone_; ++taken) {
+  for (uint32_t taken = 0; taken < most && !exclusive_; ++taken) {
     const auto next = ring_.take();
     if (!next) break;
     begin(*next);
@@ -180,24 +185,24 @@ void Queue::take_some() {
 }
 
 void Queue::begin(const Taken& taken) {
-  alone_ = is_for_itself(taken.request, context_.volume.limits());
-  const Detached served = alone_ ? serve_alone(taken) : serve(taken);
+  exclusive_ = is_exclusive(taken.request, context_.volume.limits());
+  const Detached served = exclusive_ ? serve_exclusively(taken) : serve(taken);
   if (served.begun) return;
-  alone_ = false;
+  exclusive_ = false;
   fail(taken);
 }
 
 /// There is no memory to do it.
 void Queue::fail(const Taken& taken) {
   context_.stats.errors.add(1);
-  answer(taken, BlkifStatus::error);
+  respond(taken, BlkifStatus::error);
 }
 
 /// The life of a request. It suspends where the comment says so; then other requests run, and the
 /// ring may be gone when it goes on.
 Detached Queue::serve(Taken taken) {
-  const Gate::Pass pass(context_.gate);
-  const Gate::Pass own_pass(in_flight_);
+  const TaskGroup::Member of_disk(context_.requests);
+  const TaskGroup::Member of_ring(in_flight_);
   const Request& request = taken.request;
   const Loop::Clock::time_point begun = context_.worker.loop().turn_time();
   context_.stats.in_flight.add(1);
@@ -213,19 +218,19 @@ Detached Queue::serve(Taken taken) {
   context_.stats.in_flight.subtract(1);
   if (!status) co_return;
   count(request, *status, begun);
-  answer(taken, *status);
+  respond(taken, *status);
 }
 
 /// What was taken before it is done before it, and it is done before what comes after.
-Detached Queue::serve_alone(Taken taken) {
-  const Gate::Pass pass(context_.gate);
-  co_await in_flight_.emptied();
+Detached Queue::serve_exclusively(Taken taken) {
+  const TaskGroup::Member of_disk(context_.requests);
+  co_await in_flight_.drained();
   // Some were left to whoever serves the ring next. So is this one: to answer it would promise that
   // they are done.
   if (ring_.in_flight() > 1) co_return;
   if (!serve(taken).begun) fail(taken);
-  co_await in_flight_.emptied();
-  alone_ = false;
+  co_await in_flight_.drained();
+  exclusive_ = false;
   // What came meanwhile may have been left without asking for an event.
   if (attached_) context_.worker.loop().poll(*this);
 }
@@ -335,8 +340,8 @@ Task<Error> Queue::flush(uint64_t sector, std::span<const Segment> segments) {
 void Queue::note_failure(const Request& request, Error error) noexcept {
   if (error == std::errc::state_not_recoverable) {
     // A successor would hear nothing of the loss: the kernel tells it once.
-    note_lost_write();
-    context_.faults.lose_data("a request failed", error);
+    mark_data_lost();
+    context_.faults.mark_data_lost("a request failed", error);
   }
   if (!is_fault(request, error)) return;
   context_.faults.note({operation_name(request), request.sector * kSectorBytes, error,
@@ -369,22 +374,22 @@ GrantCopy Queue::copy_of(const Segment& segment, std::byte* local) const noexcep
           .failed = false};
 }
 
-void Queue::answer(const Taken& taken, BlkifStatus status) {
+void Queue::respond(const Taken& taken, BlkifStatus status) {
   if (!attached_) return;
   ring_.respond(taken, status);
-  if (to_publish_) return;
-  to_publish_ = true;
-  context_.worker.answers().add(*this);
+  if (to_push_) return;
+  to_push_ = true;
+  context_.worker.responses().add(*this);
 }
 
-void Queue::publish_now() {
-  if (!to_publish_) return;
-  context_.worker.answers().withdraw(*this);
-  publish();
+void Queue::push_now() {
+  if (!to_push_) return;
+  context_.worker.responses().remove(*this);
+  push_responses();
 }
 
-void Queue::publish() {
-  to_publish_ = false;
+void Queue::push_responses() {
+  to_push_ = false;
   if (!ring_.push()) return;
   context_.stats.notifications.add(1);
   port_.notify();

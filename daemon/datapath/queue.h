@@ -8,22 +8,22 @@
 #include <span>
 #include <string>
 
-#include "daemon/datapath/answers.h"
 #include "daemon/datapath/disk_faults.h"
 #include "daemon/datapath/disk_stats.h"
 #include "daemon/datapath/held_requests.h"
 #include "daemon/datapath/negotiation.h"
+#include "daemon/datapath/response_batch.h"
 #include "daemon/datapath/volume.h"
 #include "daemon/datapath/worker.h"
 #include "daemon/host/log.h"
-#include "ring/gate.h"
 #include "ring/journaled_ring.h"
 #include "ring/persistent_grants.h"
 #include "ring/shared_memory.h"
+#include "ring/waiting.h"
 
 namespace tapring {
 
-/// Of a request; nullopt: it ends without an answer, for whoever serves the ring next.
+/// Of a request; nullopt: it ends without an respond, for whoever serves the ring next.
 using Outcome = std::optional<BlkifStatus>;
 
 template <>
@@ -35,8 +35,8 @@ struct FailedTask<Outcome> {
 struct QueueContext {
   Worker& worker;
   Volume& volume;
-  BufferShare& buffers;
-  Gate& gate;  ///< holds a pass for each request in flight
+  BufferQuota& buffers;
+  TaskGroup& requests;  ///< has a member for each request in flight
   HeldRequests& held;
   DiskStats& stats;
   DiskFaults& faults;
@@ -45,7 +45,7 @@ struct QueueContext {
   uint32_t max_persistent_grants = 0;  ///< of each queue
   uint32_t max_indirect_segments = kIndirectSegments;  ///< of a request, as the guest was told
   LogLimit* log_limit = nullptr;       ///< for lines that the guest causes; may be null
-  JournalWitness* journal_witness = nullptr;  ///< for tests
+  JournalObserver* journal_observer = nullptr;  ///< for tests
 };
 
 /// What to expect in the rings when a disk is connected.
@@ -62,8 +62,8 @@ struct RingOrigin {
   RingHistory history = RingHistory::fresh;
 };
 
-/// Lives on the worker's thread, until every request has left the gate.
-class Queue final : private EventSink, private Pollable, private Answering {
+/// Lives on the worker's thread, until every request has left QueueContext::requests.
+class Queue final : private EventSink, private Pollable, private ResponseSource {
  public:
   /// Maps the ring and binds its event channel; serving starts with start(). `journal`: as whoever
   /// served the ring before left it. Throws std::system_error that names the grant or port, or
@@ -83,12 +83,12 @@ class Queue final : private EventSink, private Pollable, private Answering {
   /// Takes nothing more; what was taken is still answered.
   void stop_taking() noexcept { taking_ = false; }
 
-  /// Shows the guest the responses of this turn before its end.
-  void publish_now();
+  /// Shows the guest the responses of this turn before the turn ends.
+  void push_now();
 
   /// Tells whoever comes after us that what was acknowledged may be lost.
-  void note_lost_write() noexcept {
-    if (attached_) ring_.note_lost_write();
+  void mark_data_lost() noexcept {
+    if (attached_) ring_.mark_data_lost();
   }
 
   /// Lets go of the ring and the event channel at once: what is in flight goes unanswered.
@@ -101,12 +101,12 @@ class Queue final : private EventSink, private Pollable, private Answering {
   bool has_work() const noexcept override;
   void poll() override { take_some(); }
   bool arm() override;
-  void publish() override;
+  void push_responses() override;
 
   void take_some();
   void begin(const Taken& taken);
   Detached serve(Taken taken);
-  Detached serve_alone(Taken taken);
+  Detached serve_exclusively(Taken taken);
   void fail(const Taken& taken);
   Task<Outcome> serve_indirect(const Request& request);
   Task<Outcome> execute(const Request& request, std::span<const Segment> segments);
@@ -116,7 +116,7 @@ class Queue final : private EventSink, private Pollable, private Answering {
   Task<Error> discard(const Request& request);
   void move(GrantBatch::Transfer& transfer, const GrantCopy& copy);
   GrantCopy copy_of(const Segment& segment, std::byte* local) const noexcept;
-  void answer(const Taken& taken, BlkifStatus status);
+  void respond(const Taken& taken, BlkifStatus status);
   void note_failure(const Request& request, Error error) noexcept;
   void count_bytes(const Request& request, uint64_t moved);
   void count(const Request& request, BlkifStatus status, Loop::Clock::time_point taken);
@@ -127,15 +127,15 @@ class Queue final : private EventSink, private Pollable, private Answering {
   // Before the ring is looked at: two cannot be bound, so whoever served it has ended by then.
   BoundPort port_;
   SharedMemory journal_;
-  JournaledRing::Resumed found_;
-  JournaledRing& ring_ = found_.ring;
+  JournaledRing::Recovered recovered_;
+  JournaledRing& ring_ = recovered_.ring;
   PersistentGrants persistent_;
   bool attached_ = false;
   bool masked_ = false;  ///< the event channel, since its last event
   bool taking_ = false;
-  bool to_publish_ = false;
-  bool alone_ = false;  ///< a request is served alone: nothing more is taken until it is answered
-  Gate in_flight_;      ///< holds a pass for each request of this ring
+  bool to_push_ = false;
+  bool exclusive_ = false;  ///< nothing more is taken until the exclusive request is answered
+  TaskGroup in_flight_;     ///< has a member for each request of this ring in flight
 };
 
 }  // namespace tapring

@@ -17,7 +17,7 @@ Task<Error> Volume::flush() {
     ++flushes_begun_;
     flush_error_ = co_await image_->image().flush();
     if (flush_error_ == std::errc::state_not_recoverable) {
-      faults_->lose_data("a flush failed", flush_error_);
+      faults_->mark_data_lost("a flush failed", flush_error_);
     }
     flushing_ = false;
     flushes_ended_ = flushes_begun_;

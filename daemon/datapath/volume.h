@@ -10,7 +10,7 @@
 #include "formats/image.h"
 #include "ring/loop.h"
 #include "ring/request.h"
-#include "ring/waiters.h"
+#include "ring/waiting.h"
 
 namespace tapring {
 
@@ -76,7 +76,7 @@ class Volume {
   static Task<Error> past_end();
   bool reaches_past_end(uint64_t sector, Buffers buffers) const noexcept;
 
-  Waiters flush_ended_;
+  WaitQueue flush_ended_;
   bool flushing_ = false;
   uint64_t flushes_begun_ = 0;
   uint64_t flushes_ended_ = 0;

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <limits>
 
-#include "daemon/datapath/answers.h"
+#include "daemon/datapath/response_batch.h"
 #include "ring/buffers.h"
 #include "ring/event_channel.h"
 #include "ring/grant_batch.h"
@@ -22,15 +22,20 @@ class Worker {
   /// outlive the worker.
   Worker(Loop& loop, GrantTable& grants, EventChannel& events, std::size_t arena_bytes,
          std::size_t kept_pages = std::numeric_limits<std::size_t>::max())
-      : loop_(loop), grants_(grants), events_(events), buffers_(loop, arena_bytes),
-        copies_(loop, grants), answers_(loop), kept_pages_(kept_pages) {}
+      : loop_(loop),
+        grants_(grants),
+        events_(events),
+        buffers_(loop, arena_bytes),
+        copies_(loop, grants),
+        responses_(loop),
+        kept_pages_(kept_pages) {}
 
   Loop& loop() noexcept { return loop_; }
   GrantTable& grants() noexcept { return grants_; }
   EventChannel& events() noexcept { return events_; }
   BufferPool& buffers() noexcept { return buffers_; }
   GrantBatch& copies() noexcept { return copies_; }
-  Answers& answers() noexcept { return answers_; }
+  ResponseBatch& responses() noexcept { return responses_; }
   KeptPages& kept_pages() noexcept { return kept_pages_; }
 
  private:
@@ -39,7 +44,7 @@ class Worker {
   EventChannel& events_;
   BufferPool buffers_;
   GrantBatch copies_;
-  Answers answers_;
+  ResponseBatch responses_;
   KeptPages kept_pages_;
 };
 

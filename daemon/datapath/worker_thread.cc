@@ -54,7 +54,7 @@ void WorkerThread::run(const WorkerSettings& settings, Executor& helper,
   try {
     if (settings.cpus) keep_to(*settings.cpus, settings.number);
     UringLoop loop;
-    loop.look_before_sleeping(settings.look_before_sleeping);
+    loop.set_busy_poll(settings.busy_poll);
     loop.use_helper(helper);
     XenGrants grants;
     XenEventChannel events(loop);

@@ -18,7 +18,7 @@ struct WorkerSettings {
   std::optional<CpuRange> cpus;
   std::size_t arena_bytes = 0;
   std::size_t kept_pages = 0;  ///< see KeptPages
-  PollWindow::Duration look_before_sleeping{};
+  PollWindow::Duration busy_poll{};
 };
 
 class WorkerThread {

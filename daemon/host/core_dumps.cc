@@ -8,7 +8,7 @@
 #include <array>
 #include <fstream>
 
-#include "ring/guest_bytes.h"
+#include "ring/scratch_pages.h"
 
 namespace tapring {
 namespace {
@@ -48,7 +48,7 @@ void allow_core_dumps(CoreDumps choice) {
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_CORE, &limit);
   std::ofstream("/proc/self/coredump_filter") << kFilter;
-  if (choice == CoreDumps::full) dump_guest_bytes();
+  if (choice == CoreDumps::full) include_guest_data_in_dumps();
 }
 
 }  // namespace tapring

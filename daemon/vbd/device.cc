@@ -196,7 +196,7 @@ bool Device::moved(bool written) {
   return written;
 }
 
-void Device::run_aside(const std::string& line, Work work, std::size_t most) {
+void Device::run_in_background(const std::string& line, Work work, std::size_t most) {
   try {
     context_.background.run_few(most, line, std::move(work));
   } catch (const std::system_error& error) {
@@ -365,7 +365,7 @@ void Device::shut_down() {
   image_stage_ = ImageStage::none;
   locked_by_.clear();
   shared_.reset();
-  if (!images_.empty()) close_aside(std::move(images_), [] {});
+  if (!images_.empty()) close_in_background(std::move(images_), [] {});
 }
 
 void Device::refuse(const std::string& reason) {

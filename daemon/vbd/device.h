@@ -16,7 +16,7 @@
 #include "daemon/datapath/disk_faults.h"
 #include "daemon/datapath/disk_pause.h"
 #include "daemon/datapath/error_policy.h"
-#include "daemon/datapath/spread_disk.h"
+#include "daemon/datapath/multi_queue_disk.h"
 #include "daemon/datapath/workers.h"
 #include "daemon/host/background.h"
 #include "daemon/host/blkback.h"
@@ -27,7 +27,7 @@
 #include "daemon/vbd/report.h"
 #include "daemon/vbd/vbd_node.h"
 #include "daemon/xenstore/vbd_name.h"
-#include "ring/file_in_use.h"
+#include "ring/open_file.h"
 #include "ring/unique_fd.h"
 
 namespace tapring {
@@ -182,7 +182,7 @@ class Device : public std::enable_shared_from_this<Device> {
   struct Opened {
     uint64_t attempt = 0;
     Purpose purpose = Purpose::service;
-    SpreadDisk::Images images;  ///< none after a check
+    MultiQueueDisk::Images images;  ///< none after a check
     Geometry geometry;
     std::vector<std::string> notices;
     std::vector<FileId> files;
@@ -219,7 +219,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void settle_claim();
   void give_back();
   /// In the background; refuses the disk where that is not possible.
-  void run_aside(const std::string& line, Work work, std::size_t most = SIZE_MAX);
+  void run_in_background(const std::string& line, Work work, std::size_t most = SIZE_MAX);
   void leave_to_kernel(std::string reason);
 
   void take_from_kernel();
@@ -255,8 +255,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void wait_for_twin(const Device& twin, Purpose purpose);
   static constexpr const char* kBlkbackLine = "xen-blkback";
   std::size_t loops_wanted() const;
-  static Opened open_aside(const DiskOpener& open, const OpenRequest& request, std::size_t loops,
-                           WitnessStore& witnesses);
+  static Opened open_in_background(const DiskOpener& open, const OpenRequest& request,
+                                   std::size_t loops, WitnessStore& witnesses);
   static void ask_witnesses(WitnessStore& store, const std::string& disk, const OpenImage& image,
                             Opened& opened);
   bool let_witnesses_go();
@@ -275,8 +275,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void image_released();
   void await_opening();
   void give_up_opening(uint64_t attempt);
-  void given_up_ended(SpreadDisk::Images images);
-  void close_aside(SpreadDisk::Images images, Work then);
+  void given_up_ended(MultiQueueDisk::Images images);
+  void close_in_background(MultiQueueDisk::Images images, Work then);
   bool hotplug_done();
   void connect(const VbdState& now);
   RingOrigin ring_origin(bool again) const;
@@ -292,7 +292,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::shared_ptr<DiskPause> make_pause();
   void read_policy();
   void paused();
-  void look_at_held(const std::shared_ptr<DiskPause>& pause);
+  void check_held(const std::shared_ptr<DiskPause>& pause);
   void tell_end_of_pause();
   void end_disk(Disk::Ending ending);
   void disk_ended();
@@ -358,8 +358,8 @@ class Device : public std::enable_shared_from_this<Device> {
   std::chrono::milliseconds lock_wanted_since_{0};
   std::vector<FileId> files_;                 ///< of the image, when it was opened last
   bool block_device_ = false;                 ///< likewise
-  SpreadDisk::Images images_;
-  std::shared_ptr<SpreadDisk> shared_;        ///< instead: the twin's, which has the image
+  MultiQueueDisk::Images images_;
+  std::shared_ptr<MultiQueueDisk> shared_;    ///< instead: the twin's, which has the image
   bool shares_ = false;                       ///< the disk that is being connected does
   Error loss_;                                ///< likewise: Opened's
   Geometry geometry_;
@@ -370,7 +370,7 @@ class Device : public std::enable_shared_from_this<Device> {
   bool serving_ = false;  ///< of a connected disk: requests are taken
   bool told_ = false;     ///< of a connected disk: xenstore has its size and features
   ConnectionOffer offered_;
-  std::shared_ptr<SpreadDisk> disk_;  ///< the last one that was connected, if any was
+  std::shared_ptr<MultiQueueDisk> disk_;  ///< the last one that was connected, if any was
 
   std::shared_ptr<DiskFaults> faults_;  ///< of disk_
   bool watching_faults_ = false;        ///< watch_faults() will come
@@ -379,7 +379,7 @@ class Device : public std::enable_shared_from_this<Device> {
   ErrorPolicy policy_;
   bool policy_moved_ = false;         ///< in xenstore, since it was read
   std::shared_ptr<DiskPause> pause_;  ///< of disk_
-  bool watching_held_ = false;        ///< look_at_held() will come
+  bool watching_held_ = false;        ///< check_held() will come
   uint64_t given_up_before_ = 0;      ///< this pause
   std::chrono::system_clock::time_point paused_since_;
 };

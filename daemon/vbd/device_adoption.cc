@@ -53,8 +53,8 @@ void Device::take_from_kernel() {
   // The driver answers all that it took. Said before, as we may die after.
   node_.mark_drained();
   claim_ = Claim::examining;
-  run_aside(kBlkbackLine, [self = shared_from_this(), &context = context_,
-                           name = name_.sysfs_name()]() mutable {
+  run_in_background(kBlkbackLine, [self = shared_from_this(), &context = context_,
+                                   name = name_.sysfs_name()]() mutable {
     const Error error = context.blkback.unbind(name, false, kUnbindPatience);
     context.control.post([self = std::move(self), error] { self->taken_from_kernel(error); });
   });
@@ -161,9 +161,9 @@ void Device::give_to_kernel(const std::string& error) {
   claim_ = Claim::examining;
   handover_ = Handover::to_kernel;
   image_stage_ = ImageStage::none;
-  if (!images_.empty()) close_aside(std::move(images_), [] {});
-  run_aside(kBlkbackLine, [self = shared_from_this(), &context = context_, error,
-                           name = name_.sysfs_name()]() mutable {
+  if (!images_.empty()) close_in_background(std::move(images_), [] {});
+  run_in_background(kBlkbackLine, [self = shared_from_this(), &context = context_, error,
+                                   name = name_.sysfs_name()]() mutable {
     const Error failure = context.blkback.bind(name);
     context.control.post([self = std::move(self), failure, error] {
       self->given_to_kernel(failure, error);

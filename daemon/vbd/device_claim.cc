@@ -85,9 +85,9 @@ void Device::examine(const VbdState& now, bool plain) {
                       Purpose::checking, name_.sysfs_name()};
   claim_ = Claim::examining;
   // A copy of the opener, as another configuration may replace it meanwhile.
-  run_aside("look at " + storage_name(spec_.params),
-            [self = shared_from_this(), question, open = context_.open_disk,
-             &context = context_]() mutable {
+  run_in_background("look at " + storage_name(spec_.params), [self = shared_from_this(), question,
+                                                              open = context_.open_disk,
+                                                              &context = context_]() mutable {
     Examination result = examine_aside(question, open, context.blkback);
     context.control.post([self = std::move(self), result = std::move(result)] {
       self->examined(result);
@@ -165,7 +165,7 @@ void Device::leave_to_kernel(std::string reason) {
 }
 
 void Device::give_back() {
-  run_aside(kBlkbackLine, [name = name_.sysfs_name(), &blkback = context_.blkback] {
+  run_in_background(kBlkbackLine, [name = name_.sysfs_name(), &blkback = context_.blkback] {
     const Error error = blkback.bind(name);
     if (error) spdlog::error("{}: giving it back to xen-blkback: {}", name, error.message());
   });

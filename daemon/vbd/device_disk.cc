@@ -16,10 +16,10 @@ void Device::attach(const DiskOptions& options) {
       rings_.queues.front().ring_refs.size(), rings_.protocol,
       rings_.persistent_grants ? ", persistent grants" : "");
   shares_ = shared_ != nullptr;
-  disk_ = shares_ ? std::make_shared<SpreadDisk>(context_.control, context_.workers,
-                                                 *std::exchange(shared_, nullptr), options)
-                  : std::make_shared<SpreadDisk>(context_.control, context_.workers, images_,
-                                                 options);
+  disk_ = shares_ ? std::make_shared<MultiQueueDisk>(context_.control, context_.workers,
+                                                     *std::exchange(shared_, nullptr), options)
+                  : std::make_shared<MultiQueueDisk>(context_.control, context_.workers, images_,
+                                                     options);
   if (images_.empty()) {
     image_stage_ = ImageStage::none;
   } else {

@@ -34,7 +34,7 @@ std::shared_ptr<DiskFaults> Device::make_faults() {
     });
   };
   faults_ = std::make_shared<DiskFaults>(disk_spec_.path, std::move(news));
-  if (loss_) faults_->lose_data("under an earlier tapringd", loss_);
+  if (loss_) faults_->mark_data_lost("under an earlier tapringd", loss_);
   return faults_;
 }
 
@@ -77,7 +77,7 @@ std::string Device::errors_reason() const {
   const auto last = faults_->last();
   if (!last) return {};
   const bool of_image = last->error == std::errc::bad_message;
-  return fmt::format("{}, at {}; {}", in_words(*last), to_text(last->time),
+  return fmt::format("{}, at {}; {}", describe(*last), to_text(last->time),
                      of_image ? "look at the image (tapring image check " + path + ")"
                               : "look at its storage (journalctl -k)");
 }

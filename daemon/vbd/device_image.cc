@@ -58,16 +58,17 @@ void Device::try_opening(Purpose purpose, bool may_mend) {
   // Not before xenstore was asked: if it is lost there, the next look at the disk opens the image.
   image_stage_ = ImageStage::opening;
   // A copy of the opener, as another configuration may replace it meanwhile.
-  run_aside((may_mend ? "mend " : "open ") + storage_name(disk_spec_.path),
-            [self = shared_from_this(), &control = context_.control, open = context_.open_disk,
-             &witnesses = context_.witnesses, attempt = ++open_attempt_, request,
-             loops]() mutable {
-    Opened opened = open_aside(open, request, loops, witnesses);
-    opened.attempt = attempt;
-    control.post([self = std::move(self), opened = std::move(opened)]() mutable {
-      self->opening_ended(std::move(opened));
-    });
-  }, may_mend ? 1 : SIZE_MAX);
+  run_in_background(
+      (may_mend ? "mend " : "open ") + storage_name(disk_spec_.path),
+      [self = shared_from_this(), &control = context_.control, open = context_.open_disk,
+       &witnesses = context_.witnesses, attempt = ++open_attempt_, request, loops]() mutable {
+        Opened opened = open_in_background(open, request, loops, witnesses);
+        opened.attempt = attempt;
+        control.post([self = std::move(self), opened = std::move(opened)]() mutable {
+          self->opening_ended(std::move(opened));
+        });
+      },
+      may_mend ? 1 : SIZE_MAX);
 }
 
 /// As many as there may be workers with some of the queues that the guest asks for.
@@ -78,8 +79,8 @@ std::size_t Device::loops_wanted() const {
   return std::clamp<std::size_t>(parse_decimal(queues.value_or("")).value_or(1), 1, workers);
 }
 
-Device::Opened Device::open_aside(const DiskOpener& open, const OpenRequest& request,
-                                  std::size_t loops, WitnessStore& witnesses) {
+Device::Opened Device::open_in_background(const DiskOpener& open, const OpenRequest& request,
+                                          std::size_t loops, WitnessStore& witnesses) {
   Opened opened;
   opened.purpose = request.purpose;
   const auto begin = std::chrono::steady_clock::now();
@@ -92,7 +93,7 @@ Device::Opened Device::open_aside(const DiskOpener& open, const OpenRequest& req
     opened.block_device = is_block_device(request.spec.path);
     if (request.purpose == Purpose::service) {
       ask_witnesses(witnesses, request.disk, *image, opened);
-      opened.images = SpreadDisk::share(std::move(image), loops);
+      opened.images = MultiQueueDisk::share(std::move(image), loops);
     }
   } catch (const NeedsMending&) {
     opened.needs_mending = true;
@@ -164,8 +165,8 @@ void Device::release_image() {
     case ImageStage::open:
       image_stage_ = ImageStage::releasing;
       shared_.reset();
-      return close_aside(std::move(images_),
-                         [self = shared_from_this()] { self->image_released(); });
+      return close_in_background(std::move(images_),
+                                 [self = shared_from_this()] { self->image_released(); });
     case ImageStage::locked_out:
       ++open_attempt_;
       return image_released();
@@ -203,15 +204,15 @@ void Device::give_up_opening(uint64_t attempt) {
 
 /// Only when it is closed may the image be opened again, and closing may hang as well: a guest that
 /// comes and goes gets one thread for what hangs.
-void Device::given_up_ended(SpreadDisk::Images images) {
+void Device::given_up_ended(MultiQueueDisk::Images images) {
   auto over = [self = shared_from_this()] {
     self->opening_given_up_ = false;
     self->advance();
   };
-  return images.empty() ? over() : close_aside(std::move(images), std::move(over));
+  return images.empty() ? over() : close_in_background(std::move(images), std::move(over));
 }
 
-void Device::close_aside(SpreadDisk::Images images, Work then) {
+void Device::close_in_background(MultiQueueDisk::Images images, Work then) {
   auto work = [&control = context_.control, images = std::move(images),
                then = std::move(then)]() mutable {
     images.clear();

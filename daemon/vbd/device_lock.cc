@@ -39,7 +39,7 @@ Device::LockRival Device::rival_for(const FileInUse& conflict) const {
         is_of_same_machine(*other) ? other->link_ != Link::connected : migrates;
     return {fmt::format("disk {} of this tapringd", other->label()), leaves};
   }
-  return {in_words(conflict.holders(), conflict.path()), !conflict.holders().on_this_host};
+  return {describe(conflict.holders(), conflict.path()), !conflict.holders().on_this_host};
 }
 
 void Device::locked_out(const FileInUse& conflict, Purpose purpose) {

@@ -27,7 +27,7 @@ void Device::read_policy() {
         escaped(word), expected_of(field), kDefaultWord);
   }
   if (pause_) pause_->set_policy(policy_);
-  if (link_ == Link::connected) disk_->look_at_held();
+  if (link_ == Link::connected) disk_->check_held();
 }
 
 std::string Device::set_policy(const PolicyWords& words) {
@@ -41,7 +41,7 @@ std::string Device::set_policy(const PolicyWords& words) {
 
 std::string Device::resume() {
   if (!is_paused()) return "it is not paused";
-  disk_->try_held();
+  disk_->retry_held();
   return {};
 }
 
@@ -64,17 +64,17 @@ void Device::paused() {
   given_up_before_ = pause_->given_up();
   paused_since_ = std::chrono::system_clock::now();
   log(spdlog::level::err, "paused: {}: {}", paused_for(), paused_reason());
-  look_at_held(pause_);
+  check_held(pause_);
 }
 
 /// Again and again, for as long as `pause` is that of the disk and holds anything.
-void Device::look_at_held(const std::shared_ptr<DiskPause>& pause) {
+void Device::check_held(const std::shared_ptr<DiskPause>& pause) {
   context_.timer.after(kHeldLookedAt, [weak = weak_from_this(), pause] {
     const auto self = weak.lock();
     if (!self || self->pause_ != pause || self->link_ != Link::connected) return;
     if (pause->held() > 0) {
-      self->disk_->look_at_held();
-      return self->look_at_held(pause);
+      self->disk_->check_held();
+      return self->check_held(pause);
     }
     self->tell_end_of_pause();
   });

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "ring/file_id.h"
+#include "ring/file.h"
 
 namespace tapring {
 

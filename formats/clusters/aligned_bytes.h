@@ -9,14 +9,15 @@
 #include <optional>
 #include <span>
 
-#include "ring/guest_bytes.h"
+#include "ring/scratch_pages.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 
 /// Begins at a page; all zeros at first.
 class AlignedBytes {
  public:
-  static constexpr std::size_t kAlignment = GuestBytes::kPageBytes;
+  static constexpr std::size_t kAlignment = kPageBytes;
 
   AlignedBytes() = default;
   explicit AlignedBytes(std::size_t size) : size_(size) {
@@ -33,7 +34,7 @@ class AlignedBytes {
   iovec buffer() noexcept { return {data(), size_}; }
 
  private:
-  std::optional<GuestBytes> memory_;
+  std::optional<ScratchPages> memory_;
   std::size_t size_ = 0;
 };
 

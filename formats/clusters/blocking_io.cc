@@ -25,7 +25,7 @@ namespace {
 std::string why_not_direct(const OpenFile& file, const ImageOptions& options) {
   const bool will_be_filled = !options.read_only && options.purpose == Purpose::checking;
   if (file.size_bytes % kSector != 0 && !will_be_filled) return "its size is no multiple of 512";
-  if (file.direct_block_bytes > kSector && !options.read_only) {
+  if (file.dio_align > kSector && !options.read_only) {
     return "the storage takes 4096 bytes at a time";
   }
   return {};

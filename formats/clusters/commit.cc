@@ -4,7 +4,7 @@
 #include <new>
 #include <utility>
 
-#include "ring/next_turn.h"
+#include "ring/offload.h"
 
 namespace tapring {
 namespace {
@@ -111,14 +111,14 @@ Task<Error> Commit::release_some() {
   if (!releases_.empty() || !unsynced_releases_.empty()) {
     co_return co_await until_written(map_.change());
   }
-  if (running_ || releasing_.inside() > 0) co_await progress_.wait();
+  if (running_ || releasing_.size() > 0) co_await progress_.wait();
   co_return Error{};
 }
 
 /// What fails here leaves clusters that are not used again.
 Detached Commit::release(std::vector<HostRange>& all) {
   if (all.empty()) co_return;
-  const Gate::Pass pass(releasing_);
+  const TaskGroup::Member member(releasing_);
   const std::vector<HostRange> ranges = std::exchange(all, {});
   std::size_t done = 0;
   const Error error = co_await release_all(ranges, done);
@@ -133,8 +133,8 @@ Detached Commit::release(std::vector<HostRange>& all) {
 }
 
 Task<Error> Commit::release_all(std::span<const HostRange> ranges, std::size_t& done) {
-  Claim claim(releases_in_turn_, 0, 1);
-  co_await claim;
+  RangeLock::Guard guard(releases_in_turn_, 0, 1);
+  co_await guard;
   const Error ended = co_await epochs_.end();
   if (ended) co_return ended;
   Error first;
@@ -142,7 +142,7 @@ Task<Error> Commit::release_all(std::span<const HostRange> ranges, std::size_t& 
     const Error error = co_await allocator_.release(range);
     if (!first) first = error;
     is_done(range);
-    if (++done % kReleasesOfATurn == 0) co_await NextTurn(loop_);
+    if (++done % kReleasesOfATurn == 0) co_await Yield(loop_);
   }
   co_return first;
 }
@@ -151,7 +151,7 @@ Task<Error> Commit::finish() {
   Error error = co_await until_written(begun_ + 1);
   // The sync of another one tells that those entries are durable.
   if (!error) error = co_await run();
-  co_await releasing_.emptied();
+  co_await releasing_.drained();
   co_await puncher_.finish();
   if (error) co_return error;
   error = co_await allocator_.write_dirty();

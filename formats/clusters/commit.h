@@ -25,8 +25,7 @@
 #include "formats/clusters/puncher.h"
 #include "formats/clusters/table_writer.h"
 #include "formats/image.h"
-#include "ring/claims.h"
-#include "ring/gate.h"
+#include "ring/waiting.h"
 
 namespace tapring {
 
@@ -122,9 +121,9 @@ class Commit {
   uint64_t written_ = 0;  ///< the last commit whose entries are written
   bool running_ = false;
   ImageEvents* events_ = nullptr;
-  Waiters progress_;
-  Gate releasing_;
-  Claims releases_in_turn_;
+  WaitQueue progress_;
+  TaskGroup releasing_;
+  RangeLock releases_in_turn_;
 };
 
 }  // namespace tapring

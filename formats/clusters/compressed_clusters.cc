@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "formats/clusters/fault.h"
-#include "ring/aside.h"
+#include "ring/offload.h"
 
 namespace tapring {
 
@@ -66,7 +66,7 @@ Task<Error> CompressedClusters::unpack(std::span<const std::byte> from, std::spa
   if (to.size() < kAsideBytes) {
     work();
   } else {
-    co_await Aside(loop_, work);
+    co_await Offload(loop_, work);
   }
   idle_.push_back(std::move(decompressor));
   co_return unpacked ? Error{} : Error{Fault::compressed_damaged};

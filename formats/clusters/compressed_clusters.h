@@ -12,7 +12,7 @@
 #include "formats/clusters/host_file.h"
 #include "formats/qcow2/bytes/entry.h"
 #include "ring/loop.h"
-#include "ring/waiters.h"
+#include "ring/waiting.h"
 
 namespace tapring {
 
@@ -42,7 +42,7 @@ class CompressedClusters {
     bool loading = true;
     Error error;
     std::shared_ptr<AlignedBytes> content;
-    Waiters loaded;
+    WaitQueue loaded;
   };
 
   Task<Error> load_in_turn(Cluster& cluster);
@@ -57,7 +57,7 @@ class CompressedClusters {
   std::vector<std::unique_ptr<Decompressor>> idle_;  ///< as many as were needed at once
   std::list<std::shared_ptr<Cluster>> clusters_;  ///< the last used first
   int loads_ = 0;
-  Waiters slot_freed_;
+  WaitQueue slot_freed_;
 };
 
 }  // namespace tapring

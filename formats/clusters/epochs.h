@@ -4,9 +4,9 @@
 #include <array>
 #include <cstddef>
 
-#include "ring/waiters.h"
 #include "ring/error.h"
 #include "ring/task.h"
+#include "ring/waiting.h"
 
 namespace tapring {
 
@@ -42,7 +42,7 @@ class Epochs {
  private:
   std::array<std::size_t, 2> inside_{};
   std::size_t current_ = 0;
-  Waiters left_;
+  WaitQueue left_;
 };
 
 }  // namespace tapring

@@ -8,7 +8,7 @@
 #include "formats/clusters/table_writer.h"
 #include "formats/qcow2/bytes/big_endian.h"
 #include "formats/qcow2/bytes/header.h"
-#include "ring/claims.h"
+#include "ring/waiting.h"
 
 namespace tapring {
 
@@ -29,8 +29,8 @@ class HeaderSector {
 
   /// Makes what was set durable.
   Task<Error> write() {
-    Claim claim(writer_, 0, 1);
-    co_await claim;
+    RangeLock::Guard guard(writer_, 0, 1);
+    co_await guard;
     AlignedBytes copy(bytes_.size());
     std::memcpy(copy.data(), bytes_.data(), bytes_.size());
     const iovec whole = copy.buffer();
@@ -43,7 +43,7 @@ class HeaderSector {
  private:
   TableWriter& tables_;
   AlignedBytes bytes_;
-  Claims writer_;
+  RangeLock writer_;
 };
 
 }  // namespace tapring

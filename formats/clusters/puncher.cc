@@ -15,7 +15,7 @@ HostRange Puncher::next(std::size_t under_way) {
 
 void Puncher::start() {
   for (;;) {
-    const HostRange range = next(punching_.inside());
+    const HostRange range = next(punching_.size());
     if (range.bytes == 0) return;
     if (punch(range).begun) continue;
     allocator_.end_punch(range, false);  // no memory for it
@@ -26,7 +26,7 @@ void Puncher::start() {
 
 /// This one, and then others in its place.
 Detached Puncher::punch(HostRange range) {
-  const Gate::Pass pass(punching_);
+  const TaskGroup::Member member(punching_);
   while (range.bytes > 0) {
     const Error error = co_await file_.discard(range.offset, range.bytes);
     allocator_.end_punch(range, !error);
@@ -37,7 +37,7 @@ Detached Puncher::punch(HostRange range) {
                     error);
     }
     progress_.wake_all();
-    range = next(punching_.inside() - 1);
+    range = next(punching_.size() - 1);
   }
 }
 
@@ -46,7 +46,7 @@ Task<Error> Puncher::room() {
     const InWait in_wait(changes_in_wait_);
     start();
     // Without memory for a punch none is under way, and nobody would tell of its end.
-    if (punching_.inside() == 0) break;
+    if (punching_.size() == 0) break;
     co_await progress_.wait();
   }
   co_return Error{};
@@ -55,7 +55,7 @@ Task<Error> Puncher::room() {
 Task<Error> Puncher::finish() {
   left_ = kMaxPunchesAtClose;
   start();
-  co_await punching_.emptied();
+  co_await punching_.drained();
   co_return Error{};
 }
 

@@ -7,8 +7,7 @@
 #include "formats/clusters/allocator.h"
 #include "formats/clusters/host_file.h"
 #include "formats/image.h"
-#include "ring/gate.h"
-#include "ring/waiters.h"
+#include "ring/waiting.h"
 
 namespace tapring {
 
@@ -80,8 +79,8 @@ class Puncher {
   std::size_t left_ = SIZE_MAX;  ///< how many may still be begun
   bool failed_ = false;
   ImageEvents* events_ = nullptr;
-  Waiters progress_;
-  Gate punching_;
+  WaitQueue progress_;
+  TaskGroup punching_;
 };
 
 }  // namespace tapring

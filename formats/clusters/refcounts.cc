@@ -53,8 +53,8 @@ void Refcounts::set(const SliceRef& slice, uint64_t cluster, uint64_t refcount) 
 
 /// What is released comes first, then what the search finds. The file grows last.
 Task<Result<Refcounts::Allocation>> Refcounts::allocate(uint64_t clusters, bool may_grow) {
-  Claim claim(allocating_, 0, 1);
-  co_await claim;
+  RangeLock::Guard guard(allocating_, 0, 1);
+  co_await guard;
   if (!free_.empty()) {
     const Result<Allocation> released = co_await take_released(clusters);
     if (!released || released->range.bytes > 0) co_return released;
@@ -181,8 +181,8 @@ void Refcounts::end_punch(HostRange range, bool punched) {
 }
 
 Task<Error> Refcounts::write_dirty() {
-  Claim claim(writing_, 0, 1);
-  co_await claim;
+  RangeLock::Guard guard(writing_, 0, 1);
+  co_await guard;
   SectorWrites writes;
   writes.take(MetadataMap::Table::refcount_block, dirty_);
   const Error error = co_await writes.write(tables_);

@@ -13,7 +13,7 @@
 #include "formats/clusters/table_cache.h"
 #include "formats/clusters/table_writer.h"
 #include "formats/qcow2/bytes/layout.h"
-#include "ring/claims.h"
+#include "ring/waiting.h"
 
 namespace tapring {
 
@@ -70,8 +70,8 @@ class Refcounts final : public Allocator {
   uint64_t next_ = 0;   ///< clusters before it are taken, or in free_, or it has forgotten them
   bool header_unsure_ = false;  ///< in the file it may name a table that was not taken into use
   uint64_t untouched_;  ///< from this cluster on the file has never been written
-  Claims allocating_;
-  Claims writing_;
+  RangeLock allocating_;
+  RangeLock writing_;
 };
 
 }  // namespace tapring

@@ -14,7 +14,7 @@
 #include "formats/clusters/host_file.h"
 #include "formats/qcow2/bytes/layout.h"
 #include "ring/loop.h"
-#include "ring/waiters.h"
+#include "ring/waiting.h"
 
 namespace tapring {
 
@@ -29,7 +29,7 @@ struct Slice {
   uint64_t change = 0;         ///< of a map: the taking that has its last change
   bool loading = false;
   Error error;  ///< of its loading
-  Waiters loaded;
+  WaitQueue loaded;
   std::list<std::shared_ptr<Slice>>::iterator place;
 };
 static_assert(qcow2::Layout::kMaxSliceBytes / qcow2::kSector <= 32, "a bit for each sector");

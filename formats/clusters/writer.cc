@@ -57,8 +57,8 @@ Writer::Writer(const Context& context, WritableParts parts)
 Task<Error> Writer::begin_change() {
   if (broken_) co_return broken_;
   if (!changed_) {
-    Claim claim(header_changes_, 0, 1);
-    co_await claim;
+    RangeLock::Guard guard(header_changes_, 0, 1);
+    co_await guard;
     const uint64_t kept = autoclear_ & Feature::kRawExternalData;
     if (!changed_ && kept != autoclear_) {
       header_.set(Header::kAutoclearAt, kept);
@@ -173,8 +173,8 @@ std::optional<Extent> Writer::writable_extent(const Slice& slice, uint64_t offse
 Task<Error> Writer::write_new(uint64_t offset, Buffers from, uint64_t skip, uint64_t bytes,
                               uint64_t& change) {
   const uint64_t end = offset + bytes;
-  Claim claim(clusters_, layout_.cluster_begin(offset), layout_.round_up(end));
-  co_await claim;
+  RangeLock::Guard guard(clusters_, layout_.cluster_begin(offset), layout_.round_up(end));
+  co_await guard;
   while (offset < end) {
     const Result<uint64_t> done = co_await write_some(offset, from, skip, end - offset, change);
     if (!done) co_return done.error();

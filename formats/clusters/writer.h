@@ -15,7 +15,7 @@
 #include "formats/clusters/table_writer.h"
 #include "formats/image.h"
 #include "formats/qcow2/bytes/header.h"
-#include "ring/claims.h"
+#include "ring/waiting.h"
 
 namespace tapring {
 
@@ -122,9 +122,9 @@ class Writer {
   std::unique_ptr<Allocator> allocator_;
   Puncher puncher_;
   Commit commit_;
-  Claims clusters_;
-  Claims tables_;
-  Claims header_changes_;
+  RangeLock clusters_;
+  RangeLock tables_;
+  RangeLock header_changes_;
   /// Counts one that copies, if it does.
   class CopyPass {
    public:
@@ -145,7 +145,7 @@ class Writer {
   };
 
   int copies_ = 0;
-  Waiters copy_ended_;
+  WaitQueue copy_ended_;
   bool changed_ = false;
   Error broken_;  ///< the image is corrupt: no more changes
   std::shared_ptr<ImageEvents> events_;

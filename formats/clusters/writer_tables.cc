@@ -7,7 +7,7 @@
 #include "formats/clusters/fault.h"
 #include "formats/clusters/parts.h"
 #include "formats/clusters/writer.h"
-#include "ring/next_turn.h"
+#include "ring/offload.h"
 
 namespace tapring {
 
@@ -30,8 +30,8 @@ Task<Result<SliceRef>> Writer::own_slice(uint64_t offset) {
   const uint64_t index = map_.l1_index(offset);
   const auto is_own = [&] { return map_.l1_entry(index).has_own_table(); };
   if (!is_own()) {
-    Claim claim(tables_, index, index + 1);
-    co_await claim;
+    RangeLock::Guard guard(tables_, index, index + 1);
+    co_await guard;
     if (!is_own()) {
       const Error error = co_await make_table(index);
       if (error) co_return std::unexpected(error);
@@ -101,7 +101,7 @@ Task<Error> Writer::discard(uint64_t offset, uint64_t bytes) {
                                                   : layout_.cluster_begin(offset + bytes);
   uint64_t slices = 0;
   for (uint64_t at = layout_.round_up(offset); at < end && !error;) {
-    if (++slices % kSlicesOfATurn == 0) co_await NextTurn(loop_);
+    if (++slices % kSlicesOfATurn == 0) co_await Yield(loop_);
     const uint64_t slice_end =
         layout_.cluster_begin(at) + (map_.entries_left(at) << layout_.cluster_bits);
     const uint64_t part_end = std::min(end, slice_end);
@@ -128,8 +128,8 @@ Task<Error> Writer::discard_clusters(uint64_t offset, uint64_t end, uint64_t& ch
   Error error = co_await commit_.make_room();
   if (!error) error = co_await puncher_.room();
   if (error) co_return error;
-  Claim claim(clusters_, offset, end);
-  co_await claim;
+  RangeLock::Guard guard(clusters_, offset, end);
+  co_await guard;
   const bool has_table = map_.l1_entry(map_.l1_index(offset)).has_table();
   if (!has_table && offset >= backing_bytes_) co_return Error{};
   const Result<SliceRef> slice = co_await own_slice(offset);

@@ -25,7 +25,7 @@ std::vector<BackendDisk> deal_out(BackendDisk disk, uint32_t workers) {
 }  // namespace
 
 Backend::Backend(GuestMemory& memory, Doorbell& guest, std::vector<BackendDisk> disks,
-                 PollWindow::Duration look, uint32_t workers)
+                 PollWindow::Duration busy_poll, uint32_t workers)
     : memory_(memory) {
   std::vector<std::vector<BackendDisk>> disks_of(workers);
   for (BackendDisk& disk : disks) {
@@ -39,7 +39,7 @@ Backend::Backend(GuestMemory& memory, Doorbell& guest, std::vector<BackendDisk> 
     }
   }
   for (auto& own : disks_of) {
-    threads_.push_back(std::make_unique<BackendThread>(memory, guest, std::move(own), look));
+    threads_.push_back(std::make_unique<BackendThread>(memory, guest, std::move(own), busy_poll));
   }
 }
 

@@ -15,7 +15,7 @@ class Backend {
   /// Returns when the disks are connected. Port N is served by worker N modulo `workers`. Throws
   /// what setting it up threw, and std::runtime_error for an image that takes one worker only.
   Backend(GuestMemory& memory, Doorbell& guest, std::vector<BackendDisk> disks,
-          PollWindow::Duration look, uint32_t workers);
+          PollWindow::Duration busy_poll, uint32_t workers);
 
   /// The guest notifies. From its thread.
   void send(Port port) noexcept { threads_[port % threads_.size()]->send(port); }

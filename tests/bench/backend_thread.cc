@@ -40,8 +40,8 @@ class Disks {
 }  // namespace
 
 BackendThread::BackendThread(GuestMemory& memory, Doorbell& guest, std::vector<BackendDisk> disks,
-                             PollWindow::Duration look)
-    : memory_(memory), guest_(guest), look_(look) {
+                             PollWindow::Duration busy_poll)
+    : memory_(memory), guest_(guest), busy_poll_(busy_poll) {
   std::promise<void> ready;
   std::future<void> is_ready = ready.get_future();
   thread_ = std::thread([this, disks = std::move(disks), ready = std::move(ready)]() mutable {
@@ -70,7 +70,7 @@ void BackendThread::run(std::vector<BackendDisk> disks, std::promise<void> ready
   bool told = false;
   try {
     UringLoop loop;
-    loop.look_before_sleeping(look_);
+    loop.set_busy_poll(busy_poll_);
     ThreadEvents events(loop, guest_);
     Worker worker(loop, memory_, events, std::size_t{Options{}.arena_mebibytes} << 20);
     if (!loop.register_memory(worker.buffers().arena())) {

@@ -29,7 +29,7 @@ class BackendThread {
   /// Returns when the disks are connected. `memory` is the guest's, `guest` wakes it; both outlive
   /// this. Throws what setting it up threw.
   BackendThread(GuestMemory& memory, Doorbell& guest, std::vector<BackendDisk> disks,
-                PollWindow::Duration look);
+                PollWindow::Duration busy_poll);
   BackendThread(const BackendThread&) = delete;
   BackendThread& operator=(const BackendThread&) = delete;
 
@@ -47,7 +47,7 @@ class BackendThread {
 
   GuestMemory& memory_;
   Doorbell& guest_;
-  PollWindow::Duration look_;
+  PollWindow::Duration busy_poll_;
   ThreadEvents* events_ = nullptr;
   UringLoop* loop_ = nullptr;
   std::atomic<uint64_t> turns_ = 0;

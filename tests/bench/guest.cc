@@ -7,7 +7,7 @@
 namespace tapring::bench {
 namespace {
 
-constexpr uint32_t kSectorsInPage = kXenPageBytes / kSectorBytes;
+constexpr uint32_t kSectorsInPage = kPageBytes / kSectorBytes;
 
 }  // namespace
 

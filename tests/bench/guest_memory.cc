@@ -11,7 +11,7 @@
 namespace tapring::bench {
 
 GuestMemory::GuestMemory(std::size_t pages) {
-  const std::size_t bytes = pages * kXenPageBytes;
+  const std::size_t bytes = pages * kPageBytes;
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (memory == MAP_FAILED) throw std::system_error(errno, std::system_category(), "guest memory");

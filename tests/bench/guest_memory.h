@@ -21,7 +21,7 @@ class GuestMemory final : public GrantTable {
   GuestMemory& operator=(const GuestMemory&) = delete;
 
   std::span<std::byte> pages(GrantRef first, std::size_t count) const noexcept {
-    return memory_.subspan(first * kXenPageBytes, count * kXenPageBytes);
+    return memory_.subspan(first * kPageBytes, count * kPageBytes);
   }
 
   /// Only of pages that lie side by side.

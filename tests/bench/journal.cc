@@ -85,7 +85,7 @@ class RingWithJournal {
 /// Nanoseconds of a request, the guest's part included.
 template <typename Ring>
 double of_a_ring(uint64_t requests) {
-  alignas(kXenPageBytes) static std::array<std::byte, kXenPageBytes> page;
+  alignas(kPageBytes) static std::array<std::byte, kPageBytes> page;
   sim::FrontRing front(page, Abi::x86_64);
   Ring ring(page);
   sim::FrontRequest read;

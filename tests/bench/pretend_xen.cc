@@ -70,13 +70,13 @@ BENCHMARK(notify_and_take_and_unmask);
 void copy_to_the_guest(benchmark::State& state) {
   World world;
   Grants grants(world.machine, 0);
-  std::vector<std::byte> from(World::kGuestPages * kXenPageBytes);
+  std::vector<std::byte> from(World::kGuestPages * kPageBytes);
   std::vector<Grants::Copy> copies(static_cast<std::size_t>(state.range(0)));
   for (std::size_t i = 0; i < copies.size(); ++i) {
-    copies[i].source.virt = from.data() + i * kXenPageBytes;
+    copies[i].source.virt = from.data() + i * kPageBytes;
     copies[i].dest.foreign.ref = world.memory->ref(static_cast<uint32_t>(i));
     copies[i].dest.foreign.domid = kGuest;
-    copies[i].len = kXenPageBytes;
+    copies[i].len = kPageBytes;
     copies[i].flags = GNTCOPY_dest_gref;
   }
   for ([[maybe_unused]] auto _ : state) {
@@ -88,12 +88,12 @@ BENCHMARK(copy_to_the_guest)->Arg(1)->Arg(16)->Arg(256);
 /// What of the copies is the data's.
 void memcpy_alone(benchmark::State& state) {
   World world;
-  std::vector<std::byte> from(World::kGuestPages * kXenPageBytes);
+  std::vector<std::byte> from(World::kGuestPages * kPageBytes);
   const auto pages = static_cast<uint32_t>(state.range(0));
   const std::span<std::byte> to = world.memory->pages(0, pages);
   for ([[maybe_unused]] auto _ : state) {
-    for (std::size_t at = 0; at < to.size(); at += kXenPageBytes) {
-      std::memcpy(to.data() + at, from.data() + at, kXenPageBytes);
+    for (std::size_t at = 0; at < to.size(); at += kPageBytes) {
+      std::memcpy(to.data() + at, from.data() + at, kPageBytes);
       benchmark::ClobberMemory();
     }
   }

@@ -26,7 +26,7 @@ struct Workload {
 
   /// Segments of a request.
   constexpr uint32_t segments() const noexcept {
-    return static_cast<uint32_t>((block_bytes + kXenPageBytes - 1) / kXenPageBytes);
+    return static_cast<uint32_t>((block_bytes + kPageBytes - 1) / kPageBytes);
   }
 
   /// Pages of each ring: the fewest that hold `depth` requests.

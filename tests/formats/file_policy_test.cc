@@ -59,9 +59,7 @@ class FilePolicyTest : public testing::Test {
 
   bool could_open(uid_t user, const fs::path& file, bool writes = false) const {
     bool could = false;
-    open_file({.path = file,
-               .read_only = true,
-               .judge = [&](const FoundFile& found) {
+    open_file({.path = file, .read_only = true, .check = [&](const FoundFile& found) {
                  could = owner_could_open(user, found, writes);
                }});
     return could;

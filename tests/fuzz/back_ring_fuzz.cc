@@ -19,21 +19,21 @@ namespace {
 using tapring::BackRing;
 
 constexpr unsigned kMaxOrder = 2;
-constexpr std::size_t kMaxBytes = tapring::kXenPageBytes << kMaxOrder;
+constexpr std::size_t kMaxBytes = tapring::kPageBytes << kMaxOrder;
 constexpr std::size_t kResponseBytes = 12;
 
-alignas(tapring::kXenPageBytes) std::array<std::byte, kMaxBytes> memory;
+alignas(tapring::kPageBytes) std::array<std::byte, kMaxBytes> memory;
 std::array<std::byte, kMaxBytes> before;
 
 class HostilePage {
  public:
   explicit HostilePage(FuzzedDataProvider& input)
       : input_(input),
-        pages_(std::span(memory).first(tapring::kXenPageBytes
+        pages_(std::span(memory).first(tapring::kPageBytes
                                        << input.ConsumeIntegralInRange<unsigned>(0, kMaxOrder))),
         abi_(input.ConsumeBool() ? tapring::Abi::x86_32 : tapring::Abi::x86_64),
         ring_(start(), abi_) {
-    assert(ring_.size() == tapring::ring_entries(abi_, pages_.size() / tapring::kXenPageBytes));
+    assert(ring_.size() == tapring::ring_entries(abi_, pages_.size() / tapring::kPageBytes));
     assert(ring_.in_flight() == 0 && !ring_.broken());
   }
 

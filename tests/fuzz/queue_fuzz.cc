@@ -36,7 +36,7 @@ namespace {
 using tapring::Disk;
 using tapring::DomainId;
 using tapring::GrantRef;
-using tapring::kXenPageBytes;
+using tapring::kPageBytes;
 using tapring::sim::Access;
 using tapring::sim::Frame;
 using tapring::sim::FrontRequest;
@@ -220,9 +220,9 @@ class World {
 
   void write_page() {
     const auto page = input_.ConsumeIntegralInRange<Frame>(0, kWritablePages - 1);
-    const auto offset = input_.ConsumeIntegralInRange<std::size_t>(0, kXenPageBytes - 1);
+    const auto offset = input_.ConsumeIntegralInRange<std::size_t>(0, kPageBytes - 1);
     const std::vector<std::byte> bytes = input_.ConsumeBytes<std::byte>(
-        std::min<std::size_t>(input_.ConsumeIntegral<uint8_t>(), kXenPageBytes - offset));
+        std::min<std::size_t>(input_.ConsumeIntegral<uint8_t>(), kPageBytes - offset));
     const std::span<std::byte> memory = guest_.memory(pages_ + page, 1);
     std::ranges::copy(bytes, memory.subspan(offset).begin());
     look_for_ring(memory);

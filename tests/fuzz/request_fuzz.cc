@@ -102,7 +102,7 @@ void check_accepted(const Request& request, const RequestLimits& limits,
 template <typename Guest>
 void check_entry(tapring::Abi abi, FuzzedDataProvider& input, const RequestLimits& limits) {
   const auto entry = take<typename Guest::Entry>(input);
-  const auto page = take<std::array<std::byte, tapring::kXenPageBytes>>(input);
+  const auto page = take<std::array<std::byte, tapring::kPageBytes>>(input);
   const Request request = tapring::decode_request(abi, std::as_bytes(std::span(&entry, 1)));
   check_decoded(request, entry);
   const auto refusal = tapring::check_request(request, limits);

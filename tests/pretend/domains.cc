@@ -24,7 +24,7 @@ namespace {
 void make_memory(const Machine& machine, DomainId domain) {
   const std::filesystem::path path = machine.memory_path(domain);
   const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(kPages * kXenPageBytes)) != 0) {
+  if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(kPages * kPageBytes)) != 0) {
     fail(errno, path.string());
   }
 }

@@ -23,7 +23,7 @@ std::unexpected<Error> fail(int number) {
 bool is_well_formed(const Grants::Copy& copy) {
   const bool from_grant = (copy.flags & GNTCOPY_source_gref) != 0;
   const bool to_grant = (copy.flags & GNTCOPY_dest_gref) != 0;
-  const auto fits = [&](uint16_t offset) { return offset + copy.len <= kXenPageBytes; };
+  const auto fits = [&](uint16_t offset) { return offset + copy.len <= kPageBytes; };
   return (from_grant || to_grant) && (!from_grant || fits(copy.source.foreign.offset)) &&
          (!to_grant || fits(copy.dest.foreign.offset));
 }
@@ -60,7 +60,7 @@ Error Grants::unmap(const std::byte* start, std::size_t pages) {
   if (found == areas_.end() || found->second.pages != pages) return system_error_code(EINVAL);
   const Area area = std::move(found->second);
   areas_.erase(found);
-  ::munmap(const_cast<std::byte*>(start), pages * kXenPageBytes);
+  ::munmap(const_cast<std::byte*>(start), pages * kPageBytes);
   counters().unmapped_pages += pages;
   const Machine::Lock lock(machine_);
   forget(area.records);
@@ -89,16 +89,16 @@ Error Grants::copy(std::span<Copy> copies) {
 }
 
 std::byte* Grants::map_pages(DomainId domain, std::span<const uint32_t> pages, bool writable) {
-  const std::size_t bytes = pages.size() * kXenPageBytes;
+  const std::size_t bytes = pages.size() * kPageBytes;
   void* start = ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (start == MAP_FAILED) throw std::bad_alloc();
   const UniqueFd memory = machine_.open_memory(domain);
   const int access = writable ? PROT_READ | PROT_WRITE : PROT_READ;
   auto* next = static_cast<std::byte*>(start);
   for (const uint32_t page : pages) {
-    ::mmap(next, kXenPageBytes, access, MAP_SHARED | MAP_FIXED, memory.get(),
-           static_cast<off_t>(page * kXenPageBytes));
-    next += kXenPageBytes;
+    ::mmap(next, kPageBytes, access, MAP_SHARED | MAP_FIXED, memory.get(),
+           static_cast<off_t>(page * kPageBytes));
+    next += kPageBytes;
   }
   return static_cast<std::byte*>(start);
 }
@@ -152,7 +152,7 @@ Grants::Side Grants::side_of(const Copy& copy, bool source) {
     return {nullptr, status};
   }
   std::byte* memory = memory_of(side.foreign.domid);
-  return {memory + grant->page * kXenPageBytes + side.foreign.offset, GNTST_okay};
+  return {memory + grant->page * kPageBytes + side.foreign.offset, GNTST_okay};
 }
 
 std::byte* Grants::memory_of(DomainId domain) {

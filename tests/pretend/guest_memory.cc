@@ -21,7 +21,7 @@ GuestMemory::~GuestMemory() {
 }
 
 std::span<std::byte> GuestMemory::pages(uint32_t index, uint32_t count) const noexcept {
-  return view_.bytes().subspan(index * kXenPageBytes, count * kXenPageBytes);
+  return view_.bytes().subspan(index * kPageBytes, count * kPageBytes);
 }
 
 void GuestMemory::grant(uint32_t index, DomainId to, Permission permission) noexcept {

@@ -109,9 +109,9 @@ std::filesystem::path Machine::fifo_path(uint64_t handle) const {
 MemoryView::MemoryView(const Machine& machine, DomainId domain, uint32_t first_page,
                        uint32_t pages) {
   const UniqueFd fd = machine.open_memory(domain);
-  const std::size_t bytes = pages * kXenPageBytes;
+  const std::size_t bytes = pages * kPageBytes;
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-                        fd.get(), static_cast<off_t>(first_page * kXenPageBytes));
+                        fd.get(), static_cast<off_t>(first_page * kPageBytes));
   if (memory == MAP_FAILED) fail(errno, machine.memory_path(domain).string());
   bytes_ = {static_cast<std::byte*>(memory), bytes};
 }

@@ -85,7 +85,7 @@ TEST_F(MachineTest, GrantedPagesAreMappedSideBySide) {
   const auto mapped = map(grants_, {memory.ref(2), memory.ref(0)});
   ASSERT_TRUE(mapped);
   (*mapped)[1] = std::byte{2};
-  (*mapped)[kXenPageBytes] = std::byte{7};
+  (*mapped)[kPageBytes] = std::byte{7};
   EXPECT_EQ(memory.pages(2, 1)[1], std::byte{2});
   EXPECT_EQ(memory.pages(0, 1)[0], std::byte{7});
   EXPECT_FALSE(grants_.unmap(*mapped, 2));
@@ -129,7 +129,7 @@ TEST_F(MachineTest, UnmappingNamesStartAndCount) {
   const auto mapped = map(grants_, {memory.ref(0), memory.ref(1)});
   ASSERT_TRUE(mapped);
   EXPECT_EQ(grants_.unmap(*mapped, 1).value(), EINVAL);
-  EXPECT_EQ(grants_.unmap(*mapped + kXenPageBytes, 1).value(), EINVAL);
+  EXPECT_EQ(grants_.unmap(*mapped + kPageBytes, 1).value(), EINVAL);
   EXPECT_FALSE(grants_.unmap(*mapped, 2));
 }
 

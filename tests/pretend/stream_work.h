@@ -21,7 +21,7 @@ struct StreamWork {
 
   uint32_t block_sectors() const noexcept { return block_bytes / 512; }
   uint32_t pages() const noexcept {  ///< of a request
-    return static_cast<uint32_t>((block_bytes + kXenPageBytes - 1) / kXenPageBytes);
+    return static_cast<uint32_t>((block_bytes + kPageBytes - 1) / kPageBytes);
   }
   /// Of the smallest ring that has room for `depth`; one of a page has 32 entries.
   unsigned ring_order() const noexcept;

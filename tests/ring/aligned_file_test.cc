@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "ring/gate.h"
 #include "ring/open_file.h"
+#include "ring/waiting.h"
 #include "tests/sim/loop.h"
 #include "tests/sim/storage.h"
 #include "tests/sim/world.h"
@@ -40,7 +40,7 @@ class AlignedFileTest : public testing::TestWithParam<uint64_t> {
   }
 
   Detached write(uint64_t offset, std::size_t bytes, char with) {
-    const Gate::Pass pass(gate_);
+    const TaskGroup::Member member(tasks_);
     std::vector<char> data(bytes, with);
     const iovec whole{data.data(), bytes};
     const Error error = co_await file_->write(offset, {&whole, 1});
@@ -69,7 +69,7 @@ class AlignedFileTest : public testing::TestWithParam<uint64_t> {
   sim::SimWorld world_{GetParam()};
   sim::SimStorage storage_{world_};
   sim::SimLoop loop_{world_, storage_};
-  Gate gate_{loop_};
+  TaskGroup tasks_{loop_};
   int descriptor_ = -1;
   std::unique_ptr<File> file_;
 };

@@ -21,7 +21,8 @@ class BackRingTest : public testing::Test {
   static constexpr std::size_t kMostPages = 16;
 
   explicit BackRingTest(std::size_t pages = 1, Abi abi = Abi::x86_64)
-      : memory_(std::span(storage_).first(pages * kXenPageBytes)), front_(memory_, abi),
+      : memory_(std::span(storage_).first(pages * kPageBytes)),
+        front_(memory_, abi),
         back_(memory_, abi) {}
 
   void put(uint64_t id) {
@@ -43,7 +44,7 @@ class BackRingTest : public testing::Test {
 
   void respond(uint64_t id) { back_.respond(id, sim::kGuestRead, BlkifStatus::okay); }
 
-  alignas(kXenPageBytes) std::array<std::byte, kMostPages * kXenPageBytes> storage_{};
+  alignas(kPageBytes) std::array<std::byte, kMostPages * kPageBytes> storage_{};
   std::span<std::byte> memory_;
   FrontRing front_;
   BackRing back_;
@@ -259,8 +260,9 @@ TEST_F(BackRingOfOnePage, ATakenRequestIsACopy) {
 class EveryRing : public testing::TestWithParam<std::tuple<Abi, unsigned>> {
  protected:
   EveryRing()
-      : memory_(std::span(storage_).first(kXenPageBytes << std::get<1>(GetParam()))),
-        front_(memory_, std::get<0>(GetParam())), back_(memory_, std::get<0>(GetParam())) {}
+      : memory_(std::span(storage_).first(kPageBytes << std::get<1>(GetParam()))),
+        front_(memory_, std::get<0>(GetParam())),
+        back_(memory_, std::get<0>(GetParam())) {}
 
   void round_trip(uint64_t id) {
     front_.put({.operation = sim::kGuestWrite, .segment_count = 11, .id = id, .sector = id * 3});
@@ -276,7 +278,7 @@ class EveryRing : public testing::TestWithParam<std::tuple<Abi, unsigned>> {
     EXPECT_EQ(response->id, id);
   }
 
-  alignas(kXenPageBytes) std::array<std::byte, kXenPageBytes << 4U> storage_{};
+  alignas(kPageBytes) std::array<std::byte, kPageBytes << 4U> storage_{};
   std::span<std::byte> memory_;
   FrontRing front_;
   BackRing back_;

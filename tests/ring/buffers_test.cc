@@ -16,7 +16,7 @@
 namespace tapring {
 namespace {
 
-constexpr std::size_t kPage = BufferPool::kPageBytes;
+constexpr std::size_t kPage = kPageBytes;
 constexpr std::size_t kWhole = BufferPool::kMaxBufferBytes;
 
 /// A pool of one largest buffer.
@@ -29,7 +29,7 @@ class BufferPoolTest : public testing::Test {
   }
 
   /// Gives a buffer back as a coroutine would: in a turn of the loop.
-  void give_back(std::optional<Buffer>& buffer) {
+  void free(std::optional<Buffer>& buffer) {
     loop_.post([&buffer] { buffer.reset(); });
     world_.run_until_idle();
   }
@@ -38,7 +38,7 @@ class BufferPoolTest : public testing::Test {
   sim::SimStorage storage_{world_};
   sim::SimLoop loop_{world_, storage_};
   BufferPool pool_{loop_, kWhole};
-  BufferShare share_{pool_};
+  BufferQuota share_{pool_};
   std::string served_;
 };
 
@@ -49,7 +49,7 @@ TEST_F(BufferPoolTest, BuffersAreAlignedToPages) {
   acquire(kPage + 1, second);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(first->data()) % kPage, 0U);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(second->data()) % kPage, 0U);
-  EXPECT_EQ(pool_.lent_bytes(), 3 * kPage);
+  EXPECT_EQ(pool_.bytes_in_use(), 3 * kPage);
 }
 
 TEST_F(BufferPoolTest, BuffersDoNotOverlap) {
@@ -79,7 +79,7 @@ TEST_F(BufferPoolTest, WaitsUntilMemoryIsGivenBack) {
   acquire(kWhole, first);
   acquire(kPage, second);
   EXPECT_FALSE(second);
-  give_back(first);
+  free(first);
   EXPECT_TRUE(second);
 }
 
@@ -91,8 +91,8 @@ TEST_F(BufferPoolTest, WhoAskedFirstIsServedFirst) {
   acquire(kWhole, large, 'b');
   acquire(kPage, small, 'c');  // there is room, but 'b' must not starve
   EXPECT_FALSE(small);
-  give_back(taken);
-  give_back(large);
+  free(taken);
+  free(large);
   EXPECT_EQ(served_, "abc");
 }
 
@@ -100,9 +100,9 @@ TEST_F(BufferPoolTest, NothingIsLentAtTheEnd) {
   {
     std::optional<Buffer> buffer;
     acquire(5 * kPage, buffer);
-    EXPECT_EQ(pool_.lent_bytes(), 8 * kPage);
+    EXPECT_EQ(pool_.bytes_in_use(), 8 * kPage);
   }
-  EXPECT_EQ(pool_.lent_bytes(), 0U);
+  EXPECT_EQ(pool_.bytes_in_use(), 0U);
 }
 
 TEST_F(BufferPoolTest, EveryMixOfSizesFitsAgainAfterwards) {
@@ -122,27 +122,27 @@ class BufferShareTest : public testing::Test {
 
   BufferShareTest() { let_time_pass({}); }
 
-  Detached acquire(BufferShare& share, std::size_t bytes, std::optional<Buffer>& into, char name) {
-    Buffer buffer = co_await share.acquire(bytes);
+  Detached acquire(BufferQuota& quota, std::size_t bytes, std::optional<Buffer>& into, char name) {
+    Buffer buffer = co_await quota.acquire(bytes);
     into.emplace(std::move(buffer));
     served_ += name;
   }
 
   /// Asks as often for the largest buffer.
-  void ask(BufferShare& share, int times, Held& held, char name = ' ') {
-    for (int i = 0; i < times; ++i) acquire(share, kWhole, held.emplace_back(), name);
+  void ask(BufferQuota& quota, int times, Held& held, char name = ' ') {
+    for (int i = 0; i < times; ++i) acquire(quota, kWhole, held.emplace_back(), name);
   }
 
-  void give_back(std::optional<Buffer>& buffer) {
+  void free(std::optional<Buffer>& buffer) {
     loop_.post([&buffer] { buffer.reset(); });
     world_.run_until_idle();
   }
 
-  /// In the order of asking: who waits for its share gets it meanwhile.
+  /// In the order of asking: who only waits for its own quota is overtaken meanwhile.
   void give_back_all(Held& held) {
     for (auto& buffer : held) {
       ASSERT_TRUE(buffer);
-      give_back(buffer);
+      free(buffer);
     }
   }
 
@@ -156,15 +156,15 @@ class BufferShareTest : public testing::Test {
   sim::SimStorage storage_{world_};
   sim::SimLoop loop_{world_, storage_};
   BufferPool pool_{loop_, 8 * kWhole};
-  BufferShare streamer_{pool_};
-  BufferShare neighbour_{pool_};
+  BufferQuota streamer_{pool_};
+  BufferQuota neighbour_{pool_};
   std::string served_;
 };
 
 TEST_F(BufferShareTest, AloneItMayHaveEverything) {
   Held held;
   ask(streamer_, 8, held);
-  EXPECT_EQ(streamer_.lent_bytes(), 8 * kWhole);
+  EXPECT_EQ(streamer_.bytes_in_use(), 8 * kWhole);
 }
 
 TEST_F(BufferShareTest, WhileAnotherIsActiveItHasItsShare) {
@@ -172,9 +172,9 @@ TEST_F(BufferShareTest, WhileAnotherIsActiveItHasItsShare) {
   acquire(neighbour_, 1, small.emplace_back(), 'n');
   Held held;
   ask(streamer_, 8, held);
-  EXPECT_EQ(streamer_.lent_bytes(), BufferPool::kContendedBytes);
+  EXPECT_EQ(streamer_.bytes_in_use(), BufferPool::kContendedBytes);
   give_back_all(held);
-  EXPECT_EQ(streamer_.lent_bytes(), 0U);
+  EXPECT_EQ(streamer_.bytes_in_use(), 0U);
 }
 
 TEST_F(BufferShareTest, WhoHasItsShareHoldsUpNobody) {
@@ -194,23 +194,23 @@ TEST_F(BufferShareTest, AShareThatWasIdleForAWhileLimitsNobody) {
   let_time_pass(BufferPool::kActive);
   Held held;
   ask(streamer_, 8, held);
-  EXPECT_EQ(streamer_.lent_bytes(), 8 * kWhole);
+  EXPECT_EQ(streamer_.bytes_in_use(), 8 * kWhole);
 }
 
 TEST_F(BufferShareTest, WhoWaitsForMemoryIsServedInTurn) {
   BufferPool pool(loop_, 2 * kWhole);
-  BufferShare first(pool), second(pool);
+  BufferQuota first(pool), second(pool);
   Held held, of_first, of_second;
   ask(first, 2, held, 'x');
   ask(first, 3, of_first, '1');
   ask(second, 3, of_second, '2');
   give_back_all(held);
   EXPECT_EQ(served_, "xx12");
-  give_back(of_first[0]);
-  give_back(of_second[0]);
+  free(of_first[0]);
+  free(of_second[0]);
   EXPECT_EQ(served_, "xx1212");
   for (Held* rest : {&of_first, &of_second}) {
-    for (std::size_t i : {1U, 2U}) give_back((*rest)[i]);
+    for (std::size_t i : {1U, 2U}) free((*rest)[i]);
   }
 }
 

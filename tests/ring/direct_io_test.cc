@@ -24,26 +24,26 @@
 namespace tapring {
 namespace {
 
-TEST(DirectBlockBytes, IsWhatTheKernelStates) {
-  EXPECT_EQ(direct_block_bytes({.stated = 512}), 512U);
-  EXPECT_EQ(direct_block_bytes({.stated = 4096, .reads_sector = true}), 4096U);
-  EXPECT_EQ(direct_block_bytes({.stated = 4}), 512U);
-  EXPECT_EQ(direct_block_bytes({.stated = 0, .device_block_bytes = 512}), 0U);
+TEST(DioAlign, IsWhatTheKernelStates) {
+  EXPECT_EQ(dio_align({.stated = 512}), 512U);
+  EXPECT_EQ(dio_align({.stated = 4096, .reads_sector = true}), 4096U);
+  EXPECT_EQ(dio_align({.stated = 4}), 512U);
+  EXPECT_EQ(dio_align({.stated = 0, .device_block_bytes = 512}), 0U);
 }
 
-TEST(DirectBlockBytes, IsElseThatOfTheDevice) {
-  EXPECT_EQ(direct_block_bytes({.device_block_bytes = 512}), 512U);
-  EXPECT_EQ(direct_block_bytes({.device_block_bytes = 4096, .reads_sector = true}), 4096U);
+TEST(DioAlign, IsElseThatOfTheDevice) {
+  EXPECT_EQ(dio_align({.device_block_bytes = 512}), 512U);
+  EXPECT_EQ(dio_align({.device_block_bytes = 4096, .reads_sector = true}), 4096U);
 }
 
-TEST(DirectBlockBytes, IsASectorWhereAnyAlignmentIsTaken) {
-  EXPECT_EQ(direct_block_bytes({.any_alignment = true, .device_block_bytes = 4096}), 512U);
+TEST(DioAlign, IsASectorWhereAnyAlignmentIsTaken) {
+  EXPECT_EQ(dio_align({.any_alignment = true, .device_block_bytes = 4096}), 512U);
 }
 
-TEST(DirectBlockBytes, OfAnUnknownFileSystemIsWhatDataCanBeReadIn) {
-  EXPECT_EQ(direct_block_bytes({.reads_sector = true}), 512U);
-  EXPECT_EQ(direct_block_bytes({.reads_sector = false}), 4096U);
-  EXPECT_EQ(direct_block_bytes({}), 4096U);
+TEST(DioAlign, OfAnUnknownFileSystemIsWhatDataCanBeReadIn) {
+  EXPECT_EQ(dio_align({.reads_sector = true}), 512U);
+  EXPECT_EQ(dio_align({.reads_sector = false}), 4096U);
+  EXPECT_EQ(dio_align({}), 4096U);
 }
 
 constexpr std::size_t kBytes = 1 << 20;

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <string>
 
-#include "ring/gate.h"
 #include "ring/task.h"
+#include "ring/waiting.h"
 #include "tests/sim/grants.h"
 #include "tests/sim/loop.h"
 #include "tests/sim/machine.h"
@@ -33,7 +33,7 @@ class GrantBatchTest : public testing::Test {
   }
 
   Detached transfer(std::vector<GrantCopy> copies, Error& result) {
-    const Gate::Pass pass(gate_);
+    const TaskGroup::Member member(tasks_);
     GrantBatch::Transfer batch(batch_);
     for (const GrantCopy& copy : copies) batch.add(copy);
     result = co_await batch;
@@ -41,7 +41,7 @@ class GrantBatchTest : public testing::Test {
   }
 
   Detached transfer_twice(Error& first, Error& second) {
-    const Gate::Pass pass(gate_);
+    const TaskGroup::Member member(tasks_);
     GrantBatch::Transfer batch(batch_);
     batch.add(from_guest(grant_page("alpha")));
     first = co_await batch;
@@ -62,7 +62,7 @@ class GrantBatchTest : public testing::Test {
   sim::SimDomain& guest_ = machine_.create_domain(kGuest);
   sim::SimGrants grants_{machine_, 0};
   GrantBatch batch_{loop_, grants_};
-  Gate gate_{loop_};
+  TaskGroup tasks_{loop_};
   std::array<std::byte, 64> local_{};
   int done_ = 0;
 };
@@ -141,7 +141,7 @@ TEST_F(GrantBatchTest, WhoIsResumedMayFillTheNextBatch) {
   EXPECT_FALSE(first);
   EXPECT_TRUE(second);
   EXPECT_EQ(grants_.copy_calls(), 2U);
-  EXPECT_EQ(gate_.inside(), 0U);
+  EXPECT_EQ(tasks_.size(), 0U);
 }
 
 }  // namespace

@@ -41,18 +41,18 @@ class JournalTest : public testing::Test {
 
   std::span<std::byte> memory() { return std::as_writable_bytes(std::span(lines_)); }
 
-  Journal begin(JournalWitness* witness = nullptr) { return {{memory(), witness}, key_}; }
+  Journal make(JournalObserver* observer = nullptr) { return {{memory(), observer}, key_}; }
 
   static Journal::Slot take(Journal& journal, std::span<const std::byte> request) {
-    std::ranges::copy(request, journal.room().begin());
-    return journal.taken();
+    std::ranges::copy(request, journal.next_entry().begin());
+    return journal.begin();
   }
 
   static Journal::Slot take(Journal& journal, uint64_t id) { return take(journal, read_of(id)); }
 
   std::expected<Journal::Recovered, std::string> recover(uint32_t response_producer,
-                                                         JournalWitness* witness = nullptr) {
-    return Journal::recover({memory(), witness}, key_, response_producer);
+                                                         JournalObserver* observer = nullptr) {
+    return Journal::recover({memory(), observer}, key_, response_producer);
   }
 
   static std::vector<uint64_t> ids(const Journal::Recovered& recovered) {
@@ -69,29 +69,29 @@ class JournalTest : public testing::Test {
 };
 
 TEST_F(JournalTest, OfNothingTakenHoldsNothing) {
-  begin();
+  make();
   const auto found = recover(5);
   ASSERT_TRUE(found) << found.error();
   EXPECT_THAT(found->in_flight, IsEmpty());
 }
 
 TEST_F(JournalTest, HoldsWhatWasTakenAndNotSeenByTheGuest) {
-  Journal journal = begin();
+  Journal journal = make();
   const Journal::Slot one = take(journal, 1);
   const Journal::Slot two = take(journal, 2);
   take(journal, 3);
-  journal.answered(two, 10);
-  journal.shown();
-  journal.answered(one, 11);
+  journal.complete(two, 10);
+  journal.retire();
+  journal.complete(one, 11);
   const auto found = recover(11);
   ASSERT_TRUE(found) << found.error();
   EXPECT_THAT(ids(*found), ElementsAre(1, 3));
 }
 
 TEST_F(JournalTest, DropsWhatTheGuestSeesThoughItWasNotFreed) {
-  Journal journal = begin();
-  journal.answered(take(journal, 1), 0xffffffff);
-  journal.answered(take(journal, 2), 0);
+  Journal journal = make();
+  journal.complete(take(journal, 1), 0xffffffff);
+  journal.complete(take(journal, 2), 0);
   const auto found = recover(1);
   ASSERT_TRUE(found) << found.error();
   EXPECT_THAT(ids(*found), IsEmpty());
@@ -103,7 +103,7 @@ TEST_F(JournalTest, KeepsTheRequestAsItStoodInTheRing) {
     RingEntry entry{};
     std::ranges::generate(entry, [i = 0U]() mutable { return std::byte(++i * 7); });
     const auto bytes = std::span(entry).first(layout_of(abi).entry_bytes);
-    Journal journal = begin();
+    Journal journal = make();
     take(journal, bytes);
     const auto found = recover(0);
     ASSERT_TRUE(found) << found.error();
@@ -118,8 +118,8 @@ TEST_F(JournalTest, KeepsTheRequestAsItStoodInTheRing) {
 // It was answered at an index that others' responses may have by the next time.
 TEST_F(JournalTest, OfAnAnswerNeverSeenForgetsTheIndex) {
   {
-    Journal journal = begin();
-    journal.answered(take(journal, 1), 4);
+    Journal journal = make();
+    journal.complete(take(journal, 1), 4);
     take(journal, 2);
   }
   {
@@ -129,7 +129,7 @@ TEST_F(JournalTest, OfAnAnswerNeverSeenForgetsTheIndex) {
     const auto two = std::ranges::find(found->in_flight, 2U, [](const auto& each) {
       return each.request.id;
     });
-    found->journal.answered(two->slot, 4);
+    found->journal.complete(two->slot, 4);
   }
   const auto found = recover(5);
   ASSERT_TRUE(found) << found.error();
@@ -137,27 +137,27 @@ TEST_F(JournalTest, OfAnAnswerNeverSeenForgetsTheIndex) {
 }
 
 TEST_F(JournalTest, ALostWriteIsToldToAllWhoRecover) {
-  Journal journal = begin();
-  EXPECT_FALSE(recover(0)->lost_write);
-  journal.note_lost_write();
-  EXPECT_TRUE(recover(0)->lost_write);
-  EXPECT_TRUE(recover(0)->lost_write);
-  begin();
-  EXPECT_FALSE(recover(0)->lost_write);
+  Journal journal = make();
+  EXPECT_FALSE(recover(0)->data_lost);
+  journal.mark_data_lost();
+  EXPECT_TRUE(recover(0)->data_lost);
+  EXPECT_TRUE(recover(0)->data_lost);
+  make();
+  EXPECT_FALSE(recover(0)->data_lost);
 }
 
 TEST_F(JournalTest, HasRoomWhileAllThatTheRingHoldsIsInFlight) {
-  Journal journal = begin();
+  Journal journal = make();
   std::vector<Journal::Slot> slots;
   for (uint64_t id = 0; id < kEntries; ++id) slots.push_back(take(journal, id));
-  std::ranges::copy(read_of(99), journal.room().begin());
+  std::ranges::copy(read_of(99), journal.next_entry().begin());
   const auto found = recover(0);
   ASSERT_TRUE(found) << found.error();
   EXPECT_THAT(ids(*found), ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
 TEST_F(JournalTest, RefusesAnothersJournal) {
-  Journal journal = begin();
+  Journal journal = make();
   take(journal, 1);
   const JournalKey mine = key_;
   key_.connection[15] = std::byte{1};
@@ -171,15 +171,15 @@ TEST_F(JournalTest, RefusesAnothersJournal) {
 }
 
 TEST_F(JournalTest, RefusesMemoryThatIsTooShort) {
-  begin();
+  make();
   for (const std::size_t bytes : {std::size_t{0}, std::size_t{63}, memory().size() - 64}) {
     EXPECT_THAT(Journal::recover({memory().first(bytes)}, key_, 0).error(), HasSubstr("too short"));
   }
 }
 
 TEST_F(JournalTest, RefusesAnAnswerFarFromWhereTheRingIs) {
-  Journal journal = begin();
-  journal.answered(take(journal, 1), 100);
+  Journal journal = make();
+  journal.complete(take(journal, 1), 100);
   EXPECT_THAT(recover(100 - kEntries).error(), HasSubstr("answered at index 100"));
   EXPECT_THAT(recover(101 + kEntries).error(), HasSubstr("answered at index 100"));
   EXPECT_TRUE(recover(100));
@@ -187,10 +187,10 @@ TEST_F(JournalTest, RefusesAnAnswerFarFromWhereTheRingIs) {
 
 /// A request lost, or one that is done again though the guest saw its answer.
 TEST_F(JournalTest, WithOneBitWrongIsRefusedOrTheSame) {
-  Journal journal = begin();
-  journal.answered(take(journal, 1), 6);
+  Journal journal = make();
+  journal.complete(take(journal, 1), 6);
   take(journal, 2);
-  journal.answered(take(journal, 3), 7);
+  journal.complete(take(journal, 3), 7);
   const std::vector<Line> before = lines_;
   unsigned refused = 0;
   for (std::size_t bit = 0; bit < memory().size() * 8; ++bit) {
@@ -206,7 +206,7 @@ TEST_F(JournalTest, WithOneBitWrongIsRefusedOrTheSame) {
 }
 
 /// Ends the process at one of its steps, by keeping what memory held then.
-class Death final : public JournalWitness {
+class Death final : public JournalObserver {
  public:
   Death(std::function<void()> die, unsigned step) : die_(std::move(die)), steps_left_(step) {}
 
@@ -242,11 +242,11 @@ class ServedRing : public JournalTest {
       while (!in_flight.empty() && random() % 2 == 0) {
         const auto next = in_flight.begin() + static_cast<int>(random() % in_flight.size());
         ring_.responses.push_back(next->second);
-        journal.answered(next->first, static_cast<uint32_t>(ring_.responses.size() - 1));
+        journal.complete(next->first, static_cast<uint32_t>(ring_.responses.size() - 1));
         in_flight.erase(next);
       }
       ring_.response_producer = static_cast<uint32_t>(ring_.responses.size());
-      journal.shown();
+      journal.retire();
     }
   }
 
@@ -263,7 +263,7 @@ TEST_F(ServedRing, AnswersEachRequestOnceWhereverProcessesDie) {
       lines_.assign(lines_.size(), {});
       std::pair<std::vector<Line>, Ring> left;
       Death death([&] { left = {lines_, ring_}; }, first);
-      begin();
+      make();
       serve(recover(0, &death)->journal, {}, random);
       if (!death.came()) break;
       // The second dies as well, somewhere; the third does not.

@@ -33,9 +33,9 @@ TEST_F(OpenFileTest, TheJudgeIsToldWhereTheFileIs) {
   const fs::path path = make("real/a", 4096);
   fs::create_directory_symlink("real", directory_.path() / "link");
   std::string seen;
-  const OpenFile file = open_file(
-      {.path = directory_.path() / "link/a",
-       .judge = [&](const FoundFile& found) { seen = found.real_path; }});
+  const OpenFile file =
+      open_file({.path = directory_.path() / "link/a",
+                 .check = [&](const FoundFile& found) { seen = found.real_path; }});
   EXPECT_EQ(seen, fs::canonical(path));
   EXPECT_EQ(file.real_path, seen);
   EXPECT_EQ(file.path, directory_.path() / "link/a");
@@ -51,21 +51,21 @@ TEST_F(OpenFileTest, WhatWasJudgedIsOpenedWhateverThePathLeadsToByThen) {
     fs::remove(link);
     fs::create_directory_symlink(b, link);
   };
-  EXPECT_EQ(open_file({.path = link / "x", .judge = swap_link}).size_bytes, 4096U);
+  EXPECT_EQ(open_file({.path = link / "x", .check = swap_link}).size_bytes, 4096U);
   const auto swap_directories = [&](const FoundFile&) {
     fs::rename(a, directory_.path() / "c");
     fs::rename(b, a);
   };
-  EXPECT_EQ(open_file({.path = a / "x", .judge = swap_directories}).size_bytes, 4096U);
+  EXPECT_EQ(open_file({.path = a / "x", .check = swap_directories}).size_bytes, 4096U);
   const auto swap_files = [&](const FoundFile&) { fs::rename(directory_.path() / "c/x", a / "x"); };
-  EXPECT_EQ(open_file({.path = a / "x", .judge = swap_files}).size_bytes, 8192U);
+  EXPECT_EQ(open_file({.path = a / "x", .check = swap_files}).size_bytes, 8192U);
 }
 
 TEST_F(OpenFileTest, WhatTheJudgeThrowsIsTheAnswer) {
   const auto refuse = [](const FoundFile&) {
     throw std::system_error(EACCES, std::system_category(), "no");
   };
-  EXPECT_THROW(open_file({.path = make("a", 4096), .judge = refuse}), std::system_error);
+  EXPECT_THROW(open_file({.path = make("a", 4096), .check = refuse}), std::system_error);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is joined shows on a pipe that keeps the bounds of packets: each submission is one.
+// What is merged shows on a pipe that keeps the bounds of packets: each submission is one.
 #include "ring/uring_transfers.h"
 
 #include <fcntl.h>
@@ -94,7 +94,7 @@ TEST_F(UringTransfersTest, OfAnotherDirectionIsNot) {
 
 TEST_F(UringTransfersTest, WhatIsToBeAloneIsNot) {
   UringTransfers::Place second = write_at(10, 20);
-  second.alone = true;
+  second.unmerged = true;
   EXPECT_EQ(results_of({write_at(0, 10), second, write_at(30, 30), write_at(60, 40)}),
             (std::vector<int>{10, 20, 30, 40}));
   EXPECT_EQ(packets(), (std::vector<ssize_t>{10, 20, 70}));
@@ -122,9 +122,9 @@ TEST_F(UringTransfersTest, WhatARunDidNotReachIsToBeDoneAlone) {
     places.push_back(
         {::fileno(file.get()), Direction::read, i * 1000, {data_.data() + i * 1000, 1000}, false});
   }
-  EXPECT_EQ(results_of(places),
-            (std::vector<int>{1000, UringTransfers::kDoAlone, UringTransfers::kDoAlone}));
-  places[1].alone = true;
+  EXPECT_EQ(results_of(places), (std::vector<int>{1000, UringTransfers::kRetryUnmerged,
+                                                  UringTransfers::kRetryUnmerged}));
+  places[1].unmerged = true;
   EXPECT_EQ(results_of({places[1]}), std::vector<int>{500});
 }
 
@@ -132,7 +132,7 @@ TEST_F(UringTransfersTest, AfterAnErrorEachIsToBeDoneAlone) {
   UringTransfers::Place first = write_at(0, 10), second = write_at(10, 20);
   first.fd = second.fd = 1'000'000;  // which nobody has open
   EXPECT_EQ(results_of({first, second}),
-            (std::vector<int>{UringTransfers::kDoAlone, UringTransfers::kDoAlone}));
+            (std::vector<int>{UringTransfers::kRetryUnmerged, UringTransfers::kRetryUnmerged}));
   EXPECT_EQ(results_of({first}), std::vector<int>{-EBADF});
 }
 

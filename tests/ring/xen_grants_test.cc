@@ -31,7 +31,7 @@ struct FakeLibrary {
   uint32_t unmapped_pages = 0;
   std::vector<xengnttab_grant_copy_segment_t> segments;
   std::vector<int16_t> statuses;
-  alignas(kXenPageBytes) std::array<std::byte, 2 * kXenPageBytes> pages{};
+  alignas(kPageBytes) std::array<std::byte, 2 * kPageBytes> pages{};
   xengntdev_handle handle;
 };
 

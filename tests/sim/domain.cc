@@ -24,7 +24,7 @@ void fill(std::span<std::byte> bytes, int value) noexcept {
 
 SimDomain::SimDomain(DomainId id, std::size_t pages)
     : id_(id), file_(::memfd_create("domain", MFD_CLOEXEC)), next_ref_(kFirstRef) {
-  const std::size_t bytes = pages * kXenPageBytes;
+  const std::size_t bytes = pages * kPageBytes;
   if (!file_ || ::ftruncate(file_.get(), static_cast<off_t>(bytes)) != 0) {
     throw std::system_error(errno, std::system_category(), "a domain's memory");
   }
@@ -45,7 +45,7 @@ Frame SimDomain::allocate(std::size_t pages) {
     reusable.pop_back();
     fill(memory(first, pages), 0);
   } else {
-    if ((next_frame_ + pages) * kXenPageBytes > memory_.size()) throw std::bad_alloc();
+    if ((next_frame_ + pages) * kPageBytes > memory_.size()) throw std::bad_alloc();
     next_frame_ += static_cast<Frame>(pages);
   }
   allocated_ += pages;
@@ -60,7 +60,7 @@ void SimDomain::free(Frame first, std::size_t pages) {
 }
 
 std::span<std::byte> SimDomain::memory(Frame first, std::size_t pages) const noexcept {
-  return memory_.subspan(first * kXenPageBytes, pages * kXenPageBytes);
+  return memory_.subspan(first * kPageBytes, pages * kPageBytes);
 }
 
 GrantRef SimDomain::grant(DomainId to, Frame frame, Access access) {

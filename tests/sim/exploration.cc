@@ -28,10 +28,10 @@ Exploration::Exploration(Scenario scenario, Log log)
       log_(std::move(log)),
       host_(scenario_.seed, scenario_.max_persistent_grants, DomainId{0}, scenario_.workers,
             scenario_.errors),
-      witness_(host_),
+      state_observer_(host_),
       misbehaviour_(host_) {
   if (log_) {
-    witness_.report_to([this](const std::string& line) { this->log(line); });
+    state_observer_.report_to([this](const std::string& line) { this->log(line); });
     log_(fmt::format("{} workers; {}", scenario_.workers, describe(scenario_.errors)));
   }
   for (const DiskPlan& plan : scenario_.disks) {
@@ -239,8 +239,8 @@ DomainId Exploration::guest_of(const ExploredDisk& disk) {
 
 void Exploration::attach(ExploredDisk& disk) {
   disk.attach(guest_of(disk));
-  witness_.expect_of(disk.line(), {.closed = [this, &disk] { return closed(disk); },
-                                   .sound = !disk.hostile()});
+  state_observer_.expect_of(
+      disk.line(), {.closed = [this, &disk] { return closed(disk); }, .sound = !disk.hostile()});
 }
 
 std::string Exploration::closed(ExploredDisk& disk) {
@@ -358,7 +358,7 @@ bool Exploration::sound() {
   for (const auto& disk : disks_) {
     for (std::string& fault : disk->faults()) faults_.push_back(std::move(fault));
   }
-  faults_.insert(faults_.end(), witness_.faults().begin(), witness_.faults().end());
+  faults_.insert(faults_.end(), state_observer_.faults().begin(), state_observer_.faults().end());
   return faults_.empty();
 }
 

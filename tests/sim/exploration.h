@@ -12,7 +12,7 @@
 #include "tests/sim/host.h"
 #include "tests/sim/misbehaviour.h"
 #include "tests/sim/scenario.h"
-#include "tests/sim/state_witness.h"
+#include "tests/sim/state_observer.h"
 
 namespace tapring::sim {
 
@@ -71,7 +71,7 @@ class Exploration {
   Scenario scenario_;
   Log log_;
   Host host_;
-  StateWitness witness_;
+  StateObserver state_observer_;
   Misbehaviour misbehaviour_;
   std::vector<std::unique_ptr<ExploredDisk>> disks_;
   std::map<std::size_t, DomainId> guests_;  ///< the domain that a guest of the scenario is

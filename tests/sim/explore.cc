@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// sim_explore: scenarios of chance in the simulated world, as many as asked for. A seed that fails
+// sim_explore: random scenarios in the simulated world, as many as asked for. A seed that fails
 // is printed with the command that replays it.
 #include <unistd.h>
 
@@ -11,8 +11,8 @@
 #include <thread>
 #include <vector>
 
-#include "tests/sim/draw_scenario.h"
 #include "tests/sim/exploration.h"
+#include "tests/sim/random_scenario.h"
 #include "tests/sim/seed_runner.h"
 
 namespace tapring::sim {
@@ -28,7 +28,7 @@ struct Options {
 
 std::string explore(uint64_t seed, const Exploration::Log& log) {
   std::string reasons;
-  for (const std::string& fault : Exploration(draw_scenario(seed), log).run()) {
+  for (const std::string& fault : Exploration(random_scenario(seed), log).run()) {
     reasons += (reasons.empty() ? "" : "; ") + fault;
   }
   return reasons;
@@ -68,7 +68,7 @@ int explore_many(const Options& options, const char* program) {
 
 int main(int argc, char** argv) {
   tapring::sim::Options options;
-  CLI::App app("Scenarios of chance in the simulated world: disks, guests and faults by a seed.");
+  CLI::App app("Random scenarios in the simulated world: disks, guests and faults by a seed.");
   app.add_option("--seeds", options.seeds, "run so many seeds")->capture_default_str();
   app.add_option("--first", options.first, "begin with this one")->capture_default_str();
   app.add_option("--jobs", options.jobs, "processes at once")->capture_default_str();

@@ -102,12 +102,12 @@ std::vector<std::string> ExploredDisk::faults() {
   for (const SimFrontend* frontend : all_frontends_) {
     for (const std::string& violation : frontend->violations()) faults.push_back(violation);
   }
-  for (const auto& load : loads_) judge(*load, faults);
+  for (const auto& load : loads_) verify(*load, faults);
   for (std::string& fault : faults) fault = "disk " + std::to_string(number_) + ": " + fault;
   return faults;
 }
 
-void ExploredDisk::judge(const SimLoad& load, std::vector<std::string>& faults) const {
+void ExploredDisk::verify(const SimLoad& load, std::vector<std::string>& faults) const {
   constexpr Time kPatience = std::chrono::seconds(5);
   if (spoiled_) return;
   if (load.failed() > 0) {

@@ -72,7 +72,7 @@ class ExploredDisk {
   DiskModel& model() { return host_.model(line_.params); }
 
  private:
-  void judge(const SimLoad& load, std::vector<std::string>& faults) const;
+  void verify(const SimLoad& load, std::vector<std::string>& faults) const;
 
   Host& host_;
   DiskPlan plan_;

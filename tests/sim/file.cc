@@ -147,7 +147,7 @@ void SimFile::die() {
 
 /// As O_DIRECT does with what is not in whole blocks.
 bool SimFile::is_aligned(uint64_t offset, Buffers buffers) const {
-  const uint64_t block = file_.direct_block_bytes;
+  const uint64_t block = file_.dio_align;
   if (block == kSectorBytes) return true;
   return offset % block == 0 && std::ranges::all_of(buffers, [block](const iovec& buffer) {
            return buffer.iov_len % block == 0 &&
@@ -157,7 +157,7 @@ bool SimFile::is_aligned(uint64_t offset, Buffers buffers) const {
 
 /// How many bytes of a transfer are done first, the rest being asked for anew; 0: all at once.
 uint64_t SimFile::short_transfer(Buffers buffers) {
-  const uint64_t block = std::max<uint64_t>(file_.direct_block_bytes, kSectorBytes);
+  const uint64_t block = std::max<uint64_t>(file_.dio_align, kSectorBytes);
   const uint64_t blocks = bytes_of(buffers) / block;
   const double probability = storage_.behaviour(file_.path).short_probability;
   if (probability == 0 || blocks < 2) return 0;
@@ -263,7 +263,7 @@ Task<Error> SimFile::close() {
 
 /// Storage tears writes between its blocks, never inside one.
 Error SimFile::write_part(uint64_t offset, Buffers from) {
-  const uint64_t block = file_.direct_block_bytes;
+  const uint64_t block = file_.dio_align;
   const uint64_t whole = loop_.world().random().below(bytes_of(from) / block + 1) * block;
   const uint64_t begin = offset;
   uint64_t left = whole;

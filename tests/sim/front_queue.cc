@@ -154,7 +154,7 @@ void FrontQueue::add_segments(Shadow& shadow) {
 }
 
 void FrontQueue::add_indirect_page(Shadow& shadow, FrontRequest& request) {
-  static_assert(256 * sizeof(GuestSegment) <= kXenPageBytes);
+  static_assert(256 * sizeof(GuestSegment) <= kPageBytes);
   shadow.indirect_page = lend_page(Access::read_only);
   std::memcpy(domain_->memory(shadow.indirect_page->frame, 1).data(), shadow.segments.data(),
               shadow.segments.size() * sizeof(GuestSegment));

@@ -15,9 +15,9 @@ namespace {
 
 /// Shows one page of a domain's memory at `address` instead of what is there.
 void show_page(std::byte* address, int memory, Frame frame) {
-  const auto offset = static_cast<off_t>(frame * kXenPageBytes);
-  if (::mmap(address, kXenPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory,
-             offset) == MAP_FAILED) {
+  const auto offset = static_cast<off_t>(frame * kPageBytes);
+  if (::mmap(address, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory, offset) ==
+      MAP_FAILED) {
     throw std::system_error(errno, std::system_category(), "mapping a simulated grant");
   }
 }
@@ -39,7 +39,7 @@ Result<std::span<std::byte>> SimGrants::map(DomainId domain, std::span<const Gra
   for (const GrantRef ref : refs) {
     if (usable(domain, ref, true) == nullptr) return std::unexpected(system_error_code(EINVAL));
   }
-  const std::size_t bytes = refs.size() * kXenPageBytes;
+  const std::size_t bytes = refs.size() * kPageBytes;
   void* address = ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address == MAP_FAILED) return std::unexpected(system_error_code(errno));
   const std::span pages(static_cast<std::byte*>(address), bytes);
@@ -47,7 +47,7 @@ Result<std::span<std::byte>> SimGrants::map(DomainId domain, std::span<const Gra
   for (std::size_t i = 0; i < refs.size(); ++i) {
     SimDomain::Grant& grant = granter->grants_.at(refs[i]);
     ++grant.mapped;
-    show_page(pages.subspan(i * kXenPageBytes).data(), granter->file_.get(), grant.frame);
+    show_page(pages.subspan(i * kPageBytes).data(), granter->file_.get(), grant.frame);
   }
   machine_.mappings_.emplace(
       pages.data(), SimMachine::Mapping{granter, std::vector(refs.begin(), refs.end()), this});
@@ -58,7 +58,7 @@ void SimGrants::unmap(std::span<std::byte> pages) {
   if (!dead_) {
     const auto found = machine_.mappings_.find(pages.data());
     assert(found != machine_.mappings_.end());
-    assert(found->second.refs.size() * kXenPageBytes == pages.size());
+    assert(found->second.refs.size() * kPageBytes == pages.size());
     give_back(found->second);
     machine_.mappings_.erase(found);
   }
@@ -78,7 +78,7 @@ void SimGrants::die() {
     const auto& [address, mapping] = entry;
     if (mapping.by != this) return false;
     give_back(mapping);
-    make_private({address, mapping.refs.size() * kXenPageBytes});
+    make_private({address, mapping.refs.size() * kPageBytes});
     return true;
   });
 }
@@ -92,7 +92,7 @@ Error SimGrants::copy(std::span<GrantCopy> copies) {
     return system_error_code(EIO);
   }
   for (const GrantCopy& copy : copies) {
-    if (copy.offset + copy.length > kXenPageBytes) return system_error_code(EINVAL);
+    if (copy.offset + copy.length > kPageBytes) return system_error_code(EINVAL);
   }
   for (GrantCopy& copy : copies) copy.failed = !copy_one(copy);
   return {};

@@ -23,8 +23,12 @@ class SimGrantsTest : public testing::Test {
 
   /// The status of one copy of a whole page.
   bool copies(GrantRef ref, bool to_guest, DomainId domain = kGuest) {
-    std::array<GrantCopy, 1> copy{{{.local = local_.data(), .ref = ref, .domain = domain,
-                                    .offset = 0, .length = kXenPageBytes, .to_guest = to_guest}}};
+    std::array<GrantCopy, 1> copy{{{.local = local_.data(),
+                                    .ref = ref,
+                                    .domain = domain,
+                                    .offset = 0,
+                                    .length = kPageBytes,
+                                    .to_guest = to_guest}}};
     EXPECT_FALSE(grants_.copy(copy));
     return !copy[0].failed;
   }
@@ -40,7 +44,7 @@ class SimGrantsTest : public testing::Test {
   SimDomain& guest_ = machine_.create_domain(kGuest);
   SimGrants grants_{machine_, kUs};
   Frame frame_ = 0;
-  std::array<std::byte, kXenPageBytes> local_{};
+  std::array<std::byte, kPageBytes> local_{};
 };
 
 TEST_F(SimGrantsTest, PagesAreMappedSideBySide) {
@@ -48,8 +52,8 @@ TEST_F(SimGrantsTest, PagesAreMappedSideBySide) {
   guest_.memory(frame_, 1)[5] = std::byte{42};
   const auto pages = grants_.map(kGuest, refs);
   ASSERT_TRUE(pages);
-  EXPECT_EQ((*pages)[kXenPageBytes + 5], std::byte{42});
-  (*pages)[kXenPageBytes + 6] = std::byte{43};
+  EXPECT_EQ((*pages)[kPageBytes + 5], std::byte{42});
+  (*pages)[kPageBytes + 6] = std::byte{43};
   EXPECT_EQ(guest_.memory(frame_, 1)[6], std::byte{43});
   EXPECT_EQ(machine_.mappings_of(kGuest), 2U);
   grants_.unmap(*pages);
@@ -101,9 +105,11 @@ TEST_F(SimGrantsTest, AReadOnlyPageIsNotCopiedTo) {
 }
 
 TEST_F(SimGrantsTest, ACopyThatLeavesItsPageFailsTheCall) {
-  std::array<GrantCopy, 1> copy{
-      {{.local = local_.data(), .ref = grant_to(kUs), .domain = kGuest, .offset = 1,
-        .length = kXenPageBytes}}};
+  std::array<GrantCopy, 1> copy{{{.local = local_.data(),
+                                  .ref = grant_to(kUs),
+                                  .domain = kGuest,
+                                  .offset = 1,
+                                  .length = kPageBytes}}};
   EXPECT_TRUE(grants_.copy(copy));
 }
 

@@ -40,12 +40,12 @@ class SimJournals {
 };
 
 /// One daemon's way to them.
-class SimJournalStore final : public JournalStore, private JournalWitness {
+class SimJournalStore final : public JournalStore, private JournalObserver {
  public:
   explicit SimJournalStore(SimJournals& journals) noexcept : journals_(journals) {}
 
   SharedMemory open(const std::string& disk, uint32_t queue, std::size_t bytes) override;
-  JournalWitness* witness() noexcept override { return this; }
+  JournalObserver* observer() noexcept override { return this; }
   void remove(const std::string& disk) noexcept override;
   std::set<std::string> disks() const override { return journals_.disks(); }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a guest's programs do to a disk: requests of chance, so many at a time.
+// What a guest's programs do to a disk: random requests, so many at a time.
 #pragma once
 
 #include <cstdint>

@@ -12,14 +12,14 @@ namespace {
 
 using std::chrono_literals::operator""us;
 constexpr Latency kToNextTurn{1us, 60us};
-constexpr double kToLookAgain = 0.2;
+constexpr double kBusyPoll = 0.2;
 
 }  // namespace
 
 std::unique_ptr<File> SimLoop::file(OpenFile file) {
   const uint32_t block_bytes = storage_.behaviour(file.path).block_bytes;
-  file.direct_block_bytes = std::max(file.direct_block_bytes, block_bytes);
-  const uint32_t direct = file.direct_block_bytes;
+  file.dio_align = std::max(file.dio_align, block_bytes);
+  const uint32_t direct = file.dio_align;
   return align_file(*this, std::make_unique<SimFile>(*this, storage_, std::move(file)), direct);
 }
 
@@ -34,7 +34,7 @@ void SimLoop::complete(Work work) {
 }
 
 void SimLoop::wait(bool /*may_block*/) {
-  woke();
+  begin_turn();
   for (Work& work : std::exchange(completions_, {})) work();
 }
 
@@ -46,8 +46,8 @@ void SimLoop::schedule_turn() {
     if (stalled_) return;
     ++turns_;
     turn(false);
-    // In production it looks around for a time before it sleeps: here now and then.
-    if ((is_polling() && world_.random().chance(kToLookAgain)) || !arm_all()) schedule_turn();
+    // In production the loop busy-polls for a time before it sleeps; here, now and then.
+    if ((is_polling() && world_.random().chance(kBusyPoll)) || !arm_all()) schedule_turn();
   });
 }
 

@@ -19,7 +19,7 @@ class Misbehaviour {
  public:
   explicit Misbehaviour(Host& host) : host_(host), thread_(host.world()) {}
 
-  /// So many misdeeds of chance.
+  /// So many random misdeeds.
   void of(SimFrontend& frontend, unsigned times);
 
   // Of a connected frontend.

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "ring/blkif.h"
-#include "ring/file_in_use.h"
+#include "ring/open_file.h"
 
 namespace tapring::sim {
 namespace {

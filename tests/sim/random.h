@@ -5,8 +5,8 @@
 
 namespace tapring::sim {
 
-/// The one source of chance of a simulated world: the same seed gives the same numbers everywhere
-/// (std's distributions may differ between libraries). SplitMix64.
+/// The one source of randomness of a simulated world: the same seed gives the same numbers
+/// everywhere (std's distributions may differ between libraries). SplitMix64.
 class Random {
  public:
   explicit Random(uint64_t seed) noexcept : state_(seed) {}

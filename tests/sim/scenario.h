@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What may happen to the disks of one simulated host, as data: drawn by draw_scenario, played by
+// What may happen to the disks of one simulated host, as data: made by random_scenario, played by
 // Exploration.
 #pragma once
 

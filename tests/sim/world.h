@@ -32,7 +32,7 @@ class SimWorld {
   Time now() const noexcept { return now_; }
   Random& random() noexcept { return random_; }
 
-  /// Runs `work` so much later. What falls on the same moment runs in an order of chance.
+  /// Runs `work` so much later. What falls on the same moment runs in random order.
   void after(Time delay, Work work);
   void after(Latency latency, Work work) { after(pick(latency), std::move(work)); }
 

@@ -57,7 +57,7 @@ class HeldRequestsTest : public BareDisk {
 
   /// As the control thread does.
   void look() {
-    loop_.post([this] { disk_->look_at_held(); });
+    loop_.post([this] { disk_->check_held(); });
     world_.run_for(100ms);
   }
   void look_after(std::chrono::seconds time) {
@@ -127,7 +127,7 @@ TEST_F(HeldRequestsTest, OtherRequestsAreServed) {
 
 TEST_F(HeldRequestsTest, WhoWaitsHoldsNoMemory) {
   hold_writes(20);
-  EXPECT_EQ(worker_.buffers().lent_bytes(), 0U);
+  EXPECT_EQ(worker_.buffers().bytes_in_use(), 0U);
 }
 
 TEST_F(HeldRequestsTest, OneIsTriedEverySecond) {
@@ -177,7 +177,7 @@ TEST_F(HeldRequestsTest, WhereThereIsLittleRoomTheRestWaitsOn) {
 TEST_F(HeldRequestsTest, AllAreTriedWhenSomebodySaysSo) {
   hold_writes(20, EIO);
   fail(FileOperation::Kind::write, 0);
-  loop_.post([this] { disk_->try_held(); });
+  loop_.post([this] { disk_->retry_held(); });
   world_.run_for(100ms);
   EXPECT_THAT(answers(), SizeIs(20));
 }

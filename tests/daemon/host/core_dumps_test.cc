@@ -14,7 +14,7 @@
 #include <string>
 
 #include "ring/arena.h"
-#include "ring/guest_bytes.h"
+#include "ring/scratch_pages.h"
 
 namespace tapring {
 namespace {
@@ -56,7 +56,7 @@ bool arena_would_be_dumped() {
 }
 
 bool guest_bytes_would_be_dumped() {
-  const GuestBytes bytes(10'000);
+  const ScratchPages bytes(10'000);
   return would_be_dumped(bytes.data()) && would_be_dumped(bytes.data() + 9'999);
 }
 

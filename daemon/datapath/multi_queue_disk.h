@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A connected disk as the control thread has it: in parts, each on another worker with some of the
+// A connected disk as the control thread has it: in shards, each on another worker with some of the
 // queues and the image opened for itself.
 #pragma once
 
@@ -18,7 +18,7 @@ namespace tapring {
 
 /// Used on the control thread, where all it is given runs. Counts its queues as those of `workers`
 /// until it has ended or could not be connected.
-class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
+class MultiQueueDisk : public std::enable_shared_from_this<MultiQueueDisk> {
  public:
   /// The same image, opened for several loops: one at least.
   using Images = std::vector<std::unique_ptr<OpenImage>>;
@@ -29,14 +29,14 @@ class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
   /// Deals the queues out, each to the worker that has fewest; when `images` are used up, the rest
   /// to the first worker of the disk. Takes from `images` what it needs: the caller closes the
   /// others. `control` and `workers` outlive this.
-  SpreadDisk(Executor& control, Workers& workers, Images& images, const DiskOptions& options);
+  MultiQueueDisk(Executor& control, Workers& workers, Images& images, const DiskOptions& options);
 
   /// Serves the image of `other`, with all queues on one worker that has it. Where `other` is not
   /// connected any more, this one cannot be either.
-  SpreadDisk(Executor& control, Workers& workers, const SpreadDisk& other,
-             const DiskOptions& options);
-  SpreadDisk(const SpreadDisk&) = delete;
-  SpreadDisk& operator=(const SpreadDisk&) = delete;
+  MultiQueueDisk(Executor& control, Workers& workers, const MultiQueueDisk& other,
+                 const DiskOptions& options);
+  MultiQueueDisk(const MultiQueueDisk&) = delete;
+  MultiQueueDisk& operator=(const MultiQueueDisk&) = delete;
 
   /// Maps and binds all rings. `then` gets the first error, or nothing; after an error nothing is
   /// held.
@@ -53,8 +53,8 @@ class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
   void measure(Disk::Measured then);
 
   /// See Disk.
-  void look_at_held();
-  void try_held();
+  void check_held();
+  void retry_held();
 
   /// Ends everything, releases the image, then runs `done`. The last call.
   void end(Disk::Ending ending, Work done);
@@ -72,7 +72,7 @@ class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
   std::vector<uint32_t> workers() const;
 
  private:
-  struct Part {
+  struct Shard {
     uint32_t worker;
     std::unique_ptr<OpenImage> image;  ///< until it is connected
     DiskOptions options;
@@ -85,16 +85,16 @@ class SpreadDisk : public std::enable_shared_from_this<SpreadDisk> {
   struct Measuring;
   struct Finishing;
 
-  Part& choose_part(Images& images);
-  Loop& loop_of(const Part& part) { return workers_[part.worker].loop(); }
+  Shard& choose_shard(Images& images);
+  Loop& loop_of(const Shard& shard) { return workers_[shard.worker].loop(); }
   void on_each(void (Disk::*call)());
-  void connect_part(Part& part, const std::shared_ptr<Connecting>& all);
+  void connect_shard(Shard& shard, const std::shared_ptr<Connecting>& all);
   void all_connected(Connecting& all);
   void all_ended(Finishing& all);
 
   Executor& control_;
   Workers& workers_;
-  std::vector<Part> parts_;
+  std::vector<Shard> shards_;
 };
 
 }  // namespace tapring

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ring/aside.h"
+#include "ring/offload.h"
 
 #include <gtest/gtest.h>
 
@@ -31,8 +31,8 @@ struct Seen {
   std::thread::id resumed_on;
 };
 
-Detached work_aside(Loop& loop, Work work, Seen& seen) {
-  co_await Aside(loop, [&] {
+Detached offload_work(Loop& loop, Work work, Seen& seen) {
+  co_await Offload(loop, [&] {
     work();
     seen.worked_on = std::this_thread::get_id();
   });
@@ -40,23 +40,29 @@ Detached work_aside(Loop& loop, Work work, Seen& seen) {
   loop.stop();
 }
 
-TEST(Aside, OthersOfTheLoopDoNotWaitForTheWork) {
+TEST(Offload, OthersOfTheLoopDoNotWaitForTheWork) {
   UringLoop loop;
   OtherThreads helper;
   loop.use_helper(helper);
   std::promise<void> other;
   Seen seen;
-  loop.post([&] { work_aside(loop, [&other] { other.get_future().wait(); }, seen); });
+  loop.post([&] {
+    offload_work(
+        loop, [&other] { other.get_future().wait(); }, seen);
+  });
   loop.post([&other] { other.set_value(); });
   loop.run();
   EXPECT_EQ(seen.resumed_on, std::this_thread::get_id());
   EXPECT_NE(seen.worked_on, std::this_thread::get_id());
 }
 
-TEST(Aside, WithoutAHelperTheLoopDoesTheWork) {
+TEST(Offload, WithoutAHelperTheLoopDoesTheWork) {
   UringLoop loop;
   Seen seen;
-  loop.post([&] { work_aside(loop, [] {}, seen); });
+  loop.post([&] {
+    offload_work(
+        loop, [] {}, seen);
+  });
   loop.run();
   EXPECT_EQ(seen.resumed_on, std::this_thread::get_id());
   EXPECT_EQ(seen.worked_on, std::this_thread::get_id());

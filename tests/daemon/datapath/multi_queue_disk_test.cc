@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One disk on two workers.
-#include "daemon/datapath/spread_disk.h"
+#include "daemon/datapath/multi_queue_disk.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "ring/file_in_use.h"
+#include "ring/open_file.h"
 #include "tests/daemon/temporary_directory.h"
 #include "tests/sim/event_channel.h"
 #include "tests/sim/executor.h"
@@ -62,13 +62,13 @@ class SpreadDiskTest : public testing::Test {
         {.spec = {"raw", image_}, .mode = mode, .purpose = Purpose::service, .disk = "1/xvda"});
   }
 
-  std::shared_ptr<SpreadDisk> make_disk(RingHistory history = RingHistory::fresh,
-                                        const std::string& mode = "w") {
+  std::shared_ptr<MultiQueueDisk> make_disk(RingHistory history = RingHistory::fresh,
+                                            const std::string& mode = "w") {
     auto image = open(mode);
     const DiskOptions options{"1/xvda", kGuest, image->geometry(),
                               {Abi::x86_64, "x86_64-abi", setups_}, {.history = history}};
-    SpreadDisk::Images images = SpreadDisk::share(std::move(image), workers_.count());
-    return std::make_shared<SpreadDisk>(control_, workers_, images, options);
+    MultiQueueDisk::Images images = MultiQueueDisk::share(std::move(image), workers_.count());
+    return std::make_shared<MultiQueueDisk>(control_, workers_, images, options);
   }
 
   /// Empty, or why not.
@@ -158,7 +158,7 @@ class SpreadDiskTest : public testing::Test {
   std::vector<QueueSetup> setups_;
   std::deque<std::optional<int16_t>> answers_;
   unsigned operations_ = 0;
-  std::shared_ptr<SpreadDisk> disk_;
+  std::shared_ptr<MultiQueueDisk> disk_;
 };
 
 TEST_F(SpreadDiskTest, QueuesAreDealtOutAndAllServed) {
@@ -197,11 +197,11 @@ TEST_F(SpreadDiskTest, AfterTheEndNoQueueCounts) {
 
 TEST_F(SpreadDiskTest, TheImageOfADiskThatHasEndedIsNotServed) {
   EXPECT_EQ(connect(), "");
-  const std::shared_ptr<SpreadDisk> ended = disk_;
+  const std::shared_ptr<MultiQueueDisk> ended = disk_;
   end(Disk::Ending::abandon);
   const DiskOptions options{"2/xvda", kGuest, {.size_bytes = kSectors * kSectorBytes},
                             {Abi::x86_64, "x86_64-abi", setups_}, {}};
-  const auto disk = std::make_shared<SpreadDisk>(control_, workers_, *ended, options);
+  const auto disk = std::make_shared<MultiQueueDisk>(control_, workers_, *ended, options);
   std::optional<std::string> answer;
   disk->connect([&answer](const std::string& error) { answer = error; });
   EXPECT_TRUE(world_.run_until([&] { return answer.has_value(); }, kPatience));

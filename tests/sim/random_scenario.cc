@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tests/sim/draw_scenario.h"
+#include "tests/sim/random_scenario.h"
 
 #include <algorithm>
 #include <array>
@@ -61,7 +61,7 @@ class Draw {
 
   uint64_t seed_;
   Random random_;
-  bool last_is_hostile_ = false;  ///< of the disks drawn so far
+  bool last_is_hostile_ = false;  ///< of the disks made so far
 };
 
 Scenario Draw::scenario() {
@@ -328,7 +328,7 @@ Deed Draw::rough_deed(const DiskPlan& plan) {
 
 }  // namespace
 
-Scenario draw_scenario(uint64_t seed) {
+Scenario random_scenario(uint64_t seed) {
   return Draw(seed).scenario();
 }
 

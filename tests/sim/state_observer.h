@@ -11,12 +11,12 @@
 namespace tapring::sim {
 
 /// Sees every change of a backend's state in the moment it is made, and what must hold then.
-class StateWitness {
+class StateObserver {
  public:
-  explicit StateWitness(Host& host);
-  StateWitness(const StateWitness&) = delete;
-  StateWitness& operator=(const StateWitness&) = delete;
-  ~StateWitness() { host_.store().observe({}); }
+  explicit StateObserver(Host& host);
+  StateObserver(const StateObserver&) = delete;
+  StateObserver& operator=(const StateObserver&) = delete;
+  ~StateObserver() { host_.store().observe({}); }
 
   /// What is wrong with it, in words; empty if nothing is. And what else must hold.
   struct Questions {
@@ -37,7 +37,7 @@ class StateWitness {
   };
 
   void changed(const std::string& path, unsigned before, unsigned after);
-  void judged(const std::string& directory, const std::string& verdict);
+  void verdict_written(const std::string& directory, const std::string& verdict);
 
   Host& host_;
   std::map<std::string, Disk> disks_;  ///< by their directory

@@ -8,6 +8,6 @@
 namespace tapring::sim {
 
 /// Everything follows from the seed.
-Scenario draw_scenario(uint64_t seed);
+Scenario random_scenario(uint64_t seed);
 
 }  // namespace tapring::sim

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ring/guest_bytes.h"
+#include "ring/scratch_pages.h"
 
 #include <sys/mman.h>
 
@@ -9,27 +9,29 @@
 #include <new>
 #include <vector>
 
+#include "ring/sizes.h"
+
 namespace tapring {
 namespace {
 
-bool dumped = false;
+bool guest_data_is_dumped = false;
 
 constexpr std::size_t bytes_of(unsigned order) noexcept {
-  return GuestBytes::kPageBytes << order;
+  return kPageBytes << order;
 }
 
 unsigned order_for(std::size_t bytes) noexcept {
-  const std::size_t pages = (bytes + GuestBytes::kPageBytes - 1) / GuestBytes::kPageBytes;
+  const std::size_t pages = (bytes + kPageBytes - 1) / kPageBytes;
   return static_cast<unsigned>(std::bit_width(std::max<std::size_t>(pages, 1) - 1));
 }
 
-/// What one thread was given back.
-class Kept {
+/// The pages that one thread has freed and not unmapped.
+class FreePages {
  public:
-  Kept() = default;
-  Kept(const Kept&) = delete;
-  Kept& operator=(const Kept&) = delete;
-  ~Kept() {
+  FreePages() = default;
+  FreePages(const FreePages&) = delete;
+  FreePages& operator=(const FreePages&) = delete;
+  ~FreePages() {
     for (unsigned order = 0; order < kOrders; ++order) {
       for (std::byte* data : free_[order]) ::munmap(data, bytes_of(order));
     }
@@ -44,21 +46,21 @@ class Kept {
   }
 
   bool keep(std::byte* data, unsigned order) {
-    if (order >= kOrders || bytes_ + bytes_of(order) > GuestBytes::kKeptBytes) return false;
+    if (order >= kOrders || bytes_ + bytes_of(order) > ScratchPages::kFreeBytes) return false;
     free_[order].push_back(data);
     bytes_ += bytes_of(order);
     return true;
   }
 
  private:
-  static constexpr unsigned kOrders = 11;  // up to the most that is kept
+  static constexpr unsigned kOrders = 11;  // up to kFreeBytes in one block
   std::array<std::vector<std::byte*>, kOrders> free_;
   std::size_t bytes_ = 0;
 };
 
-Kept& kept() {
-  thread_local Kept kept;
-  return kept;
+FreePages& free_pages() {
+  thread_local FreePages pages;
+  return pages;
 }
 
 std::byte* map(std::size_t bytes) {
@@ -66,29 +68,29 @@ std::byte* map(std::size_t bytes) {
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   auto* const data = static_cast<std::byte*>(memory);
-  leave_out_of_dumps({data, bytes});
+  exclude_from_dumps({data, bytes});
   return data;
 }
 
 }  // namespace
 
-void dump_guest_bytes() noexcept {
-  dumped = true;
+void include_guest_data_in_dumps() noexcept {
+  guest_data_is_dumped = true;
 }
 
-void leave_out_of_dumps(std::span<std::byte> pages) noexcept {
-  if (dumped) return;
+void exclude_from_dumps(std::span<std::byte> pages) noexcept {
+  if (guest_data_is_dumped) return;
   // Fails only for what is not mapped, or not in whole pages.
   ::madvise(pages.data(), pages.size(), MADV_DONTDUMP);
 }
 
-GuestBytes::GuestBytes(std::size_t bytes)
-    : data_(kept().take(order_for(bytes))), order_(order_for(bytes)) {
+ScratchPages::ScratchPages(std::size_t bytes)
+    : data_(free_pages().take(order_for(bytes))), order_(order_for(bytes)) {
   if (data_ == nullptr) data_ = map(bytes_of(order_));
 }
 
-GuestBytes::~GuestBytes() {
-  if (data_ != nullptr && !kept().keep(data_, order_)) ::munmap(data_, bytes_of(order_));
+ScratchPages::~ScratchPages() {
+  if (data_ != nullptr && !free_pages().keep(data_, order_)) ::munmap(data_, bytes_of(order_));
 }
 
 }  // namespace tapring

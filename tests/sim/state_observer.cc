@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tests/sim/state_witness.h"
+#include "tests/sim/state_observer.h"
 
 #include <charconv>
 #include <optional>
@@ -32,18 +32,18 @@ bool is_legal(unsigned before, unsigned after) {
 
 }  // namespace
 
-StateWitness::StateWitness(Host& host) : host_(host) {
+StateObserver::StateObserver(Host& host) : host_(host) {
   host_.store().observe([this](const std::string& path, const auto& before, const auto& after) {
     if (path.ends_with("/state")) changed(path, state_of(before), state_of(after));
-    if (path.ends_with(kVerdict) && after) judged(directory_of(path), *after);
+    if (path.ends_with(kVerdict) && after) verdict_written(directory_of(path), *after);
   });
 }
 
-void StateWitness::expect_of(const DiskLine& line, Questions questions) {
+void StateObserver::expect_of(const DiskLine& line, Questions questions) {
   disks_[backend_directory(line)] = {line, std::move(questions)};
 }
 
-void StateWitness::changed(const std::string& path, unsigned before, unsigned after) {
+void StateObserver::changed(const std::string& path, unsigned before, unsigned after) {
   if (log_) log_(path + ": " + std::to_string(before) + " -> " + std::to_string(after));
   const auto found = disks_.find(directory_of(path));
   if (found == disks_.end()) return;
@@ -61,7 +61,7 @@ void StateWitness::changed(const std::string& path, unsigned before, unsigned af
   if (!held.empty()) fault("but is held: " + held);
 }
 
-void StateWitness::judged(const std::string& directory, const std::string& verdict) {
+void StateObserver::verdict_written(const std::string& directory, const std::string& verdict) {
   if (log_) log_(directory + ": " + verdict);
   const auto found = disks_.find(directory);
   if (found == disks_.end() || !found->second.questions.sound) return;

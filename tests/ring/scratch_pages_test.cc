@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ring/guest_bytes.h"
+#include "ring/scratch_pages.h"
 
 #include <gtest/gtest.h>
 
@@ -9,14 +9,16 @@
 #include <thread>
 #include <vector>
 
+#include "ring/sizes.h"
+
 namespace tapring {
 namespace {
 
-TEST(GuestBytes, AreWholePagesOfTheirOwn) {
-  std::vector<GuestBytes> all;
+TEST(ScratchPages, AreWholePagesOfTheirOwn) {
+  std::vector<ScratchPages> all;
   for (const std::size_t bytes : {1U, 4096U, 4097U, 1U << 20U, (1U << 20U) + 8192U, 5U << 20U}) {
-    GuestBytes& memory = all.emplace_back(bytes);
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(memory.data()) % GuestBytes::kPageBytes, 0U);
+    ScratchPages& memory = all.emplace_back(bytes);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(memory.data()) % kPageBytes, 0U);
     std::memset(memory.data(), static_cast<int>(all.size()), bytes);
   }
   for (std::size_t i = 0; i < all.size(); ++i) {
@@ -24,22 +26,22 @@ TEST(GuestBytes, AreWholePagesOfTheirOwn) {
   }
 }
 
-TEST(GuestBytes, AreKeptForTheNextOneOfTheThread) {
+TEST(ScratchPages, AreKeptForTheNextOneOfTheThread) {
   const std::byte* data = nullptr;
   {
-    const GuestBytes memory(10'000);
+    const ScratchPages memory(10'000);
     data = memory.data();
   }
-  const GuestBytes again(16'384);
+  const ScratchPages again(16'384);
   EXPECT_EQ(again.data(), data);
-  const GuestBytes other(16'384);
+  const ScratchPages other(16'384);
   EXPECT_NE(other.data(), data);
 }
 
-TEST(GuestBytes, MayEndOnAnotherThread) {
-  auto memory = std::make_unique<GuestBytes>(4096);
+TEST(ScratchPages, MayEndOnAnotherThread) {
+  auto memory = std::make_unique<ScratchPages>(4096);
   std::thread([&] { memory.reset(); }).join();
-  const GuestBytes again(4096);
+  const ScratchPages again(4096);
   std::memset(again.data(), 1, 4096);
 }
 
