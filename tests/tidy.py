@@ -7,8 +7,6 @@ tree of its own, and holds this tree to all of them."""
 
 import ast
 import concurrent.futures
-import dataclasses
-import functools
 import os
 import pathlib
 import re
@@ -16,113 +14,18 @@ import subprocess
 import sys
 import tomllib
 
+from tidy_layers import include_direction, ring_layers, rooms, wings
+from tidy_tree import Finding, Tree, line_of
+
 MAX_COLUMNS = 100
 MAX_FUNCTION_LINES = 70
 MAX_FILE_LINES = 450
 FOLDERS = {"ring", "formats", "daemon", "tests", "systemd", "docs", ".ci"}
 TOP_FILES = {"CMakeLists.txt", "CMakePresets.json", "LICENSE", "README.md"}
-MAY_INCLUDE = {
-    "ring": {"ring"},
-    "formats": {"formats", "ring"},
-    "daemon": {"daemon", "formats", "ring"},
-    "tests": {"daemon", "formats", "ring", "tests"},
-}
-# The wings of daemon/, each with those below it that it may include; main.cc stands above all.
-WINGS = {
-    "host": set(),
-    "xenstore": {"host"},
-    "datapath": {"host"},
-    "config": {"datapath", "host"},
-    "vbd": {"config", "datapath", "xenstore", "host"},
-    "control": {"vbd", "config", "datapath", "xenstore", "host"},
-    "cli": {"control", "vbd", "config", "datapath", "host"},
-}
-# The rooms of formats/, each with those that it may include besides itself; the files of formats/
-# that are in no room may include all, and all but the bytes may include them.
-ROOMS = {
-    "formats/qcow2/bytes": set(),
-    "formats/clusters": {"formats/qcow2/bytes"},
-    "formats/qcow2/offline": {"formats/clusters", "formats/qcow2/bytes"},
-    "formats/qcow2": {"formats/qcow2/offline", "formats/clusters", "formats/qcow2/bytes"},
-    "formats/qcow": {"formats/qcow2/offline", "formats/clusters", "formats/qcow2/bytes"},
-}
-OF_BYTES = "formats/qcow2/bytes"
-BYTES_MAY_INCLUDE = re.compile(r"<[a-z_]+>|\"formats/(qcow2/bytes/|printable\.h).*\"")
 NAMES_OF_NOTHING = {"common", "helper", "helpers", "misc", "stuff", "types", "util", "utils"}
 # In two parts each, or this file would break its own rules.
 LEFT_OVER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b")
 OUTSIDE = re.compile(r"\.\./sh" r"ared|/wo" r"rk/")
-
-
-@dataclasses.dataclass(frozen=True, order=True)
-class Finding:
-    path: str
-    line: int
-    text: str
-
-    def __str__(self):
-        return f"{self.path}:{self.line}: {self.text}"
-
-
-class Tree:
-    """The files of a directory: those that git knows if it is a checkout, else all. Without the
-    inputs of fuzzers, which are any bytes."""
-
-    def __init__(self, root):
-        self.root = pathlib.Path(root)
-        self.paths = sorted(path for path in self._list() if (self.root / path).is_file()
-                            and not path.startswith("tests/fuzz/corpus/"))
-
-    def _list(self):
-        listed = subprocess.run(["git", "-C", self.root, "ls-files", "-z"], capture_output=True,
-                                text=True, check=False)
-        if listed.returncode == 0:
-            return [path for path in listed.stdout.split("\0") if path]
-        found = (path.relative_to(self.root).as_posix() for path in self.root.rglob("*"))
-        return [path for path in found if not re.match(r"(build|\.git)/", path)]
-
-    @functools.cache
-    def text(self, path):
-        return (self.root / path).read_text(encoding="utf-8", errors="replace")
-
-    def lines(self, path):
-        """Pairs of line number and line."""
-        return enumerate(self.text(path).splitlines(), 1)
-
-    def kind(self, path):
-        """"cc" (sources and headers), "py", "sh", "cmake", "conf", "doc", or "" for the rest."""
-        name = path.rsplit("/", 1)[-1]
-        suffix = pathlib.PurePosixPath(path).suffix
-        if name == "CMakeLists.txt":
-            return "cmake"
-        known = {".cc": "cc", ".h": "cc", ".py": "py", ".sh": "sh", ".cmake": "cmake",
-                 ".md": "doc", ".8": "man", ".service": "conf", ".conf": "conf", ".toml": "conf"}
-        if suffix in known:
-            return known[suffix]
-        first = self.text(path).split("\n", 1)[0]
-        if first.startswith("#!"):
-            return "py" if "python" in first else "sh"
-        return ""
-
-    def of_kind(self, *kinds):
-        return [path for path in self.paths if self.kind(path) in kinds]
-
-    def headers(self):
-        return [path for path in self.paths if path.endswith(".h")]
-
-    @functools.cache
-    def code(self, path):
-        """C++ text with comments and literals blanked out, lines kept."""
-        def blank(match):
-            return re.sub(r"[^\n]", " ", match.group())
-        # A quote between digits separates them.
-        literals = (r'R"(\w*)\((?:.|\n)*?\)\1"|"(?:\\.|[^"\\\n])*"|(?<!\d)\'(?:\\.|[^\'\\\n])+\''
-                    r"|//[^\n]*|/\*(?:.|\n)*?\*/")
-        return re.sub(literals, blank, self.text(path))
-
-
-def line_of(text, position):
-    return text.count("\n", 0, position) + 1
 
 
 def folders(tree):
@@ -207,58 +110,6 @@ def function_length(tree):
             if last - first >= MAX_FUNCTION_LINES:
                 yield Finding(path, first, f"a function of {last - first + 1} lines, "
                               f"at most {MAX_FUNCTION_LINES}")
-
-
-def include_direction(tree):
-    for path in tree.of_kind("cc"):
-        allowed = MAY_INCLUDE.get(path.split("/")[0], set())
-        for number, line in tree.lines(path):
-            match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
-            if match and match.group(1).split("/")[0] not in allowed:
-                yield Finding(path, number, f'may include only {", ".join(sorted(allowed))}, '
-                              f"not {match.group(1)}")
-
-
-def wings(tree):
-    for path in tree.of_kind("cc"):
-        folder, _, name = path.removeprefix("daemon/").partition("/")
-        if not path.startswith("daemon/") or path == "daemon/main.cc":
-            continue
-        if folder not in WINGS or not name:
-            yield Finding(path, 1, f"is in no wing of daemon/: {', '.join(WINGS)}")
-            continue
-        for number, line in tree.lines(path):
-            match = re.match(r'#include "daemon/([^"/]+)', line)
-            if match and match.group(1) not in WINGS[folder] | {folder}:
-                yield Finding(path, number, f"daemon/{folder} may not include "
-                              f"daemon/{match.group(1)}")
-
-
-def rooms(tree):
-    """Those of formats/, and that no two of its files have one name."""
-    seen = {}
-    for path in tree.of_kind("cc"):
-        if not path.startswith("formats/"):
-            continue
-        folder, _, name = path.rpartition("/")
-        if seen.setdefault(name, path) != path:
-            yield Finding(path, 1, f"has the name of {seen[name]}")
-        if folder == "formats":
-            continue
-        if folder not in ROOMS:
-            yield Finding(path, 1, f"is in no room of formats/: {', '.join(ROOMS)}")
-            continue
-        for number, line in tree.lines(path):
-            match = re.match(r'#include (["<].*)', line)
-            if match and not may_include(folder, match.group(1)):
-                yield Finding(path, number, f"{folder} may not include {match.group(1)}")
-
-
-def may_include(room, header):
-    if room == OF_BYTES:
-        return BYTES_MAY_INCLUDE.fullmatch(header)
-    of = header.strip('"').rpartition("/")[0]
-    return not of.startswith("formats/") or of in ROOMS[room] | {room}
 
 
 def own_header_first(tree):
@@ -414,9 +265,9 @@ def shell_scripts(tree):
 
 
 RULES = [folders, license_line, line_length, white_space, file_length, function_length,
-         include_direction, wings, rooms, own_header_first, pragma_once, listed_in_cmake,
-         await_in_macro, capture_all, loop_over_value, left_over, stands_alone, links,
-         proofs_of_features, mutants, headers_compile_alone, shell_scripts]
+         include_direction, wings, rooms, ring_layers, own_header_first, pragma_once,
+         listed_in_cmake, await_in_macro, capture_all, loop_over_value, left_over, stands_alone,
+         links, proofs_of_features, mutants, headers_compile_alone, shell_scripts]
 
 
 def main():

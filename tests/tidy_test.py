@@ -97,6 +97,12 @@ class Rule(unittest.TestCase):
                           "formats/qcow2/bytes/d.h:2", "formats/qcow2/bytes/d.h:4",
                           "formats/qcow2/offline/a.cc:1"])
 
+    def test_ring_layers(self):
+        files = {"ring/error.h": "", "ring/loop.h": '#include "ring/error.h"\n',
+                 "ring/task.h": '#include "ring/error.h"\n#include "ring/loop.h"\n',
+                 "ring/new.h": ""}
+        self.assertEqual(self.check(tidy.ring_layers, files), ["ring/new.h:1", "ring/task.h:2"])
+
     def test_own_header_first(self):
         files = {"ring/a.h": "", "ring/a.cc": '#include <vector>\n#include "ring/a.h"\n',
                  "ring/b.h": "", "ring/b.cc": '#include "ring/b.h"\n#include <vector>\n'}
