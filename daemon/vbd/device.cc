@@ -4,19 +4,14 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <utility>
 
-#include "daemon/vbd/connection_id.h"
+#include "daemon/datapath/journal_store.h"
+#include "daemon/vbd/device_status.h"
 
 namespace tapring {
 namespace {
-
-// Of a disk that waits in state 4 for somebody who serves it.
-constexpr std::chrono::seconds kPauseBeforeTryingAgain(10);
-
-// Of a toolstack that writes keys one by one.
-constexpr std::chrono::seconds kScriptPatience(1);
 
 bool has_rings(XenbusState frontend) {
   return frontend >= XenbusState::initialised && frontend <= XenbusState::closing;
@@ -33,157 +28,157 @@ Device::Device(DeviceContext& context, const VbdName& name)
     : context_(context),
       name_(name),
       node_(context.store, context.backend_domain, name),
-      policy_(context.errors) {}
+      tasks_(context.control, context.background, context.timer,
+             [this] { return weak_from_this().lock(); }),
+      log_(context.log_limit, name.domain),
+      scope_{context_, name_, node_, tasks_, log_},
+      spec_(scope_, [this] { advance(); }),
+      identity_{name_, spec_.spec(), disk_spec_},
+      claim_(scope_, spec_.spec(), [this] { go_on(); }),
+      image_(scope_, identity_, image_callbacks()),
+      pause_(scope_),
+      faults_(scope_),
+      connection_(scope_, identity_, image_, pause_, faults_, connection_callbacks()),
+      handover_(scope_, identity_, image_, connection_, handover_callbacks()),
+      refusal_(scope_, spec_.spec(), [this] { try_again(); }) {}
 
-Device::~Device() {
-  stop_watching();
-  context_.log_limit.forget(label());
+ImageOpener::Callbacks Device::image_callbacks() {
+  return {.checked =
+              [this] {
+                refusal_.accept();
+                proceed();
+              },
+          .opened = [this] { proceed(); },
+          .failed = [this](const std::string& reason) { refuse(reason); },
+          .released = [this] { go_on(); },
+          .given_up_ended = [this] { advance(); },
+          .twin = [this] { return twin(); },
+          .lock_conflict = [this](const FileInUse& in_use) { return lock_conflict(in_use); }};
 }
 
-void Device::stop_watching() {
-  if (std::exchange(watching_, false)) {
-    context_.store.unwatch(spec_.frontend + "/state", node_.path());
-  }
+Connection::Callbacks Device::connection_callbacks() {
+  return {.connected = [this] { on_connected(); },
+          .failed = [this](const std::string& error) { on_connect_failed(error); },
+          .ended = [this] { on_disk_ended(); }};
 }
 
-bool Device::learn_spec() {
-  if (gone_ || shutting_down_) return false;
+BlkbackHandover::Callbacks Device::handover_callbacks() {
+  return {.connect_again = [this] { advance(); },
+          .taken =
+              [this] {
+                owner_ = Owner::tapringd;
+                go_on();
+              },
+          .given = [this](const std::string& reason) { on_given(reason); },
+          .failed = [this] { go_on(); }};
+}
+
+bool Device::load_spec() {
+  if (node_removed_ || shutting_down_) return false;
   // Whose a node of others is may change with its keys.
-  return (spec_known_ && claim_ != Claim::others) || read_spec();
+  return (spec_.is_known() && owner_ != Owner::other) || read_spec();
 }
 
 void Device::advance() {
-  if (!learn_spec()) return;
-  const VbdState before = std::exchange(last_, node_.read_state(spec_));
+  if (!load_spec()) return;
+  const VbdState before = std::exchange(last_, node_.read_state(spec_.spec()));
   if (last_ != before) {
-    log(spdlog::level::debug, "states: backend {}, frontend {}", fmt::underlying(last_.backend),
-        fmt::underlying(last_.frontend));
+    log_(spdlog::level::debug, "states: backend {}, frontend {}", fmt::underlying(last_.backend),
+         fmt::underlying(last_.frontend));
   }
   proceed();
 }
 
+/// After something of ours has ended.
+void Device::go_on() {
+  node_removed_ ? on_node_removed() : advance();
+}
+
 /// Does what follows from the states that were read last.
 void Device::proceed() {
-  if (gone_ || shutting_down_) return;
-  if (outlives_node_) {
+  if (node_removed_ || shutting_down_) return;
+  if (store_lost_) {
     if (last_.backend == XenbusState::missing || last_.frontend == XenbusState::missing) return;
-    outlives_node_ = false;
+    store_lost_ = false;
     reason_.clear();
   }
-  if (last_.backend == XenbusState::missing || is_another_life(last_)) return vanish();
-  if (spec_moved_) read_spec_again();
-  if (policy_moved_) read_policy();
-  tell_verdict();
-  if (link_ == Link::connecting || link_ == Link::ending || letting_go_) return;
-  if (image_stage_ == ImageStage::unwanted || image_stage_ == ImageStage::releasing) return;
-  switch (claim_) {
-    case Claim::unknown:
-      return claim(last_);
-    case Claim::examined:
-      return settle_claim();
-    case Claim::refused:
-      return stay_refused(last_);
-    case Claim::ours:
-      return step(last_);
-    case Claim::kernels:
-      if (last_.backend >= XenbusState::connected) pages_returned_.reset();
-      return handover_ == Handover::to_us ? take_from_kernel() : void();
-    case Claim::examining:
-    case Claim::others:
+  if (last_.backend == XenbusState::missing || is_recreated()) return on_node_removed();
+  spec_.refresh(!connection_.is_closed());
+  pause_.refresh_policy();
+  refusal_.publish_status();
+  if (is_busy()) return;
+  switch (owner_) {
+    case Owner::unknown:
+      return claim();
+    case Owner::refused:
+      return handle_refused();
+    case Owner::tapringd:
+      return step();
+    case Owner::blkback:
+      return handover_.proceed(last_);
+    case Owner::other:
       return;
   }
 }
 
-/// The toolstack removed the node and made it again, for another disk, before we looked: only it
-/// writes state 1, and nobody moves a node on from our state 6 but us.
-bool Device::is_another_life(const VbdState& now) const {
-  if (node_.written() == XenbusState::closed) return now.backend != XenbusState::closed;
-  return node_.written() != XenbusState::missing && now.backend == XenbusState::initialising;
+/// Something is under way that goes on by itself.
+bool Device::is_busy() const noexcept {
+  return connection_.is_connecting() || connection_.is_ending() || image_.is_releasing() ||
+         image_.is_dropping_witnesses() || handover_.is_moving();
 }
 
-void Device::vanish() {
-  gone_ = true;
-  if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
-  if (image_stage_ != ImageStage::none) return release_image();
-  if (!finished() || !let_witnesses_go()) return;
+/// The toolstack removed the node and made it again, for another disk, before we looked: only it
+/// writes state 1, and nobody moves a node on from our state 6 but us.
+bool Device::is_recreated() const {
+  if (node_.written() == XenbusState::closed) return last_.backend != XenbusState::closed;
+  return node_.written() != XenbusState::missing && last_.backend == XenbusState::initialising;
+}
+
+void Device::on_node_removed() {
+  node_removed_ = true;
+  if (connection_.is_connected()) return connection_.end(Disk::Ending::abandon);
+  if (!image_.is_closed()) return image_.release();
+  if (!is_gone() || !image_.drop_witnesses()) return;
   context_.journals.remove(name_.sysfs_name());
   // Work in the background may hold this for a while, and the next device of the name watches too.
-  stop_watching();
-  context_.finished(name_);
+  spec_.stop_watching();
+  context_.gone(name_);
 }
 
 bool Device::read_spec() {
-  const auto frontend = node_.read_frontend();
-  if (!frontend) {
-    vanish();
-    return false;
+  const SpecReader::Found found = spec_.read();
+  switch (found) {
+    case SpecReader::Found::nothing:
+      on_node_removed();
+      break;
+    case SpecReader::Found::incomplete:
+      await_key();
+      break;
+    case SpecReader::Found::invalid:
+      if (owner_ != Owner::other) spdlog::error("{}: {}", node_.path(), spec_.obstacle());
+      owner_ = Owner::other;
+      reason_ = spec_.obstacle();
+      break;
+    case SpecReader::Found::complete:
+      owner_ = Owner::unknown;
+      reason_.clear();
+      break;
   }
-  if (const std::string key = node_.missing_key(); !key.empty()) {
-    await_key(key);
-    return false;
-  }
-  if (awaits_script()) {
-    await_key("script");
-    return false;
-  }
-  if (!*frontend) {
-    if (claim_ != Claim::others) spdlog::error("{}: {}", node_.path(), frontend->error());
-    claim_ = Claim::others;
-    reason_ = frontend->error();
-    return false;
-  }
-  if (!spec_known_ || spec_.frontend != **frontend) {
-    stop_watching();  // where xenstore failed the last time, after that
-    spec_.frontend = **frontend;
-    // Early: the event by which a watch begins is there when all is read, and needs no second look.
-    context_.store.watch(spec_.frontend + "/state", node_.path());
-    watching_ = true;
-  }
-  spec_ = node_.read_spec(**frontend);
-  spec_known_ = true;  // not before: where xenstore refuses anything, the next event tries again
-  claim_ = Claim::unknown;
-  reason_.clear();
-  log(spdlog::level::debug, "found as {}: params '{}', mode {}, script '{}'", node_.path(),
-      spec_.params, spec_.mode, spec_.script);
-  return true;
-}
-
-/// What a disk is to be may still change while nobody has it, but for its image: that is open, or
-/// looked at.
-void Device::read_spec_again() {
-  spec_moved_ = false;
-  if (link_ != Link::none) return;
-  VbdSpec spec = node_.read_spec(spec_.frontend);
-  spec.params = std::move(spec_.params);
-  spec.mode = std::move(spec_.mode);
-  spec_ = std::move(spec);
-}
-
-/// Without a script nobody is waited for, so one that is still to come would find a disk that is
-/// connected, and take it for one that is being removed.
-bool Device::awaits_script() {
-  if (script_given_up_ || !node_.may_get_script()) return false;
-  if (std::exchange(script_awaited_, true)) return true;
-  context_.timer.after(kScriptPatience, [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->context_.control.post([self] {
-      self->script_given_up_ = true;
-      self->advance();
-    });
-  });
-  return true;
+  return found == SpecReader::Found::complete;
 }
 
 /// The node is not complete. Whoever takes it away again waits for our state 6 all the same, unless
 /// it is the kernel's.
-void Device::await_key(const std::string& key) {
-  claim_ = Claim::unknown;
-  reason_ = fmt::format("the toolstack has not written {}/{} yet", node_.path(), key);
-  const bool kernel_serves = name_.kind == "vbd" && context_.blkback.serves(name_.sysfs_name());
-  if (!kernel_serves && node_.is_detached()) {
+void Device::await_key() {
+  owner_ = Owner::unknown;
+  reason_ = fmt::format("the toolstack has not written {}/{} yet", node_.path(), spec_.obstacle());
+  if (!blkback_serves() && node_.is_detached()) {
     node_.write_state(XenbusState::closing, XenbusState::closed);
   }
+}
+
+bool Device::blkback_serves() const {
+  return name_.kind == "vbd" && context_.blkback.serves(name_.sysfs_name());
 }
 
 /// After a write of our state, unless nothing was `written`. It need not be read again: who writes
@@ -191,214 +186,254 @@ void Device::await_key(const std::string& key) {
 bool Device::moved(bool written) {
   if (written) {
     last_.backend = node_.written();
-    log(spdlog::level::debug, "state {} written", fmt::underlying(last_.backend));
+    log_(spdlog::level::debug, "state {} written", fmt::underlying(last_.backend));
   }
   return written;
 }
 
-void Device::run_in_background(const std::string& line, Work work, std::size_t most) {
-  try {
-    context_.background.run_few(most, line, std::move(work));
-  } catch (const std::system_error& error) {
-    refuse(error.what());
+void Device::claim() {
+  owner_ = Owner::unknown;
+  if (const auto decision = claim_.decide(last_)) follow(*decision);
+}
+
+void Device::follow(const NodeClaim::Decision& decision) {
+  if (decision.owner == Owner::refused) return refuse(decision.reason);
+  owner_ = decision.owner;
+  if (owner_ != Owner::tapringd) {
+    reason_ = decision.reason;
+    return;
   }
+  const auto parsed = parse_disk_spec(spec_.spec().params);
+  if (!parsed) return refuse(parsed.error());
+  disk_spec_ = *parsed;
+  proceed();
 }
 
 /// What follows from the two states, for a node that is ours and with nothing under way.
-void Device::step(const VbdState& now) {
-  if (must_close(now)) return close(now);
-  if (now.frontend == XenbusState::closing && now.backend < XenbusState::closing) {
+void Device::step() {
+  if (must_close()) return close();
+  if (last_.frontend == XenbusState::closing && last_.backend < XenbusState::closing) {
     // Served on: a frontend may say 5 with a mounted filesystem and writes to come.
-    moved(node_.write_state(now.backend, XenbusState::closing));
+    moved(node_.write_state(last_.backend, XenbusState::closing));
     return;
   }
-  switch (now.backend) {
+  const bool is_connected = connection_.is_connected();
+  switch (last_.backend) {
     case XenbusState::initialising:
-      return begin(now);
+      return begin();
     case XenbusState::init_wait:
     case XenbusState::initialised:
-      if (link_ == Link::connected) return void(tell_connected());  // xenstore refused it
-      return image_checked_ ? connect(now) : check_image();
+      if (is_connected) return announce();  // xenstore refused it before
+      return image_.is_checked() ? connect() : image_.check(is_resumed());
     case XenbusState::connected:
-      if (link_ == Link::connected) return told_ ? void() : void(tell_connected());  // likewise
-      return connect(now);  // left by a tapringd that was here before
+      if (!is_connected) return connect();  // left by a tapringd that was here before
+      return connection_.is_announced() ? void() : announce();  // likewise refused
     case XenbusState::closing:
-      if (link_ == Link::connected) return serve();
-      if (!node_.was_served()) return;
-      return connect(now);  // likewise; a frontend that has not closed is served on
+      if (is_connected) return connection_.serve();
+      // Likewise left; a frontend that has not closed is served on.
+      return node_.was_served() ? connect() : void();
     case XenbusState::closed:
-      if (now.frontend == XenbusState::initialising && node_.online()) begin(now);
+      if (last_.frontend == XenbusState::initialising && node_.online()) begin();
       return;
     default:
       return;
   }
 }
 
-bool Device::must_close(const VbdState& now) const {
-  if (frontend_dead_ || now.frontend == XenbusState::missing) return true;
-  if (now.frontend == XenbusState::closed) return true;
-  return now.backend == XenbusState::closing && !is_active(now.frontend) && !node_.online();
+bool Device::must_close() const {
+  if (frontend_dead_ || last_.frontend == XenbusState::missing) return true;
+  if (last_.frontend == XenbusState::closed) return true;
+  return last_.backend == XenbusState::closing && !is_active(last_.frontend) && !node_.online();
 }
 
-void Device::close(const VbdState& now) {
+void Device::close() {
   // What the guest will have next are rings of its own with us.
-  if (handover_ == Handover::to_us) fail_handover("not taken: its guest closed it");
-  if (link_ == Link::connected) return end_disk(Disk::Ending::abandon);
-  if (image_stage_ != ImageStage::none) return release_image();
-  if (now.backend == XenbusState::closed || !let_witnesses_go()) return;
-  if (moved(node_.write_state(now.backend, XenbusState::closed))) {
+  if (handover_.is_to_us()) handover_.fail("not taken: its guest closed it");
+  if (connection_.is_connected()) return connection_.end(Disk::Ending::abandon);
+  if (!image_.is_closed()) return image_.release();
+  if (last_.backend == XenbusState::closed || !image_.drop_witnesses()) return;
+  if (moved(node_.write_state(last_.backend, XenbusState::closed))) {
     context_.journals.remove(name_.sysfs_name());
-    log(spdlog::level::info, "closed");
+    log_(spdlog::level::info, "closed");
   }
 }
 
-/// Nothing is held; the toolstack and the frontend still get their answers.
-void Device::stay_refused(const VbdState& now) {
-  if (now.frontend != XenbusState::initialising) frontend_moved_ = true;
-  if (now.backend == XenbusState::closed) {
-    const bool again =
-        now.frontend == XenbusState::initialising && frontend_moved_ && node_.online();
-    return again ? claim(now) : void();
-  }
-  if (!must_close(now)) {
-    // libxl runs the hotplug script when it has seen state 2, and gets the reason from it.
-    if (now.backend == XenbusState::initialising) {
-      moved(node_.offer(now.backend, context_.offer));
-      return;
-    }
-    if (now.backend == XenbusState::init_wait && uses_our_script(spec_.script) &&
-        node_.hotplug_status().empty()) {
-      return;
-    }
-    // Somebody before us connected it, and its guest waits: what is the matter may pass.
-    if (now.backend == XenbusState::connected) return try_again_later();
-  }
-  if (let_witnesses_go()) moved(node_.write_state(now.backend, XenbusState::closed));
-}
-
-void Device::try_again_later() {
-  if (std::exchange(will_try_again_, true)) return;
-  context_.timer.after(kPauseBeforeTryingAgain, [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (self) self->context_.control.post([self] { self->try_again(); });
-  });
-}
-
-void Device::try_again() {
-  will_try_again_ = false;
-  if (claim_ != Claim::refused || last_.backend != XenbusState::connected || !idle()) return;
-  tried_again_ = true;
-  claim_ = Claim::unknown;
-  advance();
-}
-
-void Device::begin(const VbdState& now) {
-  if (opening_given_up_) return;  // its end will advance()
+void Device::begin() {
+  if (image_.was_given_up()) return;  // its end will advance()
   reason_.clear();
-  handover_failure_.clear();
-  frontend_moved_ = false;
-  image_checked_ = false;
-  if (moved(node_.offer(now.backend, context_.offer))) check_image();
+  handover_.forget_failure();
+  refusal_.begin();
+  image_.forget_check();
+  if (moved(node_.offer(last_.backend, context_.offer))) image_.check(is_resumed());
 }
 
 bool Device::hotplug_done() {
-  if (spec_.script.empty() || name_.kind == "qdisk") return true;
+  const std::string& script = spec_.spec().script;
+  if (script.empty() || name_.kind == "qdisk") return true;
   const std::string status = node_.hotplug_status();
   if (status == "error") {
-    refuse(fmt::format("the hotplug script {} failed: {}", spec_.script, node_.hotplug_error()));
+    refuse(fmt::format("the hotplug script {} failed: {}", script, node_.hotplug_error()));
   }
   return status == "connected";
 }
 
-void Device::connect(const VbdState& now) {
-  if (!has_rings(now.frontend)) return;
-  if (image_stage_ != ImageStage::open && image_stage_ != ImageStage::none) return;
+void Device::connect() {
+  if (!has_rings(last_.frontend)) return;
+  if (!image_.is_open() && !image_.is_closed()) return;
   // Before the script is done, state 4 makes the stock script take its vbd for removed.
   if (!hotplug_done()) return;
-  if (image_stage_ == ImageStage::none) return open_image();
-  if (name_.kind == "vbd" && context_.blkback.serves(name_.sysfs_name())) {
+  if (!image_.is_open()) return image_.open(is_resumed());
+  if (blkback_serves()) {
     return refuse("xen-blkback took the device back: load it before tapringd starts, not after");
   }
-  RingOffer offer = node_.read_offer();
-  offered_ = {context_.offer.max_indirect_segments, context_.offer.max_persistent_grants > 0};
-  // The guest of a disk that is taken up goes by what it was told.
-  if (now.backend >= XenbusState::connected) offered_ = node_.read_connection_offer();
-  offer.persistent_grants = offered_.persistent_grants;
-  auto rings = negotiate(node_.frontend_keys(spec_), offer);
-  if (!rings) {
-    return refuse(rings.error() + "; reload the driver in the guest, or detach the disk");
-  }
-  rings_ = std::move(*rings);
-  origin_ = ring_origin(now.backend >= XenbusState::connected);
-  attach({label(), name_.domain, geometry_, rings_, origin_, name_.sysfs_name(), &context_.journals,
-          context_.offer.max_persistent_grants, offered_.max_indirect_segments,
-          &context_.log_limit, make_pause(), make_faults()});
+  const bool is_new = last_.backend < XenbusState::connected;
+  const Predecessor before = is_new                 ? Predecessor::none
+                             : handover_.is_to_us() ? Predecessor::blkback
+                                                    : Predecessor::tapringd;
+  const std::string error = connection_.connect(before);
+  if (error.empty()) return;
+  refuse(error + "; reload the driver in the guest, or detach the disk");
 }
 
-/// `again`: somebody served the rings before.
-RingOrigin Device::ring_origin(bool again) const {
-  if (!again) return {make_connection_id(), RingHistory::fresh};
-  if (handover_ == Handover::to_us) return {make_connection_id(), RingHistory::drained};
-  const auto known = parse_connection_id(node_.connection());
-  return {known ? *known : make_connection_id(),
-          node_.drained() ? RingHistory::drained : RingHistory::unknown};
+void Device::on_connect_failed(const std::string& error) {
+  if (node_removed_) return on_node_removed();
+  if (image_.lost_twin()) return advance();
+  return handover_.is_to_us() ? handover_.connect_failed(error) : refuse(error);
+}
+
+void Device::on_connected() {
+  refusal_.forget_attempt();
+  handover_.connected();
+  if (shutting_down_) return connection_.end(Disk::Ending::drain);
+  if (node_removed_) return connection_.end(Disk::Ending::abandon);
+  const bool wanted = last_.backend != XenbusState::missing && last_.backend < XenbusState::closing;
+  if (wanted) announce();
+  return connection_.is_announced() ? proceed() : advance();
+}
+
+/// Where xenstore fails, the next event tries again.
+void Device::announce() {
+  if (moved(connection_.announce(last_.backend))) reason_.clear();
+}
+
+void Device::on_disk_ended() {
+  if (shutting_down_) {
+    if (connection_.disk()->left_in_order()) node_.mark_drained();
+    return;
+  }
+  if (node_removed_) return on_node_removed();
+  return handover_.is_to_blkback() ? handover_.disk_ended() : advance();
 }
 
 void Device::frontend_died() {
-  if (outlives_node_) return;  // an emptied xenstore knows no domain
+  if (store_lost_) return;  // an emptied xenstore knows no domain
   frontend_dead_ = true;
   advance();
 }
 
-bool Device::outlive_node() {
-  outlives_node_ = link_ == Link::connected;
-  if (outlives_node_) {
+bool Device::survive_store_loss() {
+  store_lost_ = connection_.is_connected();
+  if (store_lost_) {
     reason_ = "xenstore has lost what was in it: the disk is served on until tapringd ends";
   }
-  return outlives_node_;
+  return store_lost_;
 }
 
 void Device::shut_down() {
   shutting_down_ = true;
-  ++open_attempt_;
-  if (link_ == Link::connected) return end_disk(Disk::Ending::drain);
-  image_stage_ = ImageStage::none;
-  locked_by_.clear();
-  shared_.reset();
-  if (!images_.empty()) close_in_background(std::move(images_), [] {});
+  if (connection_.is_connected()) return connection_.end(Disk::Ending::drain);
+  image_.abandon();
+}
+
+bool Device::uses(const FileId& file) const {
+  if (connection_.is_closed() && !image_.has_files_open()) return false;
+  return std::ranges::find(image_.facts().files, file) != image_.facts().files.end();
+}
+
+std::optional<Twin> Device::twin() const {
+  const Device* twin = context_.twin_of(*this);
+  if (twin == nullptr) return std::nullopt;
+  const Connection& connection = twin->connection_;
+  const ImageOpener& image = twin->image_;
+  return Twin{twin->log_.label(),
+              connection.is_connecting() || image.is_opening() || image.is_open(),
+              connection.is_connected() ? connection.disk() : nullptr, image.facts()};
+}
+
+LockConflict Device::lock_conflict(const FileInUse& in_use) const {
+  const Device* other = context_.user_of(in_use.file(), *this);
+  if (other == nullptr) {
+    return {describe(in_use.holders(), in_use.path()), !in_use.holders().on_this_host};
+  }
+  // What a twin may not share, or has by another path, stays with it as long as it is connected.
+  const bool is_migrating = identity_.is_of_same_machine(other->identity_)
+                                ? !other->connection_.is_connected()
+                                : identity_.is_migrating_with(other->identity_);
+  return {fmt::format("disk {} of this tapringd", other->log_.label()), is_migrating};
 }
 
 void Device::refuse(const std::string& reason) {
-  if (handover_ == Handover::to_us) return stay_with_kernel(reason);
-  if (handover_ == Handover::to_kernel) return keep_from_kernel(reason);
-  claim_ = Claim::refused;
-  if (image_stage_ == ImageStage::opening) image_stage_ = ImageStage::none;
-  locked_by_.clear();
-  frontend_moved_ = false;
-  const bool is_told = std::exchange(tried_again_, false) && reason == reason_;
-  if (!is_told) {
-    reason_ = reason;
-    log(spdlog::level::err, "refused: {} (params '{}')", reason, spec_.params);
-    verdict_ = "refused: " + reason;
-  }
-  if (image_stage_ == ImageStage::open) release_image();
+  if (handover_.is_to_us()) return handover_.cannot_take(reason);
+  owner_ = Owner::refused;
+  if (refusal_.refuse(reason, reason_)) reason_ = reason;
+  if (image_.is_open()) image_.release();
   advance();
 }
 
-/// For the hotplug script. Told again where xenstore was lost over it.
-void Device::tell_verdict() {
-  const std::string verdict = std::exchange(verdict_, {});
-  if (verdict.empty()) return;
-  try {
-    node_.write_verdict(verdict);
-  } catch (const XenstoreLost&) {
-    verdict_ = verdict;
-    throw;
+void Device::handle_refused() {
+  switch (refusal_.handle(last_, must_close())) {
+    case Refusal::Answer::wait:
+      return;
+    case Refusal::Answer::claim_again:
+      return claim();
+    case Refusal::Answer::offer:
+      moved(node_.offer(last_.backend, context_.offer));
+      return;
+    case Refusal::Answer::close:
+      if (image_.drop_witnesses()) moved(node_.write_state(last_.backend, XenbusState::closed));
+      return;
   }
 }
 
-std::string Device::label() const {
-  return fmt::format("{}/{}", name_.domain, spec_.vdev);
+void Device::try_again() {
+  const bool waits = owner_ == Owner::refused && last_.backend == XenbusState::connected;
+  if (!waits || !idle()) return refusal_.forget_attempt();
+  owner_ = Owner::unknown;
+  advance();
+}
+
+std::string Device::adopt() {
+  if (owner_ == Owner::tapringd) return "it is tapringd's already";
+  if (owner_ != Owner::blkback || handover_.is_under_way()) return "it is not xen-blkback's";
+  last_ = node_.read_state(spec_.spec());
+  if (last_.backend != XenbusState::connected) return "xen-blkback has not connected it";
+  const auto parsed = parse_disk_spec(spec_.spec().params);
+  if (!parsed) return parsed.error();
+  if (!blkback_serves()) return "xen-blkback does not serve it";
+  disk_spec_ = *parsed;
+  reason_.clear();
+  handover_.take();
+  return {};
+}
+
+std::string Device::release() {
+  const bool is_served = connection_.is_connected() && last_.backend == XenbusState::connected;
+  return is_served ? handover_.give() : "it is not connected";
+}
+
+void Device::on_given(const std::string& reason) {
+  owner_ = Owner::blkback;
+  if (node_removed_) return on_node_removed();
+  reason_ = reason;
+  node_.end_service();
+  context_.journals.remove(name_.sysfs_name());
+  image_.drop_witnesses();
+}
+
+DiskReport Device::report() const {
+  return DeviceStatus{identity_, log_.label(), owner_, last_,   frontend_dead_, reason_,
+                      image_,    connection_,  pause_, faults_, handover_}
+      .report();
 }
 
 }  // namespace tapring

@@ -59,7 +59,7 @@ void Server::configure(ServerSettings settings) {
   troubles_ = std::move(settings.troubles);
   for (const auto& [name, device] : devices_) {
     device->policy_wrote();
-    touch(name);
+    schedule(name);
   }
 }
 
@@ -102,7 +102,7 @@ void Server::watch_kinds() {
 /// xenstored has forgotten everything, our disks as well: nobody took them away from us.
 void Server::keep_disks() {
   const auto kept = std::ranges::count_if(
-      devices_, [](const auto& entry) { return entry.second->outlive_node(); });
+      devices_, [](const auto& entry) { return entry.second->survive_store_loss(); });
   spdlog::error(
       "xenstore has lost what was in it: {} connected disk(s) are served on, until "
       "tapringd ends",
@@ -142,20 +142,20 @@ void Server::on_event(const WatchEvent& event) {
   if (const auto name = parse_vbd_path(event.token, context_.backend_domain)) {
     const auto known = devices_.find(*name);
     if (known != devices_.end()) known->second->frontend_wrote();
-    return touch(*name);
+    return schedule(*name);
   }
   if (const auto name = parse_vbd_path(event.path, context_.backend_domain)) {
     const auto known = devices_.find(*name);
     if (known != devices_.end() && known->second->is_policy(event.path)) {
       known->second->policy_wrote();
-      return touch(*name);
+      return schedule(*name);
     }
     if (known != devices_.end() && known->second->is_of_spec(event.path)) {
       known->second->spec_wrote();
-      return touch(*name);
+      return schedule(*name);
     }
     const bool matters = known == devices_.end() || known->second->concerns(event.path);
-    return matters ? touch(*name) : void();
+    return matters ? schedule(*name) : void();
   }
   control_.post([this, kind = event.token] { scan(kind); });
 }
@@ -166,21 +166,21 @@ void Server::scan(const std::string& kind) {
     for (const std::string& device : store_.list(fmt::format("{}/{}", root, domain))) {
       const auto name =
           parse_vbd_path(fmt::format("{}/{}/{}", root, domain, device), context_.backend_domain);
-      if (name) touch(*name);
+      if (name) schedule(*name);
     }
   }
   for (const auto& [name, device] : devices_) {
-    if (name.kind == kind) touch(name);
+    if (name.kind == kind) schedule(name);
   }
 }
 
 void Server::check_domains() {
-  std::vector<std::shared_ptr<Device>> bereaved;
+  std::vector<std::shared_ptr<Device>> orphaned;
   for (const auto& [name, device] : devices_) {
     const bool own = name.domain == context_.backend_domain;
-    if (!own && !store_.domain_alive(name.domain)) bereaved.push_back(device);
+    if (!own && !store_.domain_alive(name.domain)) orphaned.push_back(device);
   }
-  for (const auto& device : bereaved) {
+  for (const auto& device : orphaned) {
     guarded(device->name(), [&device] { device->frontend_died(); });
   }
 }
@@ -196,23 +196,23 @@ void Server::guarded(const VbdName& name, const std::function<void()>& work) {
   }
 }
 
-void Server::touch(const VbdName& name) {
-  touched_.insert(name);
-  if (!std::exchange(advance_posted_, true)) control_.post([this] { advance_touched(); });
+void Server::schedule(const VbdName& name) {
+  pending_.insert(name);
+  if (!std::exchange(advance_posted_, true)) control_.post([this] { advance_pending(); });
 }
 
-void Server::advance_touched() {
+void Server::advance_pending() {
   advance_posted_ = false;
-  const std::set<VbdName> touched = std::exchange(touched_, {});
-  for (const VbdName& name : touched) guarded(name, [&] { advance(name); });
+  const std::set<VbdName> pending = std::exchange(pending_, {});
+  for (const VbdName& name : pending) guarded(name, [&] { advance(name); });
 }
 
 void Server::advance(const VbdName& name) {
   const std::shared_ptr<Device> device = device_of(name);
-  if (!device || !device->learn_spec()) return;
+  if (!device || !device->load_spec()) return;
   // The look that follows sees what any event of this device that is here by now tells of.
   store_.take_events();
-  touched_.erase(name);
+  pending_.erase(name);
   device->advance();
 }
 
@@ -228,7 +228,7 @@ void Server::forget(const VbdName& name) {
   devices_.erase(name);
   log_limit_.forget(name.sysfs_name());
   // The toolstack may have made a new one of the same name by now.
-  touch(name);
+  schedule(name);
 }
 
 bool Server::has_room() const {

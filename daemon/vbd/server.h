@@ -85,8 +85,8 @@ class Server final : public Administration {
   void scan(const std::string& kind);
   void check_domains();
   void guarded(const VbdName& name, const std::function<void()>& work);
-  void touch(const VbdName& name);
-  void advance_touched();
+  void schedule(const VbdName& name);
+  void advance_pending();
   void advance(const VbdName& name);
   std::shared_ptr<Device> device_of(const VbdName& name);
   void forget(const VbdName& name);
@@ -103,7 +103,7 @@ class Server final : public Administration {
   Work serving_;
   std::size_t watched_ = 0;  ///< kinds, the first ones
   std::map<VbdName, std::shared_ptr<Device>> devices_;
-  std::set<VbdName> touched_;  ///< to be looked at: an event came since the last look began
+  std::set<VbdName> pending_;  ///< to be looked at: an event came since the last look began
   bool advance_posted_ = false;
 };
 

@@ -27,13 +27,15 @@ constexpr const char* kOurPrefix = "tapring-";
 constexpr const char* kDrainedKey = "tapring-drained";
 constexpr const char* kConnectionKey = "tapring-connection";
 constexpr const char* kFilesKey = "tapring-files";
-constexpr const char* kVerdictKey = "tapring-status";
+constexpr const char* kStatusKey = "tapring-status";
 
 // A path may be longer than what xenstored takes: 4096 bytes with the key's own path
 // (XENSTORE_PAYLOAD_MAX), and 2048 of a backend domain that is not dom0 (its quota).
-constexpr std::size_t kMostVerdict = 1024;
+constexpr std::size_t kMaxStatus = 1024;
 
-std::string decimal(XenbusState state) { return std::to_string(static_cast<uint32_t>(state)); }
+std::string decimal(XenbusState state) {
+  return std::to_string(static_cast<uint32_t>(state));
+}
 
 /// "on_no_space" is "tapring-on-no-space" here.
 std::string policy_key(std::string_view field) {
@@ -42,7 +44,9 @@ std::string policy_key(std::string_view field) {
   return key;
 }
 
-XenstoreGuard state_is(XenbusState state) { return {"state", decimal(state)}; }
+XenstoreGuard state_is(XenbusState state) {
+  return {"state", decimal(state)};
+}
 
 std::string info_bits(const VbdSpec& spec, const Geometry& geometry) {
   const uint32_t bits = (spec.cdrom ? kInfoCdrom : 0) | (spec.removable ? kInfoRemovable : 0) |
@@ -59,8 +63,7 @@ std::optional<std::expected<std::string, std::string>> VbdNode::read_frontend() 
   auto frontend = read("frontend");
   if (!frontend) return std::nullopt;
   const std::string home = fmt::format("/local/domain/{}/", name_.domain);
-  if (!frontend->starts_with(home) ||
-      read("frontend-id") != std::to_string(name_.domain)) {
+  if (!frontend->starts_with(home) || read("frontend-id") != std::to_string(name_.domain)) {
     return std::unexpected(fmt::format("its frontend '{}' is not in {}", escaped(*frontend), home));
   }
   return std::move(*frontend);
@@ -114,9 +117,13 @@ VbdState VbdNode::read_state(const VbdSpec& spec) const {
   return state;
 }
 
-bool VbdNode::online() const { return read("online") == "1"; }
+bool VbdNode::online() const {
+  return read("online") == "1";
+}
 
-std::string VbdNode::hotplug_status() const { return read("hotplug-status").value_or(""); }
+std::string VbdNode::hotplug_status() const {
+  return read("hotplug-status").value_or("");
+}
 
 bool VbdNode::concerns(std::string_view path) const {
   if (!path.starts_with(path_ + "/")) return true;
@@ -180,17 +187,25 @@ FrontendKeys VbdNode::frontend_keys(const VbdSpec& spec) const {
   };
 }
 
-bool VbdNode::was_served() const { return read(kDrainedKey).has_value(); }
+bool VbdNode::was_served() const {
+  return read(kDrainedKey).has_value();
+}
 
-std::string VbdNode::connection() const { return read(kConnectionKey).value_or(""); }
+std::string VbdNode::connection() const {
+  return read(kConnectionKey).value_or("");
+}
 
-std::string VbdNode::served_files() const { return read(kFilesKey).value_or(""); }
+std::string VbdNode::served_files() const {
+  return read(kFilesKey).value_or("");
+}
 
 uint64_t VbdNode::told_bytes() const {
   return parse_decimal(read("sectors").value_or("")).value_or(0) * kSectorBytes;
 }
 
-bool VbdNode::drained() const { return read(kDrainedKey) == "1"; }
+bool VbdNode::drained() const {
+  return read(kDrainedKey) == "1";
+}
 
 bool VbdNode::has_physical_device() const {
   return !read("physical-device").value_or("").empty();
@@ -241,7 +256,9 @@ bool VbdNode::resize(uint64_t sectors) {
               {{"sectors", std::to_string(sectors)}});
 }
 
-bool VbdNode::write_state(XenbusState from, XenbusState to) { return move(from, to); }
+bool VbdNode::write_state(XenbusState from, XenbusState to) {
+  return move(from, to);
+}
 
 bool VbdNode::move(XenbusState from, XenbusState to, XenstoreKeys keys) {
   keys["state"] = decimal(to);
@@ -256,20 +273,18 @@ bool VbdNode::mark_drained() {
          update(store_, path_, state_is(XenbusState::closing), keys);
 }
 
-void VbdNode::begin_service(const std::string& connection, const std::string& files,
-                            bool again) {
+void VbdNode::begin_service(const std::string& connection, const std::string& files, bool again) {
   XenstoreKeys keys{{kConnectionKey, connection}, {kFilesKey, files}};
   if (again) keys.emplace(kDrainedKey, "0");
   update(store_, path_, {"frontend"}, keys);
 }
 
 void VbdNode::end_service() {
-  update(store_, path_, {"frontend"},
-         {{kConnectionKey, ""}, {kDrainedKey, "0"}, {kFilesKey, ""}});
+  update(store_, path_, {"frontend"}, {{kConnectionKey, ""}, {kDrainedKey, "0"}, {kFilesKey, ""}});
 }
 
-void VbdNode::write_verdict(const std::string& verdict) {
-  update(store_, path_, {"frontend"}, {{kVerdictKey, printable(verdict, kMostVerdict)}});
+void VbdNode::write_status(const std::string& status) {
+  update(store_, path_, {"frontend"}, {{kStatusKey, printable(status, kMaxStatus)}});
 }
 
 std::optional<std::string> VbdNode::read(std::string_view key) const {

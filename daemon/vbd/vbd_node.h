@@ -170,7 +170,7 @@ class VbdNode {
   bool write_policy(const PolicyWords& words);
 
   /// For our hotplug script, which waits for it: "ready" or "refused: REASON".
-  void write_verdict(const std::string& verdict);
+  void write_status(const std::string& status);
 
  private:
   std::optional<std::string> read(std::string_view key) const;
