@@ -38,10 +38,10 @@ TEST_F(VbdNodeTest, OffersSecureDiscardsWhereTheStorageErases) {
   EXPECT_EQ(key("discard-secure"), "1");
 }
 
-TEST_F(VbdNodeTest, AVerdictOfAnyLengthIsWritten) {
+TEST_F(VbdNodeTest, AStatusOfAnyLengthIsWritten) {
   store_.write({{node_.path() + "/frontend", "/local/domain/1/device/vbd/51712"}});
   const std::string reason(5000, 'x');
-  node_.write_verdict("refused: " + reason);
+  node_.write_status("refused: " + reason);
   EXPECT_TRUE(key("tapring-status").starts_with("refused: xxx"));
 }
 
