@@ -9,6 +9,8 @@
 #include <system_error>
 #include <utility>
 
+#include "tests/sim/qcow2_image.h"
+
 namespace tapring::sim {
 namespace {
 
@@ -19,7 +21,7 @@ using Progress = SimToolstack::Progress;
 
 constexpr Time kPatience = 30s;
 constexpr Time kSizesLookedAt = 700ms;  ///< more often than by main(): lives are short here
-constexpr Time kWaitedForAnOpen = 6s;  ///< by a disk that is to close, at least
+constexpr Time kWaitedForAnOpen = 6s;   ///< by a disk that is to close, at least
 
 }  // namespace
 
@@ -155,6 +157,7 @@ void Exploration::perform(ExploredDisk& /*disk*/, const PowerOff& /*deed*/) {
 void Exploration::perform(ExploredDisk& disk, const ChangeStorage& deed) {
   FileBehaviour& behaviour = host_.storage().behaviour(disk.image());
   behaviour.latency = deed.latency;
+  behaviour.latencies = deed.latencies;
   behaviour.error_probability = deed.error_probability;
   behaviour.short_probability = deed.short_probability;
   behaviour.fault = [deed](const FileOperation& operation) {
@@ -273,9 +276,7 @@ void Exploration::destroy_hostile_guests() {
 }
 
 void Exploration::finish_requests() {
-  const auto busy = [](const auto& disk) {
-    return !disk->hostile() && disk->busy();
-  };
+  const auto busy = [](const auto& disk) { return !disk->hostile() && disk->busy(); };
   expect(host_.run_until([&] { return std::ranges::none_of(disks_, busy); }, kPatience),
          "requests are not answered");
 }
@@ -341,9 +342,26 @@ void Exploration::live_once_more(ExploredDisk& disk) {
          directory + " is not detached after its last life");
   host_.world().run_for(1s);
   expect(host_.held().empty(), "held after the last life: " + host_.held());
+  check_image(disk);
 }
 
 /// Whatever was written in all lives of the disk must be there.
+void Exploration::check_image(const ExploredDisk& disk) {
+  if (!disk.has_clusters()) return;
+  const Qcow2Findings found = check_qcow2(disk.image());
+  expect(found.corruption.empty(), disk.image() + ": " + found.corruption);
+  expect(found.leaks == 0 || may_leak(disk),
+         fmt::format("{}: {} clusters leaked", disk.image(), found.leaks));
+}
+
+/// A process that ends amid its work leaves clusters behind, and so may a write that fails.
+bool Exploration::may_leak(const ExploredDisk& disk) const {
+  return disk.ever_failed() || std::ranges::any_of(scenario_.acts, [](const Act& act) {
+           return std::holds_alternative<KillDaemon>(act.deed) ||
+                  std::holds_alternative<PowerOff>(act.deed);
+         });
+}
+
 void Exploration::read_all(ExploredDisk& disk) {
   constexpr uint64_t kPiece = 8;
   uint64_t next = 0;

@@ -64,6 +64,8 @@ class Exploration {
   void detach_all();
   void live_once_more(ExploredDisk& disk);
   void read_all(ExploredDisk& disk);
+  void check_image(const ExploredDisk& disk);
+  bool may_leak(const ExploredDisk& disk) const;
   bool sound();
   void expect(bool holds, const std::string& what);
   void log(const std::string& line);

@@ -2,18 +2,28 @@
 #include "tests/sim/explored_disk.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <filesystem>
+#include <fstream>
+#include <span>
+#include <utility>
 
-#include "tests/sim/empty_qcow2.h"
+#include "tests/sim/qcow2_image.h"
 
 namespace tapring::sim {
+namespace {
+
+/// No write has this number.
+constexpr DiskModel::Ticket kBaseContent = uint64_t{1} << 62U;
+
+}  // namespace
 
 ExploredDisk::ExploredDisk(Host& host, const DiskPlan& plan, std::size_t number)
     : host_(host),
       plan_(plan),
       number_(number),
-      mapped_(plan.format.contains("qcow2:")),
-      image_(host.make_image("disk" + std::to_string(number), mapped_ ? 0 : plan.bytes)),
+      has_clusters_(plan.format.contains("qcow2:")),
+      image_(host.make_image("disk" + std::to_string(number), has_clusters_ ? 0 : plan.bytes)),
       bytes_(plan.bytes),
       policy_(host.errors()) {
   line_.name.device = plan.device;
@@ -23,7 +33,19 @@ ExploredDisk::ExploredDisk(Host& host, const DiskPlan& plan, std::size_t number)
   line_.mode = plan.mode;
   line_.script = plan.script;
   mend_storage();
-  if (mapped_) make_qcow2(image_, bytes_);
+  if (has_clusters_) make_qcow2();
+}
+
+void ExploredDisk::make_qcow2() {
+  Qcow2Plan image{.disk_bytes = bytes_, .cluster_bits = plan_.cluster_bits, .base = {}};
+  if (plan_.base_bytes > 0) {
+    std::string content(plan_.base_bytes, '\0');
+    DiskModel::fill(kBaseContent, 0, std::as_writable_bytes(std::span(content)));
+    image.base = host_.make_image("base" + std::to_string(number_), 0);
+    std::ofstream(image.base, std::ios::binary) << content;
+    model() = DiskModel(std::move(content));
+  }
+  sim::make_qcow2(image_, image);
 }
 
 bool ExploredDisk::present() const {
@@ -39,7 +61,7 @@ uint64_t ExploredDisk::sectors() const noexcept {
 }
 
 void ExploredDisk::grow(uint64_t bytes) {
-  if (mapped_) return;
+  if (has_clusters_) return;
   bytes_ += bytes;
   std::filesystem::resize_file(image_, bytes_);
 }
@@ -96,7 +118,7 @@ std::string ExploredDisk::held() const {
 
 std::vector<std::string> ExploredDisk::faults() {
   std::vector<std::string> faults;
-  if (!mapped_ && std::filesystem::file_size(image_) != bytes_)
+  if (!has_clusters_ && std::filesystem::file_size(image_) != bytes_)
     faults.push_back("the image's size changed");
   if (hostile()) return faults;
   for (const SimFrontend* frontend : all_frontends_) {

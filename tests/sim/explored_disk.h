@@ -24,6 +24,8 @@ class ExploredDisk {
   const DiskLine& line() const noexcept { return line_; }
   const std::string& image() const noexcept { return image_; }
   bool hostile() const noexcept { return plan_.hostile; }
+  /// The image is qcow2: its file has not the size of its disk.
+  bool has_clusters() const noexcept { return has_clusters_; }
   VbdName name() const { return {line_.kind, line_.name.domain, line_.name.device}; }
 
   /// nullptr before the first attach().
@@ -36,7 +38,7 @@ class ExploredDisk {
 
   /// Of the image, as the guest is to see them.
   uint64_t sectors() const noexcept;
-  /// Somebody makes the image larger; one with a map stays as it is.
+  /// Somebody makes the image larger; a qcow2 image stays as it is.
   void grow(uint64_t bytes);
 
   void attach(DomainId guest);
@@ -52,7 +54,8 @@ class ExploredDisk {
   void change_policy(const PolicyWords& words);
 
   /// Its storage fails: requests may fail.
-  void spoil() noexcept { spoiled_ = true; }
+  void spoil() noexcept { spoiled_ = ever_failed_ = true; }
+  bool ever_failed() const noexcept { return ever_failed_; }
 
   /// Something that holds requests up was done.
   void excuse_delay() noexcept { delayed_ = true; }
@@ -72,12 +75,13 @@ class ExploredDisk {
   DiskModel& model() { return host_.model(line_.params); }
 
  private:
+  void make_qcow2();
   void verify(const SimLoad& load, std::vector<std::string>& faults) const;
 
   Host& host_;
   DiskPlan plan_;
   std::size_t number_;
-  bool mapped_;  ///< the image's file has not the size of its disk
+  bool has_clusters_;
   std::string image_;
   uint64_t bytes_;
   DiskLine line_;
@@ -86,6 +90,7 @@ class ExploredDisk {
   bool attached_once_ = false;
   ErrorPolicy policy_;
   bool spoiled_ = false;
+  bool ever_failed_ = false;  ///< spoiled, in this life or another
   bool delayed_ = false;
   std::vector<std::unique_ptr<SimLoad>> loads_;
   std::vector<std::unique_ptr<SimLoad>> past_loads_;  ///< before trust()

@@ -54,23 +54,41 @@ void SimFrontend::barrier(uint64_t sector, uint32_t sectors, Done done) {
 }
 
 void SimFrontend::discard(uint64_t sector, uint32_t sectors, Done done) {
-  change(kGuestDiscard, sector, sectors, std::move(done));
+  // The disk may leave what is not whole as it was, or may not.
+  const uint64_t unit = options_.discard_sectors;
+  const uint64_t end = sector + sectors;
+  const uint64_t first_whole = std::min((sector + unit - 1) / unit * unit, end);
+  const uint64_t end_of_whole = std::max(end / unit * unit, first_whole);
+  const DiskModel::Ticket begun = model_.begin_discard(sector, first_whole - sector);
+  const DiskModel::Ticket whole = model_.begin_discard(first_whole, end_of_whole - first_whole);
+  const DiskModel::Ticket rest = model_.begin_discard(end_of_whole, end - end_of_whole);
+  submit(kGuestDiscard, sector, sectors, {},
+         [this, begun, whole, rest, done = std::move(done)](int16_t status) {
+           model_.end_write(begun, false);
+           model_.end_write(whole, status == kGuestOkay);
+           model_.end_write(rest, false);
+           if (done) done(status);
+         });
 }
 
 void SimFrontend::change(uint8_t operation, uint64_t sector, uint32_t sectors, Done done) {
-  const bool zeros = operation == kGuestDiscard;
-  const DiskModel::Ticket ticket =
-      zeros ? model_.begin_discard(sector, sectors) : model_.begin_write(sector, sectors);
-  std::vector<std::byte> data(zeros ? 0 : sectors * kSector);
+  const DiskModel::Ticket ticket = model_.begin_write(sector, sectors);
+  std::vector<std::byte> data(sectors * kSector);
   DiskModel::fill(ticket, sector, data);
+  submit(operation, sector, sectors, std::move(data),
+         [this, ticket, done = std::move(done)](int16_t status) {
+           model_.end_write(ticket, status == kGuestOkay);
+           if (done) done(status);
+         });
+}
+
+void SimFrontend::submit(uint8_t operation, uint64_t sector, uint32_t sectors,
+                         std::vector<std::byte> data, Done done) {
   any_queue().submit({.operation = operation,
                       .sector = sector,
                       .sectors = sectors,
                       .data = std::move(data),
-                      .done = [this, ticket, done = std::move(done)](int16_t status, auto) {
-                        model_.end_write(ticket, status == kGuestOkay);
-                        if (done) done(status);
-                      }});
+                      .done = [done = std::move(done)](int16_t status, auto) { done(status); }});
 }
 
 void SimFrontend::flush(Done done) {

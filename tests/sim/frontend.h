@@ -30,6 +30,7 @@ struct FrontendOptions {
   bool closes_when_asked = true;        ///< at the backend's 5; else only at close(), as if mounted
   bool numbers_single_page = false;     ///< `ring-ref0` where most write `ring-ref`
   bool one_queue_in_directory = false;  ///< `queue-0/ring-ref` likewise
+  uint32_t discard_sectors = 1;  ///< whole ones read as zeros when they were discarded
   bool impatient = false;  ///< makes its rings before the backend's 2, as after a resume
 };
 
@@ -121,6 +122,8 @@ class SimFrontend {
   void set_state(State state, XenstoreKeys keys = {});
   void write_all(const XenstoreKeys& keys);
   void change(uint8_t operation, uint64_t sector, uint32_t sectors, Done done);
+  void submit(uint8_t operation, uint64_t sector, uint32_t sectors, std::vector<std::byte> data,
+              Done done);
   FrontQueue& any_queue();
 
   SimWorld& world_;

@@ -46,6 +46,7 @@ class Draw {
 
   DiskPlan disk(std::size_t number, std::size_t& guests);
   void choose_line(DiskPlan& plan);
+  void choose_clusters(DiskPlan& plan);
   FrontendOptions frontend(const DiskPlan& plan);
   void choose_age(FrontendOptions& options);
   uint32_t max_persistent_grants();
@@ -126,6 +127,7 @@ DiskPlan Draw::disk(std::size_t number, std::size_t& guests) {
   constexpr std::array<uint64_t, 5> kSizes{32'768, uint64_t{1} << 20U, 5'000'000,
                                            (uint64_t{4} << 20U) + 1536, uint64_t{8} << 20U};
   plan.bytes = one_of(kSizes);
+  if (plan.format == "qcow2:") choose_clusters(plan);
   // Only what is opened with O_DIRECT meets the blocks of its storage, and whole ones only.
   if (plan.format.starts_with("aio:") && random_.chance(kLargeBlocks)) {
     plan.block_bytes = 4096;
@@ -159,12 +161,19 @@ void Draw::choose_line(DiskPlan& plan) {
   plan.script = line.script;
 }
 
+void Draw::choose_clusters(DiskPlan& plan) {
+  constexpr std::array<uint32_t, 4> kBits{9, 9, 12, 16};
+  plan.cluster_bits = one_of(kBits);
+  if (random_.chance(0.4)) plan.base_bytes = random_.between(1, plan.bytes / 512) * 512;
+}
+
 FrontendOptions Draw::frontend(const DiskPlan& plan) {
   FrontendOptions options;
   choose_age(options);
   options.closes_when_asked = !random_.chance(0.15);
   // libxl lets a guest run when the backend is in state 2, but for a qdisk.
   options.impatient = plan.kind == "qdisk" && random_.chance(0.3);
+  options.discard_sectors = plan.format == "qcow2:" ? (1U << plan.cluster_bits) / 512 : 1;
   // What a kernel writes in one way must not be taken for stale by the way of the next one.
   options.numbers_single_page = plan.frontend.numbers_single_page;
   options.one_queue_in_directory = plan.frontend.one_queue_in_directory;
@@ -235,6 +244,10 @@ ChangeStorage Draw::storage() {
   ChangeStorage change;
   change.latency.least = time(1us, 100us);
   change.latency.most = change.latency.least + time(1us, random_.chance(0.3) ? 50ms : 1ms);
+  using Kind = FileOperation::Kind;
+  for (const Kind kind : {Kind::sync, Kind::discard}) {
+    if (random_.chance(0.2)) change.latencies[kind] = {1ms, time(2ms, 200ms)};
+  }
   if (random_.chance(0.3)) change.error_probability = random_.chance(0.5) ? 0.02 : 0.3;
   if (random_.chance(0.5)) change.short_probability = 0.4;
   if (random_.chance(0.1)) change.write_error = random_.chance(0.5) ? ENOSPC : EIO;

@@ -52,10 +52,16 @@ struct InWords {
   }
   std::string operator()(const PowerOff& /*deed*/) const { return "the host loses its power"; }
   std::string operator()(const ChangeStorage& deed) const {
-    return fmt::format("storage: {} to {}, errors {:.1f} %, short {:.0f} %, writes: {}, syncs: {}",
-                       in_milliseconds(deed.latency.least), in_milliseconds(deed.latency.most),
-                       deed.error_probability * 100, deed.short_probability * 100,
-                       std::strerror(deed.write_error), std::strerror(deed.sync_error));
+    std::string text =
+        fmt::format("storage: {} to {}, errors {:.1f} %, short {:.0f} %, writes: {}, syncs: {}",
+                    in_milliseconds(deed.latency.least), in_milliseconds(deed.latency.most),
+                    deed.error_probability * 100, deed.short_probability * 100,
+                    std::strerror(deed.write_error), std::strerror(deed.sync_error));
+    for (const auto& [kind, latency] : deed.latencies) {
+      text += fmt::format(", {} up to {}", kind == FileOperation::Kind::sync ? "syncs" : "discards",
+                          in_milliseconds(latency.most));
+    }
+    return text;
   }
   std::string operator()(const FillStorage& deed) const {
     return fmt::format("storage is full for {:.0f} % of the writes, for {}", deed.probability * 100,
@@ -104,10 +110,11 @@ std::string describe(const ErrorPolicy& policy) {
 
 std::string describe(const DiskPlan& plan) {
   return fmt::format(
-      "{} {}PATH, mode {}, {} bytes in blocks of {}, script '{}', guest {}, device {}, "
-      "{}{}",
-      plan.kind, plan.format, plan.mode, plan.bytes, plan.block_bytes, plan.script, plan.guest,
-      plan.device, describe(plan.frontend), plan.hostile ? ", hostile" : "");
+      "{} {}PATH, mode {}, {} bytes in blocks of {}, clusters of {}, {} bytes of a base, script "
+      "'{}', guest {}, device {}, {}{}",
+      plan.kind, plan.format, plan.mode, plan.bytes, plan.block_bytes, 1U << plan.cluster_bits,
+      plan.base_bytes, plan.script, plan.guest, plan.device, describe(plan.frontend),
+      plan.hostile ? ", hostile" : "");
 }
 
 std::string describe(const Act& act) {

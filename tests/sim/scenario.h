@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -13,6 +14,7 @@
 #include "daemon/datapath/error_policy.h"
 #include "tests/sim/frontend.h"
 #include "tests/sim/load.h"
+#include "tests/sim/storage.h"
 #include "tests/sim/world.h"
 
 namespace tapring::sim {
@@ -25,7 +27,9 @@ struct DiskPlan {
   std::string mode = "w";
   uint64_t bytes = uint64_t{1} << 20U;
   uint32_t block_bytes = 512;  ///< what its storage takes no part of
-  std::size_t guest = 0;  ///< its number in the scenario
+  uint32_t cluster_bits = 9;   ///< of a qcow2 image
+  uint64_t base_bytes = 0;     ///< likewise: of its backing file, if it has one
+  std::size_t guest = 0;       ///< its number in the scenario
   uint32_t device = 51712;
   FrontendOptions frontend;
   bool hostile = false;
@@ -67,6 +71,7 @@ struct LoseXenstore {
 struct PowerOff {};
 struct ChangeStorage {
   Latency latency;
+  std::map<FileOperation::Kind, Latency> latencies;  ///< of kinds that differ from it
   double error_probability = 0;
   double short_probability = 0;
   int write_error = 0;  ///< an errno that every write ends with; 0: none
@@ -114,8 +119,8 @@ struct Act {
 struct Scenario {
   uint64_t seed = 0;
   uint32_t max_persistent_grants = 0;  ///< in the daemon's configuration at first
-  std::size_t workers = 1;              ///< that the daemon has
-  ErrorPolicy errors;                   ///< in its configuration
+  std::size_t workers = 1;             ///< that the daemon has
+  ErrorPolicy errors;                  ///< in its configuration
   std::vector<DiskPlan> disks;
   std::vector<Act> acts;  ///< in order of time
 };

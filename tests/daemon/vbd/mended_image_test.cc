@@ -5,7 +5,7 @@
 
 #include "daemon/vbd/open_disk.h"
 #include "tests/daemon/vbd/host_test.h"
-#include "tests/sim/empty_qcow2.h"
+#include "tests/sim/qcow2_image.h"
 
 namespace tapring {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 class MendedImage : public HostTest {
  protected:
   MendedImage() {
-    sim::make_qcow2(image_, kImageBytes);
+    sim::make_qcow2(image_, {.disk_bytes = kImageBytes});
     std::fstream file(image_, std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(kDirtyAt);
     file.put(1);

@@ -7,7 +7,7 @@
 
 #include "tests/daemon/vbd/host_test.h"
 #include "tests/formats/qemu.h"
-#include "tests/sim/empty_qcow2.h"
+#include "tests/sim/qcow2_image.h"
 
 namespace tapring {
 namespace {
@@ -35,7 +35,7 @@ class StubDomain : public HostTest {
     disk.name.device += devices_++ * 16;
     if (format == "qcow2") {
       std::filesystem::resize_file(disk.params, 0);
-      sim::make_qcow2(disk.params, kImageBytes);
+      sim::make_qcow2(disk.params, {.disk_bytes = kImageBytes});
     }
     disk.params.insert(0, format + ":");
     disk.script = "/etc/xen/scripts/block-tapring";
