@@ -187,7 +187,7 @@ TEST_P(HostileStore, ADirectoryFilledLaterMeansNothing) {
 }
 
 TEST_P(HostileStore, MisdeedsOfChanceHurtNobody) {
-  for (int life = 0; life < 20; ++life) {
+  for (int life = 0; life < 7; ++life) {
     SimFrontend& frontend = host_.attach(hostile_line_, {.queues = 2});
     for (int i = 0; i < 10; ++i) {
       host_.world().run_for(host_.world().pick({0us, 200ms}));

@@ -102,7 +102,7 @@ TEST_P(Reconnect, OfAGuestThatResumesElsewhere) {
     disk_.kind = kind;
     disk_.script = disk_.kind == "qdisk" ? "" : disk_.script;
     SimFrontend& source = attach_and_connect(disk_, kLinux);
-    SimLoad load(host_.world(), source, {.requests = 10'000, .depth = 64});
+    SimLoad load(host_.world(), source, {.requests = 1000, .depth = 64});
     host_.world().run_for(10ms);
     source.die();
     host_.toolstack().destroy(disk_.name.domain);

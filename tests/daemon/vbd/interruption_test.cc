@@ -121,7 +121,11 @@ TEST_P(Interruption, ByTheRemovalOfTheNodeLeavesNoNode) {
   }
 }
 
-TEST_P(Interruption, ByWritesWithoutEndHoldsUpNobodyElse) {
+/// For as long as a hotplug script may take, which is long.
+class LongInterruption : public Interruption {};
+INSTANTIATE_TEST_SUITE_P(Seeds, LongInterruption, testing::ValuesIn(sim::seeds(1)));
+
+TEST_P(LongInterruption, ByWritesWithoutEndHoldsUpNobodyElse) {
   const DiskLine other = line(2, "b.img");
   host_.store().interrupt([this](const sim::StoreKeys& keys) {
     if (!keys.contains(state_key_) || !host_.store().exists(state_key_)) return;
