@@ -33,11 +33,11 @@ std::string without_protocol(const ImageOptions& options, const std::string& nam
 const Format& format_for(const ImageOptions& options, const std::string& name,
                          const std::optional<std::string>& stated) {
   // Without the name: what an image says is not for somebody's shell.
-  const std::string mend = "qemu-img rebase -u -b FILE -F FORMAT " + options.path;
+  const std::string remedy = "qemu-img rebase -u -b FILE -F FORMAT " + options.path;
   if (!stated) {
     reject(options.path,
            "the format of its backing file " + escaped(name) +
-               " is not stated, and guessing it would not be safe (state it: " + mend + ")");
+               " is not stated, and guessing it would not be safe (state it: " + remedy + ")");
   }
   // Of a file as it is there are two drivers here; past the page cache, as the overlay is.
   const Format* format = find_format(*stated == "raw" ? "aio" : *stated);
@@ -46,7 +46,7 @@ const Format& format_for(const ImageOptions& options, const std::string& name,
                              " of its backing file " + escaped(name) +
                              " (convert that: qemu-img "
                              "convert -O qcow2; then " +
-                             mend + ")");
+                             remedy + ")");
   }
   return *format;
 }

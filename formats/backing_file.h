@@ -24,8 +24,8 @@ std::system_error error_of_named(const ImageOptions& options, const std::string&
                                  const std::system_error& error);
 
 /// Opens the backing file of the image of `options`, which is `namer`, read-only. `format`: as the
-/// image states it, by QEMU's names; an image that does not is refused, with the command that mends
-/// it. Throws std::system_error.
+/// image states it, by QEMU's names; an image that does not is refused, with the command that
+/// states it. Throws std::system_error.
 std::unique_ptr<OpenImage> open_backing_file(const ImageOptions& options, const Namer& namer,
                                              const std::string& name,
                                              const std::optional<std::string>& format);

@@ -112,8 +112,8 @@ class OpenImage {
   virtual std::unique_ptr<Image> serve_on(Loop& loop) = 0;
 };
 
-/// An image is to be mended before it can be served, and ImageOptions::may_mend does not allow it.
-struct NeedsMending : std::runtime_error {
+/// An image must be repaired before it can be served, which ImageOptions::may_repair forbids.
+struct NeedsRepair : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
@@ -123,7 +123,7 @@ enum class Purpose : uint8_t {
   service,
   /// To find out whether it can be opened, and whether somebody has its lock. Nothing is locked, so
   /// what is read may be old the next moment: the image is not served.
-  checking,
+  probe,
 };
 
 struct ImageOptions {
@@ -139,10 +139,10 @@ struct ImageOptions {
   /// Of its backing file, and of the backing files of that, for those that cannot state them.
   std::vector<std::string> backing_formats;
   uint64_t map_cache_bytes = 0;  ///< for its map, where it has one; 0: as its size suggests
-  /// Mending takes memory and time, and is not for many at once.
-  bool may_mend = true;
-  /// Told how many of how many steps are done where an image is mended before it is served.
-  std::function<void(uint64_t done, uint64_t all)> mending{};
+  /// A repair takes memory and time, so the caller bounds how many run at once.
+  bool may_repair = true;
+  /// Told how many of how many steps are done, where an image is repaired before it is served.
+  std::function<void(uint64_t done, uint64_t all)> repair_progress{};
 };
 
 }  // namespace tapring

@@ -101,7 +101,7 @@ uint64_t backing_bytes(const ImageOrder& order) {
   ImageOptions options = options_of(order.path);
   options.read_only = true;
   options.locked = false;
-  options.purpose = Purpose::checking;
+  options.purpose = Purpose::probe;
   return open_backing_file(options, {order.path}, order.backing, order.backing_format)
       ->geometry()
       .size_bytes;

@@ -56,7 +56,7 @@ uint64_t disk_bytes_of(const std::string& path, const std::string& format) {
   options.path = path;
   options.read_only = true;
   options.locked = false;
-  options.purpose = Purpose::checking;
+  options.purpose = Purpose::probe;
   return driver->open(options)->geometry().size_bytes;
 }
 

@@ -43,7 +43,7 @@ ImageOpener::ImageOpener(const DeviceScope& device, const DiskIdentity& identity
 
 void ImageOpener::check(bool resumed) {
   if (!is_closed()) return;
-  try_opening({.purpose = Purpose::checking, .resumed = resumed, .since = device_.tasks.now()});
+  try_opening({.purpose = Purpose::probe, .resumed = resumed, .since = device_.tasks.now()});
 }
 
 void ImageOpener::open(bool resumed) {
@@ -53,34 +53,34 @@ void ImageOpener::open(bool resumed) {
 
 /// An image that is to be mended waits for its turn in a line of its own, and so keeps none of the
 /// same storage from being opened that is not. It waits for no other storage, which may hang.
-void ImageOpener::try_opening(Goal goal, bool may_mend) {
+void ImageOpener::try_opening(Goal goal, bool may_repair) {
   if (share_with_twin(goal)) return;
   const DiskSpec& disk = identity_.disk;
   device_.log(spdlog::level::debug, "opening {}:{} {}", disk.format, disk.path,
               goal.purpose == Purpose::service ? "to serve it" : "to check it");
   // Before the state changes: if xenstore is lost over it, the next look at the disk opens the
   // image.
-  const OpenRequest request = make_request(goal, may_mend);
+  const OpenRequest request = make_request(goal, may_repair);
   const std::size_t loops = loops_wanted(goal.purpose);
   state_ = Opening{std::move(goal)};
   const uint64_t attempt = ++attempt_;
   try {
     // A copy of the opener, as another configuration may replace it meanwhile.
     device_.tasks.run(
-        (may_mend ? "mend " : "open ") + storage_name(disk.path),
+        (may_repair ? "mend " : "open ") + storage_name(disk.path),
         [open = device_.context.open_disk, &witnesses = device_.context.witnesses, request, loops] {
           return open_in_background(open, request, loops, witnesses);
         },
         [this, attempt](Opened opened) { attempt_ended(attempt, std::move(opened)); },
-        may_mend ? 1 : SIZE_MAX);
+        may_repair ? 1 : SIZE_MAX);
   } catch (const std::system_error& error) {
     fail(error.what());
   }
 }
 
-OpenRequest ImageOpener::make_request(const Goal& goal, bool may_mend) const {
+OpenRequest ImageOpener::make_request(const Goal& goal, bool may_repair) const {
   OpenRequest request{identity_.disk, identity_.spec.mode, goal.purpose, identity_.lock_name()};
-  request.may_mend = may_mend;
+  request.may_repair = may_repair;
   if (goal.resumed) {
     request.served = device_.node.served_files();
     request.told_bytes = device_.node.told_bytes();
@@ -112,7 +112,7 @@ ImageOpener::Opened ImageOpener::open_in_background(const DiskOpener& open,
       ask_witnesses(witnesses, request.disk, *image, opened);
       opened.image.images = MultiQueueDisk::share(std::move(image), loops);
     }
-  } catch (const NeedsMending&) {
+  } catch (const NeedsRepair&) {
     opened.needs_mending = true;
   } catch (const FileInUse& conflict) {
     opened.in_use = conflict;
@@ -157,7 +157,7 @@ void ImageOpener::take_result(Goal goal, Opened opened) {
   if (opened.needs_mending) return try_opening(std::move(goal), true);
   if (!opened.error.empty()) return fail(opened.error);
   take_facts(goal, std::move(opened.facts));
-  if (goal.purpose == Purpose::checking) return finish_check();
+  if (goal.purpose == Purpose::probe) return finish_check();
   state_ = std::move(opened.image);
   if (!opened.witnesses.empty()) {
     device_.context.witnesses.keep(identity_.lock_name(), std::move(opened.witnesses));
@@ -231,7 +231,7 @@ ImageOpener::Opened ImageOpener::opened_by(const Twin& twin, const Goal& goal) c
 
 void ImageOpener::wait_for_lock(Goal goal, const FileInUse& in_use) {
   const LockConflict conflict = callbacks_.lock_conflict(in_use);
-  if (conflict.is_migrating && goal.purpose == Purpose::checking) {
+  if (conflict.is_migrating && goal.purpose == Purpose::probe) {
     device_.log(spdlog::level::info,
                 "{} is in use by {}: waited for when the guest's driver is here", in_use.path(),
                 conflict.holder);

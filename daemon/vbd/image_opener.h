@@ -169,8 +169,8 @@ class ImageOpener {
     std::string error;                ///< likewise
   };
 
-  void try_opening(Goal goal, bool may_mend = false);
-  OpenRequest make_request(const Goal& goal, bool may_mend) const;
+  void try_opening(Goal goal, bool may_repair = false);
+  OpenRequest make_request(const Goal& goal, bool may_repair) const;
   std::size_t loops_wanted(Purpose purpose) const;
   static Opened open_in_background(const DiskOpener& open, const OpenRequest& request,
                                    std::size_t loops, WitnessStore& witnesses);

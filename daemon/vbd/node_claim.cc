@@ -101,7 +101,7 @@ std::optional<NodeClaim::Decision> NodeClaim::examine(const VbdState& now, bool 
   question.before = now.backend;
   // Wrong params are reported once the disk is ours; those of a plain line are always a path.
   question.request = {parse_disk_spec(spec_.params).value_or(DiskSpec{}), spec_.mode,
-                      Purpose::checking, device_.name.sysfs_name()};
+                      Purpose::probe, device_.name.sysfs_name()};
   stage_ = Stage::examining;
   try {
     // A copy of the opener, as another configuration may replace it meanwhile.

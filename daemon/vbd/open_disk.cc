@@ -37,7 +37,7 @@ uint64_t fence_of(const std::string& disk) {
 /// Before anything is opened for writing.
 void check_image(const OpenRequest& request) {
   ImageName name{request.spec.path, {}};
-  do name = split_image_name(name.path); while (!name.word.empty());
+  do name = split_image_name(name.path); while (!name.selector.empty());
   struct stat status {};
   if (::stat(name.path.c_str(), &status) != 0) return;  // to be told by who opens it
   if (is_served_image(request.served, file_id_of(status))) return;
@@ -54,7 +54,7 @@ ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy)
   options.locked = mode.find('!') == std::string::npos;
   if (!options.locked && !options.read_only) options.fence = fence_of(request.disk);
   options.purpose = request.purpose;
-  options.may_mend = request.may_mend;
+  options.may_repair = request.may_repair;
   options.files = policy.files;
   options.map_cache_bytes = policy.map_cache_bytes;
   return options;
@@ -65,7 +65,7 @@ std::unique_ptr<OpenImage> open_disk(const OpenRequest& request, const OpenPolic
   ImageOptions options = image_options(request, policy);
   ProgressLog log(request.disk + ": " + printable(options.path) +
                   ": its refcounts are being mended");
-  options.mending = [&log](uint64_t done, uint64_t all) { log.show(done, all); };
+  options.repair_progress = [&log](uint64_t done, uint64_t all) { log.show(done, all); };
   auto image = find_format(request.spec.format)->open(options);
   if (!are_served_files(request.served, image->files())) {
     refuse_another(options.path + " has another backing file or data file");

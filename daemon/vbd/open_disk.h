@@ -26,14 +26,14 @@ struct OpenRequest {
   std::string disk;
   /// The files that its guest has already, served_files_line()'s; empty if there are none yet.
   std::string served{};
-  bool may_mend = false;    ///< otherwise NeedsMending is thrown
+  bool may_repair = false;    ///< otherwise NeedsRepair is thrown
   uint64_t told_bytes = 0;  ///< the size of the disk as its guest knows it; 0 if it does not yet
 };
 
 /// How the image of a disk is to be opened.
 ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy);
 
-/// Blocks. Throws FileInUse, NeedsMending, std::system_error or std::runtime_error that names the
+/// Blocks. Throws FileInUse, NeedsRepair, std::system_error or std::runtime_error that names the
 /// image, the reason and the remedy.
 std::unique_ptr<OpenImage> open_disk(const OpenRequest& request, const OpenPolicy& policy);
 

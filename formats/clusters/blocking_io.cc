@@ -23,7 +23,7 @@ namespace {
 /// Why the file is not used past the page cache although its storage would take that; empty if it
 /// is. Its end may be anywhere, and a write there is to fill whole blocks.
 std::string why_not_direct(const OpenFile& file, const ImageOptions& options) {
-  const bool will_be_filled = !options.read_only && options.purpose == Purpose::checking;
+  const bool will_be_filled = !options.read_only && options.purpose == Purpose::probe;
   if (file.size_bytes % kSector != 0 && !will_be_filled) return "its size is no multiple of 512";
   if (file.dio_align > kSector && !options.read_only) {
     return "the storage takes 4096 bytes at a time";

@@ -27,8 +27,8 @@ Task<Error> Commit::run() {
   co_return Error{};
 }
 
-Task<Error> Commit::until_written(uint64_t change) {
-  while (written_ < change) {
+Task<Error> Commit::wait_written(uint64_t generation) {
+  while (written_ < generation) {
     if (running_) {
       co_await progress_.wait();
       continue;
@@ -49,8 +49,8 @@ Task<Error> Commit::begin() {
 }
 
 Task<Error> Commit::run_once() {
-  SectorWrites writes;
-  map_.take_dirty(writes);
+  MetadataBatch batch;
+  map_.collect_dirty(batch);
   ++begun_;  // the map counts its takings as well
   std::vector<HostRange> releases = std::exchange(releases_, {});
   const Error of_refcounts = co_await allocator_.write_dirty();
@@ -59,14 +59,14 @@ Task<Error> Commit::run_once() {
     synced_ = begun_;
     progress_.wake_all();
     release(unsynced_releases_);
-    error = of_refcounts ? of_refcounts : co_await writes.write(tables_);
+    error = of_refcounts ? of_refcounts : co_await batch.write(tables_);
   }
   if (error) {
-    map_.give_back(writes);
+    map_.restore_dirty(batch);
     append(releases_, releases);
     co_return error;
   }
-  map_.written();
+  map_.mark_written();
   written_ = begun_;
   append(unsynced_releases_, releases);
   co_return Error{};
@@ -100,7 +100,7 @@ void Commit::release_later(HostRange range) {
 
 Task<Error> Commit::make_room() {
   Error error;
-  if (is_due()) error = co_await until_written(map_.change());
+  if (must_commit()) error = co_await wait_written(map_.generation());
   while (!error && pending_.ranges >= kMaxReleases) error = co_await release_some();
   co_return error;
 }
@@ -109,7 +109,7 @@ Task<Error> Commit::make_room() {
 /// that are under way are waited for.
 Task<Error> Commit::release_some() {
   if (!releases_.empty() || !unsynced_releases_.empty()) {
-    co_return co_await until_written(map_.change());
+    co_return co_await wait_written(map_.generation());
   }
   if (running_ || releasing_.size() > 0) co_await progress_.wait();
   co_return Error{};
@@ -135,8 +135,8 @@ Detached Commit::release(std::vector<HostRange>& all) {
 Task<Error> Commit::release_all(std::span<const HostRange> ranges, std::size_t& done) {
   RangeLock::Guard guard(releases_in_turn_, 0, 1);
   co_await guard;
-  const Error ended = co_await epochs_.end();
-  if (ended) co_return ended;
+  const Error waited = co_await grace_periods_.wait();
+  if (waited) co_return waited;
   Error first;
   for (const HostRange& range : ranges) {
     const Error error = co_await allocator_.release(range);
@@ -148,7 +148,7 @@ Task<Error> Commit::release_all(std::span<const HostRange> ranges, std::size_t& 
 }
 
 Task<Error> Commit::finish() {
-  Error error = co_await until_written(begun_ + 1);
+  Error error = co_await wait_written(begun_ + 1);
   // The sync of another one tells that those entries are durable.
   if (!error) error = co_await run();
   co_await releasing_.drained();

@@ -18,10 +18,10 @@
 #include <span>
 #include <vector>
 
-#include "formats/clusters/allocator.h"
-#include "formats/clusters/epochs.h"
+#include "formats/clusters/cluster_allocator.h"
+#include "formats/clusters/cluster_map.h"
+#include "formats/clusters/grace_periods.h"
 #include "formats/clusters/host_file.h"
-#include "formats/clusters/map.h"
 #include "formats/clusters/puncher.h"
 #include "formats/clusters/table_writer.h"
 #include "formats/image.h"
@@ -37,25 +37,25 @@ class Commit {
   /// With more than this to release, the file does not grow and a discard does not end.
   static constexpr uint64_t kMaxReleasedBytes = uint64_t{32} << 20;
 
-  struct Parts {
-    Map& map;
-    Allocator& allocator;
-    Epochs& epochs;
+  struct Context {
+    ClusterMap& map;
+    ClusterAllocator& allocator;
+    GracePeriods& grace_periods;
     TableWriter& tables;
     HostFile& file;
     std::optional<HostFile>& data_file;
     Puncher& puncher;
   };
 
-  Commit(Loop& loop, const Parts& parts) noexcept
+  Commit(Loop& loop, const Context& context) noexcept
       : loop_(loop),
-        map_(parts.map),
-        allocator_(parts.allocator),
-        epochs_(parts.epochs),
-        tables_(parts.tables),
-        file_(parts.file),
-        data_file_(parts.data_file),
-        puncher_(parts.puncher),
+        map_(context.map),
+        allocator_(context.allocator),
+        grace_periods_(context.grace_periods),
+        tables_(context.tables),
+        file_(context.file),
+        data_file_(context.data_file),
+        puncher_(context.puncher),
         progress_(loop),
         releasing_(loop),
         releases_in_turn_(loop) {}
@@ -63,9 +63,9 @@ class Commit {
   /// Makes durable all that was done before the call. Calls at once share the work.
   Task<Error> run();
 
-  /// The changes up to this one (Map::change()) are in the file, where the death of the process
-  /// does not take them back. Calls at once share the work.
-  Task<Error> until_written(uint64_t change);
+  /// Ends when the changes of this generation of the map, and of those before it, are in the file:
+  /// then they survive the death of the process. Concurrent calls share the work.
+  Task<Error> wait_written(uint64_t generation);
 
   /// The map no longer refers to the range. It is released when the file does not either.
   void release_later(HostRange range);
@@ -95,8 +95,8 @@ class Commit {
     --pending_.ranges;
     pending_.bytes -= range.bytes;
   }
-  bool is_due() const noexcept {
-    return map_.dirty_slices() >= kMaxDirty || allocator_.is_due();
+  bool must_commit() const noexcept {
+    return map_.dirty_slices() >= kMaxDirty || allocator_.must_commit();
   }
 
   /// From release_later() until it is done.
@@ -106,9 +106,9 @@ class Commit {
   };
 
   Loop& loop_;
-  Map& map_;
-  Allocator& allocator_;
-  Epochs& epochs_;
+  ClusterMap& map_;
+  ClusterAllocator& allocator_;
+  GracePeriods& grace_periods_;
   TableWriter& tables_;
   HostFile& file_;
   std::optional<HostFile>& data_file_;

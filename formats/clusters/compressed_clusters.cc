@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "formats/clusters/fault.h"
+#include "formats/clusters/image_errc.h"
 #include "ring/offload.h"
 
 namespace tapring {
@@ -45,9 +45,9 @@ Task<Error> CompressedClusters::load_in_turn(Cluster& cluster) {
 Task<Error> CompressedClusters::load(Cluster& cluster) {
   const CompressedPlace place = compressed_place(layout_, cluster.word);
   const uint64_t begin = place.offset / kSector * kSector;
-  if (begin >= file_.end()) co_return Fault::compressed_outside;
+  if (begin >= file_.end()) co_return ImageErrc::compressed_outside;
   const uint64_t end = std::min(place.offset + place.bytes, file_.end());
-  if (place.offset >= end) co_return Fault::compressed_outside;
+  if (place.offset >= end) co_return ImageErrc::compressed_outside;
   AlignedBytes packed((end - begin + kSector - 1) / kSector * kSector);
   const iovec whole = packed.buffer();
   const Error error = co_await file_.read(begin, {&whole, 1});
@@ -69,7 +69,7 @@ Task<Error> CompressedClusters::unpack(std::span<const std::byte> from, std::spa
     co_await Offload(loop_, work);
   }
   idle_.push_back(std::move(decompressor));
-  co_return unpacked ? Error{} : Error{Fault::compressed_damaged};
+  co_return unpacked ? Error{} : Error{ImageErrc::compressed_damaged};
 }
 
 void CompressedClusters::make_room() {

@@ -34,8 +34,7 @@ class HeaderSector {
     AlignedBytes copy(bytes_.size());
     std::memcpy(copy.data(), bytes_.data(), bytes_.size());
     const iovec whole = copy.buffer();
-    const Error error =
-        co_await tables_.write(MetadataMap::Table::header, 0, {&whole, 1});
+    const Error error = co_await tables_.write(MetadataRegions::Table::header, 0, {&whole, 1});
     if (error) co_return error;
     co_return co_await tables_.sync();
   }

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "formats/clusters/cut.h"
+#include "formats/clusters/buffer_slice.h"
 
 namespace tapring {
 
@@ -15,10 +15,10 @@ Task<Error> HostFile::read(uint64_t offset, Buffers into) {
 Task<Error> HostFile::read_to_end(uint64_t offset, Buffers into) {
   const uint64_t bytes = bytes_of(into);
   const uint64_t there = offset < end_ ? end_ - offset : 0;
-  const Cut missing(into, there, bytes - there);
+  const BufferSlice missing(into, there, bytes - there);
   missing.fill_zeros();
   if (there == 0) co_return Error{};
-  const Cut rest(into, 0, there);
+  const BufferSlice rest(into, 0, there);
   co_return co_await file_->read(offset, rest.buffers());
 }
 

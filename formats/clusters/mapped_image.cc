@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "formats/clusters/cut.h"
-#include "formats/clusters/fault.h"
-#include "formats/clusters/parts.h"
+#include "formats/clusters/buffer_slice.h"
+#include "formats/clusters/image_errc.h"
+#include "formats/clusters/join_set.h"
 
 namespace tapring {
 
@@ -25,18 +25,18 @@ HostFile host_file(Loop& loop, OpenFile file) {
 
 MappedImage::MappedImage(Loop& loop, OpenedImage opened)
     : layout_(opened.header.layout),
-      epochs_(loop),
+      grace_periods_(loop),
       file_(host_file(loop, std::move(opened.file))),
       backing_bytes_(opened.backing ? opened.backing->geometry().size_bytes : 0),
-      tables_(loop, file_, layout_.slice_bytes(), opened.map_cache_bytes, epochs_),
+      tables_(loop, file_, layout_.slice_bytes(), opened.map_cache_bytes, grace_periods_),
       map_(layout_, std::move(opened.l1), tables_),
       compressed_(loop, file_, layout_, opened.header.compression) {
   if (opened.data_file) data_file_ = host_file(loop, std::move(*opened.data_file));
   if (opened.backing) backing_ = opened.backing->serve_on(loop);
   if (!opened.writable) return;
-  writer_.emplace(
-      Writer::Context{loop, opened.header, *this, map_, epochs_, file_, data_file_, backing_bytes_},
-      std::move(*opened.writable));
+  writer_.emplace(ClusterWriter::Context{loop, opened.header, *this, map_, grace_periods_, file_,
+                                         data_file_, backing_bytes_},
+                  std::move(*opened.writable));
 }
 
 Task<Error> MappedImage::read(uint64_t offset, Buffers into) {
@@ -50,13 +50,13 @@ Task<Error> MappedImage::read(uint64_t offset, Buffers into) {
 
 /// From where the map said in this turn.
 Task<Error> MappedImage::read_data(uint64_t host, Buffers into) {
-  const Epochs::Pass pass(epochs_);
+  const GracePeriods::Reader reader(grace_periods_);
   co_return co_await data().read(host, into);
 }
 
 Task<Error> MappedImage::read_parts(uint64_t offset, Buffers into) {
   const uint64_t bytes = bytes_of(into);
-  Parts parts;
+  JoinSet parts;
   Error error;
   for (uint64_t done = 0; done < bytes && !error;) {
     const Result<Extent> extent = co_await map_.extent(offset + done, bytes - done);
@@ -66,14 +66,14 @@ Task<Error> MappedImage::read_parts(uint64_t offset, Buffers into) {
     }
     parts.add(read_extent(*extent, offset + done, into, done));
     done += extent->bytes;
-    while (parts.full()) keep_first(error, co_await parts.next());
+    while (parts.full()) keep_first(error, co_await parts.join_next());
   }
-  while (parts.under_way()) keep_first(error, co_await parts.next());
+  while (!parts.empty()) keep_first(error, co_await parts.join_next());
   co_return error;
 }
 
 Task<Error> MappedImage::read_extent(Extent extent, uint64_t offset, Buffers into, uint64_t skip) {
-  const Cut part(into, skip, extent.bytes);
+  const BufferSlice part(into, skip, extent.bytes);
   switch (extent.kind) {
     case Kind::data:
       co_return co_await read_data(extent.host, part.buffers());
@@ -87,25 +87,25 @@ Task<Error> MappedImage::read_extent(Extent extent, uint64_t offset, Buffers int
     case Kind::invalid:
       break;
   }
-  co_return Fault::invalid_entry;
+  co_return ImageErrc::invalid_entry;
 }
 
 /// What the backing file is too short for reads as zeros.
 Task<Error> MappedImage::read_backing(uint64_t offset, Buffers into) {
   const uint64_t bytes = bytes_of(into);
   const uint64_t there = offset < backing_bytes_ ? std::min(bytes, backing_bytes_ - offset) : 0;
-  const Cut missing(into, there, bytes - there);
+  const BufferSlice missing(into, there, bytes - there);
   missing.fill_zeros();
   if (there == 0) co_return Error{};
-  const Cut rest(into, 0, there);
+  const BufferSlice rest(into, 0, there);
   co_return co_await backing_->read(offset, rest.buffers());
 }
 
 Task<Error> MappedImage::read_compressed(uint64_t word, uint64_t offset, Buffers into) {
-  const Epochs::Pass pass(epochs_);
+  const GracePeriods::Reader reader(grace_periods_);
   const Result<CompressedClusters::Content> cluster = co_await compressed_.read(word);
   if (!cluster) co_return cluster.error();
-  const Cut all(into, 0, bytes_of(into));
+  const BufferSlice all(into, 0, bytes_of(into));
   all.copy_from((*cluster)->data() + layout_.in_cluster(offset));
   co_return Error{};
 }

@@ -5,12 +5,12 @@
 #include <memory>
 #include <optional>
 
+#include "formats/clusters/cluster_map.h"
+#include "formats/clusters/cluster_writer.h"
 #include "formats/clusters/compressed_clusters.h"
 #include "formats/clusters/host_file.h"
-#include "formats/clusters/map.h"
 #include "formats/clusters/open_mapped_image.h"
 #include "formats/clusters/table_cache.h"
-#include "formats/clusters/writer.h"
 #include "formats/image.h"
 
 namespace tapring {
@@ -37,15 +37,15 @@ class MappedImage final : public Image {
   Task<Error> read_compressed(uint64_t word, uint64_t offset, Buffers into);
 
   qcow2::Layout layout_;
-  Epochs epochs_;
+  GracePeriods grace_periods_;
   HostFile file_;
   std::optional<HostFile> data_file_;
   std::unique_ptr<Image> backing_;
   uint64_t backing_bytes_;
   TableCache tables_;
-  Map map_;
+  ClusterMap map_;
   CompressedClusters compressed_;
-  std::optional<Writer> writer_;  ///< unless it is read-only
+  std::optional<ClusterWriter> writer_;  ///< unless it is read-only
 };
 
 }  // namespace tapring

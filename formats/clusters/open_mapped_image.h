@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "formats/clusters/map.h"
-#include "formats/clusters/writer.h"
+#include "formats/clusters/cluster_map.h"
+#include "formats/clusters/cluster_writer.h"
 #include "formats/image.h"
 #include "formats/qcow2/bytes/header.h"
 #include "ring/open_file.h"
@@ -19,7 +19,7 @@ namespace tapring {
 /// An image that was opened and checked.
 struct OpenedImage {
   qcow2::Header header;
-  Map::L1Table l1;  ///< of the disk, or of the snapshot that is served
+  ClusterMap::L1Table l1;  ///< of the disk, or of the snapshot that is served
   OpenFile file;
   std::optional<OpenFile> data_file;
   std::unique_ptr<OpenImage> backing;

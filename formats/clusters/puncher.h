@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "formats/clusters/allocator.h"
+#include "formats/clusters/cluster_allocator.h"
 #include "formats/clusters/host_file.h"
 #include "formats/image.h"
 #include "ring/waiting.h"
@@ -39,7 +39,7 @@ class Puncher {
     Puncher& puncher_;
   };
 
-  Puncher(Loop& loop, Allocator& allocator, HostFile& file) noexcept
+  Puncher(Loop& loop, ClusterAllocator& allocator, HostFile& file) noexcept
       : allocator_(allocator), file_(file), progress_(loop), punching_(loop) {}
 
   void report_to(ImageEvents& events) noexcept { events_ = &events; }
@@ -72,7 +72,7 @@ class Puncher {
   void start();
   Detached punch(HostRange range);
 
-  Allocator& allocator_;
+  ClusterAllocator& allocator_;
   HostFile& file_;
   std::size_t changes_ = 0;
   std::size_t changes_in_wait_ = 0;

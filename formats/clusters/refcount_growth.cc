@@ -4,7 +4,7 @@
 #include <cstring>
 #include <utility>
 
-#include "formats/clusters/fault.h"
+#include "formats/clusters/image_errc.h"
 #include "formats/clusters/refcounts.h"
 #include "formats/qcow2/bytes/refcount_entry.h"
 
@@ -17,7 +17,7 @@ using qcow2::store_refcount;
 
 namespace {
 
-using Table = MetadataMap::Table;
+using Table = MetadataRegions::Table;
 
 }  // namespace
 
@@ -27,7 +27,7 @@ Task<Error> Refcounts::make_block(uint64_t table_index) {
   const uint64_t offset = cluster << layout_.cluster_bits;
   const Error unsettled = co_await settle_header();
   if (unsettled) co_return unsettled;
-  if (metadata_.hits(offset, 1)) co_return Fault::metadata_overlap;
+  if (metadata_.hits(offset, 1)) co_return ImageErrc::metadata_overlap;
   AlignedBytes block(layout_.cluster_bytes());
   store_refcount(block.span(), 0, layout_.refcount_order, 1);
   metadata_.insert(Table::refcount_block, offset, block.size());
@@ -38,7 +38,7 @@ Task<Error> Refcounts::make_block(uint64_t table_index) {
   }
   place_.table[table_index] = offset;
   cache_.replace(offset, block.span());
-  untouched_ = std::max(untouched_, cluster + 1);
+  first_never_written_ = std::max(first_never_written_, cluster + 1);
   co_return Error{};
 }
 
@@ -83,18 +83,18 @@ Task<Error> Refcounts::grow_table() {
   const uint64_t old_bytes = place_.table.size() * 8;
   const uint64_t bytes =
       std::min(std::max(old_bytes * 2, cluster_bytes), Header::kMaxRefcountTableBytes);
-  if (bytes <= old_bytes) co_return Fault::image_full;
+  if (bytes <= old_bytes) co_return ImageErrc::image_full;
   const uint64_t first = clusters_counted();
   const uint64_t table_clusters = bytes / cluster_bytes;
   const uint64_t entries = layout_.refcount_block_entries();
   const uint64_t blocks = (table_clusters + entries - 2) / (entries - 1);
   if (metadata_.hits(first * cluster_bytes, (blocks + table_clusters) * cluster_bytes)) {
-    co_return Fault::metadata_overlap;
+    co_return ImageErrc::metadata_overlap;
   }
   std::vector<uint64_t> table = place_.table;
   table.resize(bytes / 8);
   const uint64_t index = place_.table.size();
-  if (index + blocks > table.size()) co_return Fault::image_full;
+  if (index + blocks > table.size()) co_return ImageErrc::image_full;
   for (uint64_t i = 0; i < blocks; ++i) table[index + i] = (first + i) * cluster_bytes;
   const HostRange old{place_.offset, old_bytes};
   const Error error = co_await write_grown(first, blocks, std::move(table));
@@ -143,7 +143,7 @@ Task<Error> Refcounts::write_grown(uint64_t first, uint64_t blocks, std::vector<
     cache_.replace(begin + at, block_bytes.span().subspan(at, cluster_bytes));
   }
   place_ = {std::move(table), offset};
-  untouched_ = std::max(untouched_, first + used);
+  first_never_written_ = std::max(first_never_written_, first + used);
   co_return Error{};
 }
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "formats/clusters/fault.h"
-#include "formats/clusters/sector_writes.h"
+#include "formats/clusters/image_errc.h"
+#include "formats/clusters/metadata_batch.h"
 #include "formats/qcow2/bytes/entry.h"
 #include "formats/qcow2/bytes/refcount_entry.h"
 
@@ -18,14 +18,15 @@ using qcow2::load_refcount;
 using qcow2::store_refcount;
 
 Refcounts::Refcounts(Loop& loop, const Layout& layout, HostFile& file, TableWriter& tables,
-                     HeaderSector& header, MetadataMap& metadata, Epochs& epochs, Place place)
+                     HeaderSector& header, MetadataRegions& metadata, GracePeriods& grace_periods,
+                     Place place)
     : layout_(layout),
       tables_(tables),
       header_(header),
       metadata_(metadata),
       place_(std::move(place)),
-      cache_(loop, file, layout.slice_bytes(), kCacheBytes, epochs),
-      untouched_(layout.round_up(file.end()) >> layout.cluster_bits),
+      cache_(loop, file, layout.slice_bytes(), kCacheBytes, grace_periods),
+      first_never_written_(layout.round_up(file.end()) >> layout.cluster_bits),
       allocating_(loop),
       writing_(loop) {}
 
@@ -38,7 +39,7 @@ uint64_t Refcounts::slice_host(uint64_t cluster) const noexcept {
   return block + cluster % entries / layout_.refcount_slice_entries() * layout_.slice_bytes();
 }
 
-uint64_t Refcounts::get(const Slice& slice, uint64_t cluster) const noexcept {
+uint64_t Refcounts::get(const TableSlice& slice, uint64_t cluster) const noexcept {
   return load_refcount(slice.bytes.span(), cluster % layout_.refcount_slice_entries(),
                        layout_.refcount_order);
 }
@@ -60,7 +61,7 @@ Task<Result<Refcounts::Allocation>> Refcounts::allocate(uint64_t clusters, bool 
     if (!released || released->range.bytes > 0) co_return released;
   }
   next_ = std::min(next_, free_.take_forgotten());
-  while (may_grow || next_ < untouched_) {
+  while (may_grow || next_ < first_never_written_) {
     if (next_ >= clusters_counted()) {
       const Error error = co_await grow_table();
       if (error) co_return std::unexpected(error);
@@ -83,7 +84,7 @@ Task<Result<Refcounts::Allocation>> Refcounts::allocate(uint64_t clusters, bool 
   co_return Allocation{};
 }
 
-bool Refcounts::is_free(const Slice& slice, uint64_t cluster) const noexcept {
+bool Refcounts::is_free(const TableSlice& slice, uint64_t cluster) const noexcept {
   return get(slice, cluster) == 0 && !free_.is_being_punched(cluster);
 }
 
@@ -98,17 +99,17 @@ Task<Result<Refcounts::Allocation>> Refcounts::take(uint64_t first, uint64_t clu
   uint64_t last = first;
   while (last < most && is_free(**slice, last)) ++last;
   if (last > EntryBits::kOffset >> layout_.cluster_bits)
-    co_return std::unexpected(Fault::image_full);
+    co_return std::unexpected(ImageErrc::image_full);
   Allocation allocation;
   allocation.range = {first << layout_.cluster_bits, (last - first) << layout_.cluster_bits};
   if (last == first) co_return allocation;
   if (metadata_.hits(allocation.range.offset, allocation.range.bytes)) {
-    co_return std::unexpected(Fault::metadata_overlap);
+    co_return std::unexpected(ImageErrc::metadata_overlap);
   }
   for (uint64_t cluster = first; cluster < last; ++cluster) set(*slice, cluster, 1);
   free_.remove(first, last - first);
-  allocation.fresh = first >= untouched_;
-  untouched_ = std::max(untouched_, last);
+  allocation.known_zero = first >= first_never_written_;
+  first_never_written_ = std::max(first_never_written_, last);
   co_return allocation;
 }
 
@@ -144,7 +145,7 @@ Task<Error> Refcounts::release(HostRange range) {
 Task<Error> Refcounts::release_in_slice(uint64_t first, uint64_t end) {
   const uint64_t bytes = (end - first) << layout_.cluster_bits;
   const bool near_metadata = metadata_.hits(first << layout_.cluster_bits, bytes);
-  if (first >= clusters_counted() || slice_host(first) == 0) co_return Fault::refcount;
+  if (first >= clusters_counted() || slice_host(first) == 0) co_return ImageErrc::refcount;
   const Result<SliceRef> slice = co_await cache_.load(slice_host(first));
   if (!slice) co_return slice.error();
   Error fault;
@@ -152,9 +153,9 @@ Task<Error> Refcounts::release_in_slice(uint64_t first, uint64_t end) {
   for (uint64_t cluster = first; cluster < end; ++cluster) {
     const uint64_t refcount = get(**slice, cluster);
     if (near_metadata && metadata_.hits(cluster << layout_.cluster_bits, 1)) {
-      fault = Fault::metadata_overlap;
+      fault = ImageErrc::metadata_overlap;
     } else if (refcount == 0) {
-      fault = Fault::refcount;
+      fault = ImageErrc::refcount;
     } else {
       set(*slice, cluster, refcount - 1);
       if (refcount > 1) continue;
@@ -183,10 +184,10 @@ void Refcounts::end_punch(HostRange range, bool punched) {
 Task<Error> Refcounts::write_dirty() {
   RangeLock::Guard guard(writing_, 0, 1);
   co_await guard;
-  SectorWrites writes;
-  writes.take(MetadataMap::Table::refcount_block, dirty_);
-  const Error error = co_await writes.write(tables_);
-  if (error) writes.give_back(dirty_);
+  MetadataBatch batch;
+  batch.collect(MetadataRegions::Table::refcount_block, dirty_);
+  const Error error = co_await batch.write(tables_);
+  if (error) batch.restore(dirty_);
   co_return error;
 }
 

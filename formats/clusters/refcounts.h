@@ -5,11 +5,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "formats/clusters/allocator.h"
+#include "formats/clusters/cluster_allocator.h"
 #include "formats/clusters/free_clusters.h"
 #include "formats/clusters/header_sector.h"
-#include "formats/clusters/metadata_map.h"
-#include "formats/clusters/sector_writes.h"
+#include "formats/clusters/metadata_batch.h"
+#include "formats/clusters/metadata_regions.h"
 #include "formats/clusters/table_cache.h"
 #include "formats/clusters/table_writer.h"
 #include "formats/qcow2/bytes/layout.h"
@@ -17,7 +17,7 @@
 
 namespace tapring {
 
-class Refcounts final : public Allocator {
+class Refcounts final : public ClusterAllocator {
  public:
   /// Slices that wait to be written, at most, but for what one commit adds.
   static constexpr std::size_t kMaxDirty = 64;
@@ -30,7 +30,8 @@ class Refcounts final : public Allocator {
   };
 
   Refcounts(Loop& loop, const qcow2::Layout& layout, HostFile& file, TableWriter& tables,
-            HeaderSector& header, MetadataMap& metadata, Epochs& epochs, Place place);
+            HeaderSector& header, MetadataRegions& metadata, GracePeriods& grace_periods,
+            Place place);
 
   Task<Result<Allocation>> allocate(uint64_t clusters, bool may_grow) override;
   Task<Error> release(HostRange range) override;
@@ -38,17 +39,17 @@ class Refcounts final : public Allocator {
   void end_punch(HostRange range, bool punched) override;
   std::size_t waiting_for_punch() const noexcept override { return free_.filled_runs(); }
   Task<Error> write_dirty() override;
-  bool is_due() const noexcept override { return dirty_.size() >= kMaxDirty; }
+  bool must_commit() const noexcept override { return dirty_.size() >= kMaxDirty; }
 
  private:
   uint64_t clusters_counted() const noexcept {
     return place_.table.size() * layout_.refcount_block_entries();
   }
   uint64_t slice_host(uint64_t cluster) const noexcept;
-  uint64_t get(const Slice& slice, uint64_t cluster) const noexcept;
+  uint64_t get(const TableSlice& slice, uint64_t cluster) const noexcept;
   void set(const SliceRef& slice, uint64_t cluster, uint64_t refcount);
 
-  bool is_free(const Slice& slice, uint64_t cluster) const noexcept;
+  bool is_free(const TableSlice& slice, uint64_t cluster) const noexcept;
   Task<Error> release_in_slice(uint64_t first, uint64_t end);
   Task<Result<Allocation>> take(uint64_t first, uint64_t clusters);
   Task<Result<Allocation>> take_released(uint64_t clusters);
@@ -62,14 +63,14 @@ class Refcounts final : public Allocator {
   qcow2::Layout layout_;
   TableWriter& tables_;
   HeaderSector& header_;
-  MetadataMap& metadata_;
+  MetadataRegions& metadata_;
   Place place_;
   TableCache cache_;
   DirtySlices dirty_;
   FreeClusters free_;   ///< of those that were released
   uint64_t next_ = 0;   ///< clusters before it are taken, or in free_, or it has forgotten them
   bool header_unsure_ = false;  ///< in the file it may name a table that was not taken into use
-  uint64_t untouched_;  ///< from this cluster on the file has never been written
+  uint64_t first_never_written_;  ///< from this cluster on the file has never been written
   RangeLock allocating_;
   RangeLock writing_;
 };

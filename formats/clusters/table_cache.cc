@@ -6,7 +6,7 @@
 
 namespace tapring {
 
-Slice* TableCache::find(uint64_t host) noexcept {
+TableSlice* TableCache::find(uint64_t host) noexcept {
   const auto found = slices_.find(host);
   if (found == slices_.end() || found->second->loading) return nullptr;
   by_use_.splice(by_use_.begin(), by_use_, found->second->place);
@@ -22,7 +22,7 @@ Task<Result<SliceRef>> TableCache::load(uint64_t host) {
     co_return slice;
   }
   make_room();
-  auto slice = std::make_shared<Slice>(loop_, host, slice_bytes_);
+  auto slice = std::make_shared<TableSlice>(loop_, host, slice_bytes_);
   slice->loading = true;
   slice->place = by_use_.insert(by_use_.begin(), slice);
   try {
@@ -33,7 +33,7 @@ Task<Result<SliceRef>> TableCache::load(uint64_t host) {
   }
   const iovec whole = slice->bytes.buffer();
   {
-    const Epochs::Pass pass(epochs_);
+    const GracePeriods::Reader reader(grace_periods_);
     slice->error = co_await file_.read(host, {&whole, 1});
   }
   slice->loading = false;

@@ -10,7 +10,7 @@
 #include <unordered_map>
 
 #include "formats/clusters/aligned_bytes.h"
-#include "formats/clusters/epochs.h"
+#include "formats/clusters/grace_periods.h"
 #include "formats/clusters/host_file.h"
 #include "formats/qcow2/bytes/layout.h"
 #include "ring/loop.h"
@@ -19,37 +19,37 @@
 namespace tapring {
 
 /// A piece of a table. Whoever holds a SliceRef keeps it in memory.
-struct Slice {
-  Slice(Loop& loop, uint64_t host_offset, uint64_t size)
+struct TableSlice {
+  TableSlice(Loop& loop, uint64_t host_offset, uint64_t size)
       : host(host_offset), bytes(size), loaded(loop) {}
 
   uint64_t host;  ///< where it is in the file
   AlignedBytes bytes;
   uint32_t dirty_sectors = 0;  ///< a bit for each that is not in the file as it is here
-  uint64_t change = 0;         ///< of a map: the taking that has its last change
+  uint64_t generation = 0;     ///< of a cluster map: the batch that has its last change
   bool loading = false;
   Error error;  ///< of its loading
   WaitQueue loaded;
-  std::list<std::shared_ptr<Slice>>::iterator place;
+  std::list<std::shared_ptr<TableSlice>>::iterator place;
 };
 static_assert(qcow2::Layout::kMaxSliceBytes / qcow2::kSector <= 32, "a bit for each sector");
 
-using SliceRef = std::shared_ptr<Slice>;
+using SliceRef = std::shared_ptr<TableSlice>;
 
 class TableCache {
  public:
   /// Keeps at most `budget_bytes` of what nobody holds and is in the file, and one slice more.
-  /// `epochs`: what reads of the file are under way.
+  /// `grace_periods`: what reads of the file are under way.
   TableCache(Loop& loop, HostFile& file, uint64_t slice_bytes, uint64_t budget_bytes,
-             Epochs& epochs) noexcept
+             GracePeriods& grace_periods) noexcept
       : loop_(loop),
         file_(file),
         slice_bytes_(slice_bytes),
         budget_bytes_(budget_bytes),
-        epochs_(epochs) {}
+        grace_periods_(grace_periods) {}
 
   /// nullptr unless it is in memory. `host` is where a slice begins. Until the next await only.
-  Slice* find(uint64_t host) noexcept;
+  TableSlice* find(uint64_t host) noexcept;
 
   Task<Result<SliceRef>> load(uint64_t host);
 
@@ -65,9 +65,9 @@ class TableCache {
   HostFile& file_;
   uint64_t slice_bytes_;
   uint64_t budget_bytes_;
-  Epochs& epochs_;
+  GracePeriods& grace_periods_;
   std::list<SliceRef> by_use_;  ///< the last used first
-  std::unordered_map<uint64_t, Slice*> slices_;
+  std::unordered_map<uint64_t, TableSlice*> slices_;
 };
 
 }  // namespace tapring

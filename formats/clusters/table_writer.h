@@ -3,10 +3,10 @@
 
 #include <cstdint>
 
-#include "formats/clusters/cut.h"
-#include "formats/clusters/fault.h"
+#include "formats/clusters/buffer_slice.h"
 #include "formats/clusters/host_file.h"
-#include "formats/clusters/metadata_map.h"
+#include "formats/clusters/image_errc.h"
+#include "formats/clusters/metadata_regions.h"
 
 namespace tapring {
 
@@ -14,12 +14,13 @@ namespace tapring {
 /// one of its kind, so no entry that was believed too soon makes it land on another.
 class TableWriter {
  public:
-  TableWriter(HostFile& file, const MetadataMap& metadata) noexcept
+  TableWriter(HostFile& file, const MetadataRegions& metadata) noexcept
       : file_(file), metadata_(metadata) {}
 
-  /// Fault::metadata_overlap if some of the clusters hold no such table; then nothing is written.
-  Task<Error> write(MetadataMap::Table table, uint64_t offset, Buffers from) {
-    if (!metadata_.holds(table, offset, bytes_of(from))) co_return Fault::metadata_overlap;
+  /// ImageErrc::metadata_overlap if some of the clusters hold no such table; then nothing is
+  /// written.
+  Task<Error> write(MetadataRegions::Table table, uint64_t offset, Buffers from) {
+    if (!metadata_.holds(table, offset, bytes_of(from))) co_return ImageErrc::metadata_overlap;
     co_return co_await file_.write(offset, from);
   }
 
@@ -27,7 +28,7 @@ class TableWriter {
 
  private:
   HostFile& file_;
-  const MetadataMap& metadata_;
+  const MetadataRegions& metadata_;
 };
 
 }  // namespace tapring

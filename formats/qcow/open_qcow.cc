@@ -21,9 +21,10 @@ namespace {
 using qcow2::kSector;
 
 /// All before the end of the L1 table is the header's.
-MetadataMap check_tables(const OpenFile& file, const Header& header, const Map::L1Table& l1) {
-  using Table = MetadataMap::Table;
-  MetadataMap tables(header.layout);
+MetadataRegions check_tables(const OpenFile& file, const Header& header,
+                             const ClusterMap::L1Table& l1) {
+  using Table = MetadataRegions::Table;
+  MetadataRegions tables(header.layout);
   tables.add(Table::header, 0, l1.offset + l1.entries.size() * 8);
   l1.entries.for_each([&](uint64_t, qcow2::L1Entry entry) {
     tables.add(Table::l2, entry.table(), header.layout.l2_table_bytes());
@@ -43,9 +44,9 @@ Stated split_options(const ImageOptions& options) {
   std::vector<std::string> formats;
   for (;;) {
     const ImageName name = split_image_name(stated.image.path);
-    if (name.word.empty()) break;
+    if (name.selector.empty()) break;
     stated.image.path = name.path;
-    formats.insert(formats.begin(), name.word);
+    formats.insert(formats.begin(), name.selector);
   }
   std::vector<std::string>& rest = stated.image.backing_formats;
   if (!formats.empty()) rest = std::move(formats);
@@ -87,7 +88,7 @@ class OpenQcow final : public OpenMappedImage {
     const Header header = read_header(image.file);
     image.header.layout = header.layout;
     image.l1 = read_l1(image.file, header);
-    MetadataMap tables = check_tables(image.file, header, image.l1);
+    MetadataRegions tables = check_tables(image.file, header, image.l1);
     if (!read_only) {
       image.writable =
           WritableParts{read_bytes(image.file, 0, kSector), std::move(tables), std::nullopt};

@@ -7,7 +7,7 @@
 namespace tapring::qcow {
 
 Description describe(const OpenFile& file) {
-  const Header header = look_at_header(file);
+  const Header header = peek_header(file);
   Description description{header, read_backing_name(file, header), {}};
   if (const auto fault = qcow2::crypt_fault(header.crypt_method)) {
     description.troubles.push_back(*fault);

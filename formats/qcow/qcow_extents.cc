@@ -10,7 +10,7 @@ namespace tapring::qcow {
 
 qcow2::Extents read_extents(OpenFile file) {
   const Header header = read_header(file);
-  const Map::L1Table l1 = read_l1(file, header);
+  const ClusterMap::L1Table l1 = read_l1(file, header);
   std::vector<uint64_t> words(l1.entries.size());
   l1.entries.for_each([&](uint64_t index, qcow2::L1Entry entry) {
     words[index] = entry.word(header.layout);

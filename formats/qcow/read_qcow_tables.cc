@@ -14,7 +14,7 @@ namespace tapring::qcow {
 
 using qcow2::kSector;
 
-Header look_at_header(const OpenFile& file) {
+Header peek_header(const OpenFile& file) {
   const AlignedBytes beginning = read_bytes(file, 0, Header::kExtendedBytes);
   if (file.size_bytes < Header::kBytes) reject(file.path, "is too short for a qcow image");
   const auto header = parse_header(beginning.span());
@@ -23,17 +23,17 @@ Header look_at_header(const OpenFile& file) {
 }
 
 Header read_header(const OpenFile& file) {
-  const Header header = look_at_header(file);
+  const Header header = peek_header(file);
   if (const auto fault = qcow2::crypt_fault(header.crypt_method)) reject(file.path, *fault);
   return header;
 }
 
-Map::L1Table read_l1(const OpenFile& file, const Header& header) {
+ClusterMap::L1Table read_l1(const OpenFile& file, const Header& header) {
   const qcow2::Layout& layout = header.layout;
   const uint64_t entries = header.l1_entries();
   const uint64_t end = header.l1_offset + entries * 8;
   check_inside(file, layout, "the L1 table", header.l1_offset, entries * 8);
-  Map::L1Table l1;
+  ClusterMap::L1Table l1;
   l1.offset = header.l1_offset;
   l1.little_endian = header.little_endian_l1;
   l1.entries = L1Entries(entries);

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "formats/clusters/map.h"
+#include "formats/clusters/cluster_map.h"
 #include "formats/qcow/qcow_header.h"
 #include "ring/open_file.h"
 
@@ -16,10 +16,10 @@ namespace tapring::qcow {
 Header read_header(const OpenFile& file);
 
 /// Of an encrypted image too.
-Header look_at_header(const OpenFile& file);
+Header peek_header(const OpenFile& file);
 
 /// In the byte order of this machine, each entry with the flag of a table that is the image's own.
-Map::L1Table read_l1(const OpenFile& file, const Header& header);
+ClusterMap::L1Table read_l1(const OpenFile& file, const Header& header);
 
 /// As the image has it, which may be relative to the image; none if there is no backing file.
 std::optional<std::string> read_backing_name(const OpenFile& file, const Header& header);

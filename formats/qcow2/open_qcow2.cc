@@ -9,7 +9,7 @@
 
 #include "formats/backing_file.h"
 #include "formats/clusters/blocking_io.h"
-#include "formats/clusters/metadata_map.h"
+#include "formats/clusters/metadata_regions.h"
 #include "formats/clusters/open_mapped_image.h"
 #include "formats/clusters/table_words.h"
 #include "formats/image_name.h"
@@ -24,32 +24,34 @@ namespace tapring {
 namespace qcow2 {
 namespace {
 
-/// To count clusters in, while an image is mended that is being opened.
-constexpr uint64_t kMaxMendBytes = uint64_t{256} << 20;
+/// To count clusters in, while an image is repaired that is being opened.
+constexpr uint64_t kMaxRepairBytes = uint64_t{256} << 20;
 /// For new refcounts then, besides as much as the file has.
 constexpr uint64_t kFewClusters = 16;
 
-std::string mend_command(const OpenFile& file) {
+std::string repair_command(const OpenFile& file) {
   return " (tapring image check --repair all " + file.path + "; or attach it with mode r)";
 }
 
-/// Of what no repair mends and no reader needs.
+/// For damage that image check cannot repair and that does not matter to a reader.
 std::string copy_command(const OpenFile& file) {
-  return " (no repair mends that: attach it with mode r, or copy its disk: qemu-img convert -O "
+  return " (image check cannot repair that: attach it with mode r, or copy its disk: qemu-img "
+         "convert -O "
          "qcow2 " +
          file.path + " COPY)";
 }
 
-/// Of what no repair mends.
+/// For damage that image check cannot repair, where even reading may fail.
 std::string rescue_command(const OpenFile& file) {
-  return " (no repair mends that; what can be read is saved by qemu-img convert --salvage "
+  return " (image check cannot repair that; what can be read is saved by qemu-img convert "
+         "--salvage "
          "-O qcow2 " +
          file.path + " COPY)";
 }
 
 /// An L1 table, of which the disk needs the beginning.
 struct ReadL1 {
-  Map::L1Table table;
+  ClusterMap::L1Table table;
   std::vector<uint64_t> tables;  ///< all that it leads to, also from behind the disk's end
 };
 
@@ -80,13 +82,13 @@ struct Bookkeeping {
 };
 
 /// The tables of the image must each have clusters of their own, inside the file: or why not.
-std::expected<MetadataMap, std::string> map_tables(const OpenFile& file, const Header& header,
-                                                   const std::vector<uint64_t>& l2_tables,
-                                                   const Bookkeeping& books) {
-  using Table = MetadataMap::Table;
+std::expected<MetadataRegions, std::string> map_tables(const OpenFile& file, const Header& header,
+                                                       const std::vector<uint64_t>& l2_tables,
+                                                       const Bookkeeping& books) {
+  using Table = MetadataRegions::Table;
   const Layout& layout = header.layout;
   const uint64_t cluster_bytes = layout.cluster_bytes();
-  MetadataMap tables(layout);
+  MetadataRegions tables(layout);
   tables.add(Table::header, 0, cluster_bytes);
   tables.add(Table::l1, header.l1_offset, uint64_t{header.l1_entries} * 8);
   tables.add(Table::refcount_table, header.refcount_table_offset, books.refcount_table.size() * 8);
@@ -108,21 +110,21 @@ std::expected<MetadataMap, std::string> map_tables(const OpenFile& file, const H
 
 /// Makes the refcounts of an image right that QEMU did not close: nobody else has it. What was
 /// done, in words.
-std::string mend_dirty(OpenFile& file, const ImageOptions& options) {
+std::string repair_dirty(OpenFile& file, const ImageOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   CheckOptions limits;
-  limits.max_bytes = kMaxMendBytes;
+  limits.max_bytes = kMaxRepairBytes;
   const uint64_t cluster_bytes = read_header(file).layout.cluster_bytes();
   limits.max_growth = allocated_bytes(file) + kFewClusters * cluster_bytes;
-  limits.progress = options.mending;
+  limits.progress = options.repair_progress;
   FileWriter writer(file);
   const ImageCheck left = repair_image(file, Repair::refcounts, writer, limits);
   if (left.findings.corruptions() > 0) {
-    reject(file.path, "was not closed, and cannot be mended: " + left.findings.texts().front() +
-                          mend_command(file));
+    reject(file.path, "was not closed, and cannot be repaired: " + left.findings.texts().front() +
+                          repair_command(file));
   }
   const auto took = std::chrono::steady_clock::now() - begin;
-  return "was not closed by who had it last: its refcounts were mended in " +
+  return "was not closed by who had it last: its refcounts were repaired in " +
          std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()) +
          " ms";
 }
@@ -135,7 +137,7 @@ class OpenQcow2 final : public OpenMappedImage {
     const Header& header = image_.header;
     ReadL1 l1 = read_l1(image_.file, header.layout, header.l1_offset, header.l1_entries);
     Bookkeeping books = read_books(options.read_only);
-    MetadataMap tables = check_tables(l1.tables, books, options.read_only);
+    MetadataRegions tables = check_tables(l1.tables, books, options.read_only);
     image_.l1 = std::move(l1.table);
     note_missing_end(books.refcount_table);
     if (!options.read_only) {
@@ -183,16 +185,16 @@ class OpenQcow2 final : public OpenMappedImage {
   void check_state(const ImageOptions& options) {
     OpenFile& file = image_.file;
     if ((image_.header.incompatible & Feature::kCorrupt) != 0) {
-      reject(file.path, "is marked as corrupt" + mend_command(file));
+      reject(file.path, "is marked as corrupt" + repair_command(file));
     }
     if ((image_.header.incompatible & Feature::kDirty) == 0) return;
-    if (options.purpose == Purpose::checking) return;
+    if (options.purpose == Purpose::probe) return;
     if (!options.locked) {
       reject(file.path, "was not closed, or is in use, which is not known without its lock" +
-                            mend_command(file));
+                            repair_command(file));
     }
-    if (!options.may_mend) throw NeedsMending(file.path + ": was not closed");
-    notices_.push_back(mend_dirty(file, options));
+    if (!options.may_repair) throw NeedsRepair(file.path + ": was not closed");
+    notices_.push_back(repair_dirty(file, options));
     image_.header = read_header(file);
   }
 
@@ -200,23 +202,23 @@ class OpenQcow2 final : public OpenMappedImage {
   void fail_writer(bool read_only, const std::string& reason, const std::string& remedy) {
     if (!read_only) reject(image_.file.path, reason + remedy);
     notices_.push_back(image_.file.path + ": " + reason +
-                       ": it can be read, and not be written before that is mended");
+                       ": it can be read, and not be written before that is repaired");
   }
 
   Bookkeeping read_books(bool read_only) {
     const OpenFile& file = image_.file;
     Bookkeeping books{read_snapshots(file, image_.header), {}};
     if (!books.snapshots.faults.empty()) {
-      const bool mendable = books.snapshots.cut_off;
+      const bool repairable = books.snapshots.cut_off;
       fail_writer(read_only, books.snapshots.faults.front(),
-                  mendable ? mend_command(file) : copy_command(file));
+                  repairable ? repair_command(file) : copy_command(file));
     }
     auto refcounts = read_refcount_table(file, image_.header);
     if (!refcounts) {
-      fail_writer(read_only, refcounts.error(), mend_command(file));
+      fail_writer(read_only, refcounts.error(), repair_command(file));
     } else if (refcounts->front() == 0) {
       fail_writer(read_only, "its refcounts are lost: not even the header is counted",
-                  mend_command(file));
+                  repair_command(file));
     } else {
       books.refcount_table = std::move(*refcounts);
     }
@@ -224,8 +226,8 @@ class OpenQcow2 final : public OpenMappedImage {
   }
 
   /// Of an image that is only read, what is wrong with the books is left out of them.
-  MetadataMap check_tables(const std::vector<uint64_t>& l2_tables, Bookkeeping& books,
-                           bool read_only) {
+  MetadataRegions check_tables(const std::vector<uint64_t>& l2_tables, Bookkeeping& books,
+                               bool read_only) {
     const OpenFile& file = image_.file;
     auto tables = map_tables(file, image_.header, l2_tables, books);
     if (tables) return std::move(*tables);
@@ -233,12 +235,12 @@ class OpenQcow2 final : public OpenMappedImage {
     tables = map_tables(file, image_.header, l2_tables, {});
     if (tables) {
       books = {};
-      const bool mendable = !reason.contains("snapshot");
-      fail_writer(read_only, reason, mendable ? mend_command(file) : copy_command(file));
+      const bool repairable = !reason.contains("snapshot");
+      fail_writer(read_only, reason, repairable ? repair_command(file) : copy_command(file));
       return std::move(*tables);
     }
-    const bool mendable = tables.error().ends_with("outside the file");
-    reject(file.path, tables.error() + (mendable ? mend_command(file) : rescue_command(file)));
+    const bool repairable = tables.error().ends_with("outside the file");
+    reject(file.path, tables.error() + (repairable ? repair_command(file) : rescue_command(file)));
   }
 
   /// A part of the tables that cannot be read fails nothing here: the disk may not need it.
@@ -279,12 +281,12 @@ class OpenQcow2 final : public OpenMappedImage {
 
 std::unique_ptr<OpenImage> open_qcow2(const ImageOptions& options) {
   const ImageName name = split_after_file(options.path);
-  if (!name.word.empty() && !options.read_only) {
+  if (!name.selector.empty() && !options.read_only) {
     reject(options.path, "a snapshot is read-only (attach it with mode r)");
   }
   ImageOptions image = options;
   image.path = name.path;
-  return std::make_unique<qcow2::OpenQcow2>(image, name.word);
+  return std::make_unique<qcow2::OpenQcow2>(image, name.selector);
 }
 
 }  // namespace tapring

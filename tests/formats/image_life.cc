@@ -67,7 +67,7 @@ class Life {
   void live_until(End end);
   void use(OverlappingLoad& load, End end);
   void close_in_order(bool lost);
-  void judge_mended(bool lost);
+  void judge_sound_storage(bool lost);
   void after_end(End end, bool lost);
   void open_again();
   void last_life();
@@ -154,18 +154,18 @@ void Life::use(OverlappingLoad& load, End end) {
   if (!image_.world().run_until([&load] { return load.idle(); })) fail("the image hangs");
 }
 
-/// While storage still fails, or after it was mended.
+/// While storage still fails, or after it works again.
 void Life::close_in_order(bool lost) {
   if (random_.chance(0.5)) {
     failing_ = false;
-    judge_mended(lost);
+    judge_sound_storage(lost);
   }
   const Error error = bounded_close();
   if (!error && lost) fail("closed as if nothing was lost");
   if (error && !failing_ && !sync_failed_) fail("close: " + error.message());
 }
 
-void Life::judge_mended(bool lost) {
+void Life::judge_sound_storage(bool lost) {
   judge_content();
   const sim::DiskModel::Ticket flush = model_.begin_flush();
   const Error error = image_.flush();
@@ -195,7 +195,7 @@ void Life::after_end(End end, bool lost) {
 void Life::open_again() {
   if (plan_.format == "qcow2" && random_.chance(kUnclean)) {
     mark_unclean(plan_.options.path);
-    // All of it is durable once it was mended, which the simulated storage does not see.
+    // All of it is durable once the image was repaired, which the simulated storage does not see.
     image_.storage().make_losable(plan_.options.path);
   }
   for (int i = 0; plan_.faults > 0 && i < kOpenings; ++i) {

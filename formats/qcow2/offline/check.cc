@@ -96,7 +96,7 @@ void drop_lost(const OpenFile& file, const Header& header, Counted& counted, Fil
 }
 
 /// Likewise.
-void mend_flags(OpenFile& file, const Header& header, Counted& counted, FileWriter& writer) {
+void repair_flags(OpenFile& file, const Header& header, Counted& counted, FileWriter& writer) {
   CopiedFlags flags(file, header, counted.counts, counted.findings, &writer);
   if (counted.walk.may_write_l1(header.l1_offset)) flags.check_l1();
   for (const L2Table& table : counted.walk.l2_tables()) {
@@ -106,7 +106,7 @@ void mend_flags(OpenFile& file, const Header& header, Counted& counted, FileWrit
   if (flags.wrote()) writer.sync();
 }
 
-void mend(OpenFile& file, Repair repair, FileWriter& writer, const CheckOptions& options) {
+void repair_once(OpenFile& file, Repair repair, FileWriter& writer, const CheckOptions& options) {
   Header header = read_header(file);
   Counted counted(file, header, options);
   if (repair == Repair::all) drop_lost(file, header, counted, writer);
@@ -119,8 +119,8 @@ void mend(OpenFile& file, Repair repair, FileWriter& writer, const CheckOptions&
   const bool raises = repair != Repair::leaks;
   if (raises) refcounts.rebuild_tables();
   // What a lost table refers to may be among what seems to be leaked.
-  const bool right = refcounts.mend(raises, !counted.findings.tables_lost());
-  if (right || raises) mend_flags(file, header, counted, writer);
+  const bool right = refcounts.correct(raises, !counted.findings.tables_lost());
+  if (right || raises) repair_flags(file, header, counted, writer);
 }
 
 void clear_marks(const OpenFile& file, FileWriter& writer) {
@@ -169,7 +169,7 @@ ImageCheck check_image(const OpenFile& file, const CheckOptions& options) {
 ImageCheck repair_image(OpenFile& file, Repair repair, FileWriter& writer,
                         const CheckOptions& options) {
   try {
-    mend(file, repair, writer, options);
+    repair_once(file, repair, writer, options);
   } catch (const TooMuchMemory& error) {
     reject(file.path, error.what());
   }

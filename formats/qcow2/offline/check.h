@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Start here: what is wrong with an image, and mending it. Nobody else may use the image meanwhile.
+// Start here: finds what is wrong with an image, and repairs it. Nobody else may use it meanwhile.
 #pragma once
 
 #include <cstdint>
@@ -44,9 +44,9 @@ struct ImageCheck {
 /// is refused.
 ImageCheck check_image(const OpenFile& file, const CheckOptions& options);
 
-/// Mends what can be, and checks again: what is left wrong. Where nothing is corrupt any more, and
-/// that is known to be durable, the image's dirty and corrupt bits are cleared. If the power goes
-/// meanwhile, the image is not worse than before. Throws as above.
+/// Repairs what it can, then checks again and returns what is still wrong. Once nothing is corrupt
+/// any more, and that is durable, it clears the image's dirty and corrupt bits. A power cut
+/// meanwhile leaves the image no worse than before. Throws as check_image() does.
 ImageCheck repair_image(OpenFile& file, Repair repair, FileWriter& writer,
                         const CheckOptions& options);
 

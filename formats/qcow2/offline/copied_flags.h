@@ -21,7 +21,7 @@ class CopiedFlags {
     uint64_t compressed_clusters = 0;  ///< among those
   };
 
-  /// `counts`: the refcounts. With a `writer` entries are mended, else told of in `findings`.
+  /// `counts`: the refcounts. With a `writer` entries are repaired, else told of in `findings`.
   CopiedFlags(const OpenFile& file, const Header& header, const ReferenceCounts& counts,
               Findings& findings, FileWriter* writer)
       : file_(file), header_(header), counts_(counts), findings_(findings), writer_(writer) {}

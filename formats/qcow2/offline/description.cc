@@ -46,7 +46,7 @@ std::vector<std::string> feature_names(const Header& header) {
 
 Description describe(const OpenFile& file) {
   Description description;
-  description.header = look_at_header(file);
+  description.header = peek_header(file);
   const Header& header = description.header;
   if (auto fault = crypt_fault(header.crypt_method)) {
     description.troubles.push_back(std::move(*fault));

@@ -79,8 +79,8 @@ std::optional<std::string> find_missing_end(const OpenFile& file, const OpenFile
   if (!suspect) return std::nullopt;
   // Tables near the end were made last, and so lead to what was there.
   const std::size_t most = std::min(l2_tables.size(), kMostBytes >> layout.cluster_bits);
-  const auto looked_at = l2_tables.begin() + static_cast<std::ptrdiff_t>(most);
-  std::ranges::partial_sort(l2_tables, looked_at, std::greater());
+  const auto examined = l2_tables.begin() + static_cast<std::ptrdiff_t>(most);
+  std::ranges::partial_sort(l2_tables, examined, std::greater());
   for (const uint64_t table : std::span(l2_tables).first(most)) {
     if (const auto place = place_past_end(file, data, layout, table)) {
       return data.path + " is cut off: the disk has data at its byte " + std::to_string(*place) +

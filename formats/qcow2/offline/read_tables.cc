@@ -19,7 +19,7 @@ T value_or_refuse(const std::string& path, std::expected<T, std::string> value) 
 
 }  // namespace
 
-Header look_at_header(const OpenFile& file) {
+Header peek_header(const OpenFile& file) {
   constexpr std::size_t kBeginning = 512;
   const AlignedBytes beginning = read_bytes(file, 0, kBeginning);
   if (file.size_bytes < kBeginning) reject(file.path, "is too short for a qcow2 image");
@@ -29,7 +29,7 @@ Header look_at_header(const OpenFile& file) {
 }
 
 Header read_header(const OpenFile& file) {
-  Header header = look_at_header(file);
+  Header header = peek_header(file);
   if (const auto fault = crypt_fault(header.crypt_method)) reject(file.path, *fault);
   return header;
 }

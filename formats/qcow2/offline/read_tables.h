@@ -18,7 +18,7 @@ namespace tapring::qcow2 {
 Header read_header(const OpenFile& file);
 
 /// Of an encrypted image too.
-Header look_at_header(const OpenFile& file);
+Header peek_header(const OpenFile& file);
 
 /// Refuses nothing: what is wrong is among the faults of the table.
 SnapshotTable read_snapshots(const OpenFile& file, const Header& header);

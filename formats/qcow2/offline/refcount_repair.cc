@@ -141,8 +141,8 @@ bool RefcountRepair::lacks_blocks() const {
   return lacks;
 }
 
-bool RefcountRepair::mend_slice(uint64_t offset, uint64_t first, uint64_t clusters, bool raises,
-                                bool lowers) {
+bool RefcountRepair::correct_slice(uint64_t offset, uint64_t first, uint64_t clusters, bool raises,
+                                   bool lowers) {
   AlignedBytes slice = read_bytes(file_, offset, layout_.slice_bytes());
   bool changed = false;
   bool right = true;
@@ -162,7 +162,7 @@ bool RefcountRepair::mend_slice(uint64_t offset, uint64_t first, uint64_t cluste
   return right;
 }
 
-bool RefcountRepair::mend(bool raises, bool lowers) {
+bool RefcountRepair::correct(bool raises, bool lowers) {
   bool right = !lacks_blocks();
   const uint64_t end = counted_end(file_, layout_, counts_);
   const uint64_t step = layout_.refcount_slice_entries();
@@ -175,7 +175,7 @@ bool RefcountRepair::mend(bool raises, bool lowers) {
     const bool needed = counts_.any(first, first + step) ||
                         (block != 0 && may_have_data(file_, offset, layout_.slice_bytes()));
     if (block != 0 && needed) {
-      right &= mend_slice(offset, first, std::min(end - first, step), raises, lowers);
+      right &= correct_slice(offset, first, std::min(end - first, step), raises, lowers);
     }
   }
   writer_.sync();

@@ -33,7 +33,7 @@ class RefcountRepair {
 
   /// Makes the refcounts of all blocks right: with `raises` those that are too small, with `lowers`
   /// those that are too large. What stays as it is becomes the count. Whether all are right now.
-  bool mend(bool raises, bool lowers);
+  bool correct(bool raises, bool lowers);
 
  private:
   bool add_missing();
@@ -42,7 +42,7 @@ class RefcountRepair {
   void write_new_blocks();
   void write_table();
   bool lacks_blocks() const;
-  bool mend_slice(uint64_t offset, uint64_t first, uint64_t clusters, bool raises, bool lowers);
+  bool correct_slice(uint64_t offset, uint64_t first, uint64_t clusters, bool raises, bool lowers);
 
   OpenFile& file_;
   Header& header_;

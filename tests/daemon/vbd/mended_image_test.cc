@@ -43,9 +43,9 @@ TEST_P(MendedImage, IsServed) {
 
 TEST_P(MendedImage, IsNotMendedAmongOtherOpenings) {
   OpenRequest request{{"qcow2", image_}, "w", Purpose::service, "vbd-1-51712"};
-  EXPECT_THROW(open_disk(request, {}), NeedsMending);
+  EXPECT_THROW(open_disk(request, {}), NeedsRepair);
   EXPECT_TRUE(dirty());
-  request.may_mend = true;
+  request.may_repair = true;
   open_disk(request, {});
 }
 

@@ -155,7 +155,7 @@ TEST_F(OpenDisk, WhoSwapsALinkMeanwhileGetsNoFileFromOutsideAttached) {
   int opened = 0;
   for (int i = 0; i < 1000; ++i) {
     try {
-      const Purpose purpose = i % 2 == 0 ? Purpose::checking : Purpose::service;
+      const Purpose purpose = i % 2 == 0 ? Purpose::probe : Purpose::service;
       EXPECT_EQ(open(link.string(), "w", purpose)->geometry().size_bytes, 4096U);
       ++opened;
     } catch (const std::system_error& refused) {

@@ -131,8 +131,8 @@ TEST_F(Qcow2Memory, OfMendingIsWhatTheFileHas) {
   EXPECT_THAT(refusal(options), HasSubstr("so far apart that their refcounts"));
   EXPECT_LT(peak.bytes(), 24 * kMebibyte);
   EXPECT_LE(allocated(path), before);
-  options.may_mend = false;
-  EXPECT_THROW(find_format("qcow2")->open(options), NeedsMending);
+  options.may_repair = false;
+  EXPECT_THROW(find_format("qcow2")->open(options), NeedsRepair);
 }
 
 /// Entries behind the end of the disk share a sector with those of it.

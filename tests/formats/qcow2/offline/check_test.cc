@@ -182,13 +182,13 @@ class Damager {
 /// Fails when it is time, as a host does whose power goes.
 class CutWriter final : public FileWriter {
  public:
-  struct Cut {};
+  struct PowerCut {};
 
   CutWriter(OpenFile& file, uint64_t writes)
       : FileWriter(file), fd_(file.fd.get()), writes_left_(writes) {}
 
   void write(uint64_t offset, std::span<const std::byte> bytes) override {
-    if (writes_left_-- == 0) throw Cut{};
+    if (writes_left_-- == 0) throw PowerCut{};
     cache_.before_write(fd_, offset, bytes.size());
     FileWriter::write(offset, bytes);
     cache_.after_write(fd_, offset, bytes.size(), ++written_);
@@ -210,7 +210,7 @@ bool repair_is_cut(const fs::path& path, uint64_t writes, sim::Random& random) {
   CutWriter writer(file, writes);
   try {
     qcow2::repair_image(file, Repair::all, writer, {});
-  } catch (const CutWriter::Cut&) {
+  } catch (const CutWriter::PowerCut&) {
     writer.lose_some(random);
     return true;
   }
@@ -371,7 +371,7 @@ TEST_F(Qcow2Dirty, IsMendedWhenItIsOpenedForWriting) {
   std::vector<uint64_t> steps;
   {
     ImageOptions options = to_write(path);
-    options.mending = [&steps](uint64_t done, uint64_t) { steps.push_back(done); };
+    options.repair_progress = [&steps](uint64_t done, uint64_t) { steps.push_back(done); };
     const auto open = find_format("qcow2")->open(options);
     EXPECT_THAT(open->notices(), testing::Contains(testing::HasSubstr("was not closed")));
   }
@@ -387,7 +387,7 @@ TEST_F(Qcow2Dirty, IsLeftAsItIsByWhoDoesNotHaveIt) {
   options.read_only = true;
   find_format("qcow2")->open(options);
   options = to_write(path);
-  options.purpose = Purpose::checking;
+  options.purpose = Purpose::probe;
   find_format("qcow2")->open(options);
   options = to_write(path);
   options.locked = false;

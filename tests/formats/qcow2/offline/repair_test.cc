@@ -67,7 +67,7 @@ class Qcow2Repair : public HostileImage {
     EXPECT_THAT(refusal(to_write(path)), HasSubstr(remedy));
     EXPECT_EQ(refusal(read_only(path)), "");
     EXPECT_THAT(find_format("qcow2")->open(read_only(path))->notices(),
-                Contains(HasSubstr("not be written before that is mended")));
+                Contains(HasSubstr("not be written before that is repaired")));
     EXPECT_TRUE(content_of(path) == content);
   }
 };
@@ -118,7 +118,7 @@ TEST_F(Qcow2Repair, ABadEntryOfTheSnapshotTableIsFoundAndLeft) {
   const uint64_t table = word(path, 64);
   patch(path, table, "\0\0\0\0\0\x40\x02\0"s);
   EXPECT_THAT(check(path).findings.texts(), Contains(HasSubstr("has no valid L1 table")));
-  expect_readable_only(path, content, "no repair mends that");
+  expect_readable_only(path, content, "image check cannot repair that");
   const std::string before = bytes_of_file(path).substr(table, 512);
   EXPECT_GT(repair(path).findings.corruptions(), 0U);
   EXPECT_TRUE(bytes_of_file(path).substr(table, 512) == before);

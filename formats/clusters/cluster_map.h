@@ -7,13 +7,13 @@
 #include <set>
 
 #include "formats/clusters/l1_entries.h"
-#include "formats/clusters/sector_writes.h"
+#include "formats/clusters/metadata_batch.h"
 #include "formats/clusters/table_cache.h"
 #include "formats/qcow2/bytes/entry.h"
 
 namespace tapring {
 
-class Map {
+class ClusterMap {
  public:
   struct L1Table {
     L1Entries entries;    ///< as many as the disk needs
@@ -24,7 +24,7 @@ class Map {
     bool little_endian = false;
   };
 
-  Map(const qcow2::Layout& layout, L1Table l1, TableCache& cache) noexcept
+  ClusterMap(const qcow2::Layout& layout, L1Table l1, TableCache& cache) noexcept
       : layout_(layout), l1_(std::move(l1)), cache_(cache) {}
 
   /// What begins at `offset`, at least one byte and at most `bytes`; nullopt if that has to be
@@ -34,7 +34,7 @@ class Map {
   /// As cached_extent(), from the file where needed.
   Task<Result<qcow2::Extent>> extent(uint64_t offset, uint64_t bytes);
 
-  // Changes are seen at once and stay in memory until they are taken to be written.
+  // Changes are seen at once, and stay in memory until a batch of them is written.
 
   uint64_t l1_index(uint64_t offset) const noexcept { return offset / layout_.l2_covers(); }
   qcow2::L1Entry l1_entry(uint64_t index) const noexcept { return l1_.entries[index]; }
@@ -43,7 +43,7 @@ class Map {
 
   /// There is an L2 table for the offset.
   Task<Result<SliceRef>> slice(uint64_t offset);
-  qcow2::Entry entry(const Slice& slice, uint64_t offset) const noexcept {
+  qcow2::Entry entry(const TableSlice& slice, uint64_t offset) const noexcept {
     return qcow2::Entry::parse(layout_,
                                load_words(layout_, slice.bytes.span(), slice_index(offset)),
                                layout_.cluster_begin(offset));
@@ -55,16 +55,17 @@ class Map {
     return layout_.l2_slice_entries() - slice_index(offset);
   }
 
-  /// The number of the next taking, which has the changes that are made now.
-  uint64_t change() const noexcept { return takings_ + 1; }
+  /// The batch of changes that is being collected now, as a number that only grows.
+  uint64_t generation() const noexcept { return collected_generation_ + 1; }
 
   std::size_t dirty_slices() const noexcept { return dirty_.size(); }
-  /// Where there is no memory for that, all is as it was.
-  void take_dirty(SectorWrites& writes);
-  /// What was taken, but not written, is dirty again.
-  void give_back(SectorWrites& writes) noexcept;
-  /// All that was taken is.
-  void written() noexcept;
+  /// Copies all that is dirty into the batch, and begins the next generation. Throws
+  /// std::bad_alloc, and then changes nothing.
+  void collect_dirty(MetadataBatch& batch);
+  /// After a batch that could not be written: what is in it is dirty again.
+  void restore_dirty(MetadataBatch& batch) noexcept;
+  /// After a batch that was written.
+  void mark_written() noexcept;
 
  private:
   uint64_t slice_host(uint64_t offset) const noexcept;
@@ -77,10 +78,10 @@ class Map {
   qcow2::Layout layout_;
   L1Table l1_;
   TableCache& cache_;
-  uint64_t takings_ = 0;
+  uint64_t collected_generation_ = 0;
   DirtySlices dirty_;
   std::set<uint64_t> dirty_l1_;        ///< sectors of the L1 table
-  std::set<uint64_t> taken_dirty_l1_;  ///< while they are being written
+  std::set<uint64_t> writing_l1_;      ///< while they are being written
 };
 
 }  // namespace tapring

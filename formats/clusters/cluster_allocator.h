@@ -19,14 +19,14 @@ struct HostRange {
 ///
 /// What it changes may go to the file at any time: a cluster is taken before anything in the file
 /// refers to it, and released only when nothing does any more, not even after a power cut.
-class Allocator {
+class ClusterAllocator {
  public:
   struct Allocation {
     HostRange range;
-    bool fresh = false;  ///< never written: reads as zeros
+    bool known_zero = false;  ///< never written: reads as zeros
   };
 
-  virtual ~Allocator() = default;
+  virtual ~ClusterAllocator() = default;
 
   /// At least one cluster and at most `clusters` that follow each other, each now with one
   /// reference. None where the file would have to grow, unless it may.
@@ -48,7 +48,7 @@ class Allocator {
   virtual Task<Error> write_dirty() = 0;
 
   /// Enough waits for write_dirty().
-  virtual bool is_due() const noexcept = 0;
+  virtual bool must_commit() const noexcept = 0;
 };
 
 }  // namespace tapring

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "formats/clusters/writer.h"
+#include "formats/clusters/cluster_writer.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "formats/clusters/cut.h"
-#include "formats/clusters/fault.h"
-#include "formats/clusters/file_end.h"
-#include "formats/clusters/parts.h"
+#include "formats/clusters/append_allocator.h"
+#include "formats/clusters/buffer_slice.h"
+#include "formats/clusters/image_errc.h"
+#include "formats/clusters/join_set.h"
 #include "formats/clusters/refcounts.h"
 
 namespace tapring {
@@ -21,22 +21,22 @@ using qcow2::Kind;
 using qcow2::kSector;
 
 /// What it refers to is set up before it.
-std::unique_ptr<Allocator> Writer::allocator_for(const Context& context,
-                                                 std::optional<std::vector<uint64_t>> refcounts) {
-  if (!refcounts) return std::make_unique<FileEnd>(layout_, file_.end());
+std::unique_ptr<ClusterAllocator> ClusterWriter::allocator_for(
+    const Context& context, std::optional<std::vector<uint64_t>> refcounts) {
+  if (!refcounts) return std::make_unique<AppendAllocator>(layout_, file_.end());
   return std::make_unique<Refcounts>(
-      context.loop, layout_, file_, table_writer_, header_, metadata_, epochs_,
+      context.loop, layout_, file_, table_writer_, header_, metadata_, grace_periods_,
       Refcounts::Place{std::move(*refcounts), context.header.refcount_table_offset});
 }
 
-Writer::Writer(const Context& context, WritableParts parts)
+ClusterWriter::ClusterWriter(const Context& context, WritableParts parts)
     : loop_(context.loop),
       layout_(context.header.layout),
       autoclear_(context.header.autoclear),
       raw_external_(context.header.raw_external_data()),
       image_(context.image),
       map_(context.map),
-      epochs_(context.epochs),
+      grace_periods_(context.grace_periods),
       file_(context.file),
       data_file_(context.data_file),
       backing_bytes_(context.backing_bytes),
@@ -46,7 +46,7 @@ Writer::Writer(const Context& context, WritableParts parts)
       allocator_(allocator_for(context, std::move(parts.refcount_table))),
       puncher_(context.loop, *allocator_, file_),
       commit_(context.loop,
-              {map_, *allocator_, epochs_, table_writer_, file_, data_file_, puncher_}),
+              {map_, *allocator_, grace_periods_, table_writer_, file_, data_file_, puncher_}),
       clusters_(context.loop),
       tables_(context.loop),
       header_changes_(context.loop),
@@ -54,7 +54,7 @@ Writer::Writer(const Context& context, WritableParts parts)
 
 /// Before the first change: what else the image promises of its content is so no more, such as
 /// bitmaps of what was changed. And before each: what waits to be written is bounded.
-Task<Error> Writer::begin_change() {
+Task<Error> ClusterWriter::begin_change() {
   if (broken_) co_return broken_;
   if (!changed_) {
     RangeLock::Guard guard(header_changes_, 0, 1);
@@ -72,7 +72,7 @@ Task<Error> Writer::begin_change() {
 
 /// What is on its way to be released is waited for before the file grows: else a guest that writes
 /// and discards would have a file without end.
-Task<Result<Allocator::Allocation>> Writer::allocate(uint64_t clusters) {
+Task<Result<ClusterAllocator::Allocation>> ClusterWriter::allocate(uint64_t clusters) {
   for (;;) {
     const bool may_grow = !commit_.must_release_first();
     const auto allocation = co_await allocator_->allocate(clusters, may_grow);
@@ -83,8 +83,8 @@ Task<Result<Allocator::Allocation>> Writer::allocate(uint64_t clusters) {
 }
 
 /// An image that turns out to be corrupt is marked as such, and not changed any more.
-Task<Error> Writer::end_change(Error error) {
-  if (error != Fault::metadata_overlap || broken_) co_return error;
+Task<Error> ClusterWriter::end_change(Error error) {
+  if (error != ImageErrc::metadata_overlap || broken_) co_return error;
   broken_ = error;
   if (events_) events_->corrupt(error);
   if (layout_.version < 3) co_return error;
@@ -95,29 +95,29 @@ Task<Error> Writer::end_change(Error error) {
   co_return error;
 }
 
-Task<Error> Writer::write(uint64_t offset, Buffers from) {
+Task<Error> ClusterWriter::write(uint64_t offset, Buffers from) {
   const Puncher::Change punches_wait(puncher_);
   Error error = co_await begin_change();
   if (!error) error = co_await write_parts(offset, from);
   co_return co_await end_change(error);
 }
 
-void Writer::report_to(std::shared_ptr<ImageEvents> events) noexcept {
+void ClusterWriter::report_to(std::shared_ptr<ImageEvents> events) noexcept {
   events_ = std::move(events);
   commit_.report_to(*events_);
   puncher_.report_to(*events_);
 }
 
-Task<Error> Writer::flush() {
+Task<Error> ClusterWriter::flush() {
   const Error error = co_await commit_.run();
   co_return co_await end_change(error);
 }
 
-Task<Error> Writer::write_parts(uint64_t offset, Buffers from) {
+Task<Error> ClusterWriter::write_parts(uint64_t offset, Buffers from) {
   const uint64_t bytes = bytes_of(from);
-  Parts parts;
+  JoinSet parts;
   Error error;
-  uint64_t change = 0;
+  uint64_t generation = 0;
   for (uint64_t done = 0; done < bytes && !error;) {
     const uint64_t at = offset + done;
     std::optional<Extent> extent;
@@ -128,7 +128,7 @@ Task<Error> Writer::write_parts(uint64_t offset, Buffers from) {
         break;
       }
       extent = writable_extent(**slice, at, bytes - done);
-      change = std::max(change, (*slice)->change);
+      generation = std::max(generation, (*slice)->generation);
     }
     uint64_t part = bytes - done;
     if (extent) {
@@ -137,27 +137,27 @@ Task<Error> Writer::write_parts(uint64_t offset, Buffers from) {
     } else {
       part =
           std::min(part, (map_.entries_left(at) << layout_.cluster_bits) - layout_.in_cluster(at));
-      parts.add(write_new(at, from, done, part, change));
+      parts.add(write_new(at, from, done, part, generation));
     }
     done += part;
-    while (parts.full()) keep_first(error, co_await parts.next());
+    while (parts.full()) keep_first(error, co_await parts.join_next());
   }
-  while (parts.under_way()) keep_first(error, co_await parts.next());
+  while (!parts.empty()) keep_first(error, co_await parts.join_next());
   if (error) co_return error;
-  co_return co_await commit_.until_written(change);
+  co_return co_await commit_.wait_written(generation);
 }
 
 /// To where the map said in this turn.
-Task<Error> Writer::write_data(uint64_t host, Buffers from, uint64_t skip, uint64_t bytes) {
-  if (!external() && metadata_.hits(host, bytes)) co_return Fault::metadata_overlap;
-  const Epochs::Pass pass(epochs_);
-  const Cut part(from, skip, bytes);
+Task<Error> ClusterWriter::write_data(uint64_t host, Buffers from, uint64_t skip, uint64_t bytes) {
+  if (!external() && metadata_.hits(host, bytes)) co_return ImageErrc::metadata_overlap;
+  const GracePeriods::Reader reader(grace_periods_);
+  const BufferSlice part(from, skip, bytes);
   co_return co_await data().write(host, part.buffers());
 }
 
 /// What begins at `offset` and can be written where it is.
-std::optional<Extent> Writer::writable_extent(const Slice& slice, uint64_t offset,
-                                              uint64_t bytes) const noexcept {
+std::optional<Extent> ClusterWriter::writable_extent(const TableSlice& slice, uint64_t offset,
+                                                     uint64_t bytes) const noexcept {
   Extent extent = extent_at(layout_, slice.bytes.span(), offset, bytes);
   if (extent.kind != Kind::data) return std::nullopt;
   const uint64_t end = offset + extent.bytes;
@@ -170,13 +170,13 @@ std::optional<Extent> Writer::writable_extent(const Slice& slice, uint64_t offse
   return extent;
 }
 
-Task<Error> Writer::write_new(uint64_t offset, Buffers from, uint64_t skip, uint64_t bytes,
-                              uint64_t& change) {
+Task<Error> ClusterWriter::write_new(uint64_t offset, Buffers from, uint64_t skip, uint64_t bytes,
+                                     uint64_t& generation) {
   const uint64_t end = offset + bytes;
   RangeLock::Guard guard(clusters_, layout_.cluster_begin(offset), layout_.round_up(end));
   co_await guard;
   while (offset < end) {
-    const Result<uint64_t> done = co_await write_some(offset, from, skip, end - offset, change);
+    const Result<uint64_t> done = co_await write_some(offset, from, skip, end - offset, generation);
     if (!done) co_return done.error();
     offset += *done;
     skip += *done;
@@ -185,26 +185,26 @@ Task<Error> Writer::write_new(uint64_t offset, Buffers from, uint64_t skip, uint
 }
 
 /// The clusters are claimed: nobody else changes their entries.
-Task<Result<uint64_t>> Writer::write_some(uint64_t offset, Buffers from, uint64_t skip,
-                                          uint64_t bytes, uint64_t& change) {
-  const Result<SliceRef> slice = co_await own_slice(offset);
+Task<Result<uint64_t>> ClusterWriter::write_some(uint64_t offset, Buffers from, uint64_t skip,
+                                                 uint64_t bytes, uint64_t& generation) {
+  const Result<SliceRef> slice = co_await writable_slice(offset);
   if (!slice) co_return std::unexpected(slice.error());
   if (const auto extent = writable_extent(**slice, offset, bytes)) {
     const Error error = co_await write_data(extent->host, from, skip, extent->bytes);
     if (error) co_return std::unexpected(error);
-    change = std::max(change, (*slice)->change);
+    generation = std::max(generation, (*slice)->generation);
     co_return extent->bytes;
   }
   Result<Run> run = co_await place(**slice, offset, bytes);
   if (!run) co_return std::unexpected(run.error());
-  choose_fill(**slice, *run);
-  const Error error = co_await fill_and_write(**slice, *run, from, skip);
+  choose_cow(**slice, *run);
+  const Error error = co_await copy_and_write(**slice, *run, from, skip);
   if (!error) {
     map_run(*slice, *run);
-    change = std::max(change, (*slice)->change);
+    generation = std::max(generation, (*slice)->generation);
     co_return run->end - run->offset;
   }
-  if (run->moves) {
+  if (run->allocated) {
     // Nothing refers to them. If this fails too, they are leaked.
     co_await allocator_->release({run->host, run->clusters << layout_.cluster_bits});
   }
@@ -212,8 +212,8 @@ Task<Result<uint64_t>> Writer::write_some(uint64_t offset, Buffers from, uint64_
 }
 
 /// Why nothing may be done to the cluster that the entry leads to.
-Error Writer::fault_of(const Entry& entry) const noexcept {
-  if (!entry.valid()) return Fault::invalid_entry;
+Error ClusterWriter::fault_of(const Entry& entry) const noexcept {
+  if (!entry.valid()) return ImageErrc::invalid_entry;
   if (external()) return {};
   // Version 1 packs what is compressed between its tables, and gives nothing back.
   if (entry.compressed() && layout_.version == 1) return {};
@@ -222,12 +222,13 @@ Error Writer::fault_of(const Entry& entry) const noexcept {
     const CompressedPlace place = compressed_place(layout_, entry.compressed_word());
     range = {place.offset, place.bytes};
   }
-  return metadata_.hits(range.offset, range.bytes) ? Fault::metadata_overlap : Error();
+  return metadata_.hits(range.offset, range.bytes) ? ImageErrc::metadata_overlap : Error();
 }
 
 /// Where the data of as many clusters as can be are to go: into the cluster that the first has, or
 /// into new ones.
-Task<Result<Writer::Run>> Writer::place(const Slice& slice, uint64_t offset, uint64_t bytes) {
+Task<Result<ClusterWriter::Run>> ClusterWriter::place(const TableSlice& slice, uint64_t offset,
+                                                      uint64_t bytes) {
   const Entry first = map_.entry(slice, offset);
   const Error fault = fault_of(first);
   if (fault) co_return std::unexpected(fault);
@@ -242,12 +243,12 @@ Task<Result<Writer::Run>> Writer::place(const Slice& slice, uint64_t offset, uin
       const Entry next = map_.entry(slice, begin + (wanted << layout_.cluster_bits));
       if (next.has_own_host() || fault_of(next)) break;
     }
-    const Result<Allocator::Allocation> allocated = co_await allocate(wanted);
+    const Result<ClusterAllocator::Allocation> allocated = co_await allocate(wanted);
     if (!allocated) co_return std::unexpected(allocated.error());
     run.host = allocated->range.offset;
     run.clusters = allocated->range.bytes >> layout_.cluster_bits;
-    run.moves = true;
-    run.fresh = allocated->fresh;
+    run.allocated = true;
+    run.known_zero = allocated->known_zero;
   }
   run.end = std::min(run.end, begin + (run.clusters << layout_.cluster_bits));
   co_return run;
@@ -255,33 +256,35 @@ Task<Result<Writer::Run>> Writer::place(const Slice& slice, uint64_t offset, uin
 
 /// Without subclusters all of a cluster is mapped at once. With them only those that are touched,
 /// but for what cannot stay where it is.
-bool Writer::copies_whole(const Entry& old, bool moves) const noexcept {
-  return !layout_.extended_l2 || old.compressed() || (moves && old.has_data());
+bool ClusterWriter::copies_whole(const Entry& old, bool allocated) const noexcept {
+  return !layout_.extended_l2 || old.compressed() || (allocated && old.has_data());
 }
 
-void Writer::choose_fill(const Slice& slice, Run& run) const noexcept {
+void ClusterWriter::choose_cow(const TableSlice& slice, Run& run) const noexcept {
   const uint64_t unit = layout_.unit_bytes();
   const uint64_t cluster = layout_.cluster_bytes();
   const auto is_data = [&](uint64_t at) {
-    return !run.moves && map_.entry(slice, at).kind(
-                             static_cast<uint32_t>(layout_.in_cluster(at) / unit)) == Kind::data;
+    return !run.allocated &&
+           map_.entry(slice, at).kind(static_cast<uint32_t>(layout_.in_cluster(at) / unit)) ==
+               Kind::data;
   };
   const uint64_t last = run.end - 1;
-  run.fill_begin = run.offset / unit * unit;
-  run.fill_end = (last / unit + 1) * unit;
-  if (copies_whole(map_.entry(slice, run.offset), run.moves)) {
-    run.fill_begin = layout_.cluster_begin(run.offset);
+  run.cow_begin = run.offset / unit * unit;
+  run.cow_end = (last / unit + 1) * unit;
+  if (copies_whole(map_.entry(slice, run.offset), run.allocated)) {
+    run.cow_begin = layout_.cluster_begin(run.offset);
   } else if (is_data(run.offset)) {
-    run.fill_begin = run.offset;
+    run.cow_begin = run.offset;
   }
-  if (copies_whole(map_.entry(slice, last), run.moves)) {
-    run.fill_end = layout_.cluster_begin(last) + cluster;
+  if (copies_whole(map_.entry(slice, last), run.allocated)) {
+    run.cow_end = layout_.cluster_begin(last) + cluster;
   } else if (is_data(last)) {
-    run.fill_end = run.end;
+    run.cow_end = run.end;
   }
 }
 
-bool Writer::reads_as_zeros(const Slice& slice, uint64_t begin, uint64_t end) const noexcept {
+bool ClusterWriter::reads_as_zeros(const TableSlice& slice, uint64_t begin,
+                                   uint64_t end) const noexcept {
   if (begin >= layout_.size_bytes) return true;
   const Extent extent = extent_at(layout_, slice.bytes.span(), begin, end - begin);
   if (begin + extent.bytes < std::min(end, layout_.size_bytes)) return false;
@@ -289,33 +292,33 @@ bool Writer::reads_as_zeros(const Slice& slice, uint64_t begin, uint64_t end) co
 }
 
 /// What the guest reads there now; zeros past the end of its disk.
-Task<Error> Writer::read_old(uint64_t offset, AlignedBytes& into) {
+Task<Error> ClusterWriter::read_old(uint64_t offset, AlignedBytes& into) {
   const uint64_t disk_end = layout_.size_bytes / kSector * kSector;
   if (offset >= disk_end) co_return Error{};
   const iovec there{into.data(), std::min<uint64_t>(into.size(), disk_end - offset)};
   co_return co_await image_.read(offset, {&there, 1});
 }
 
-Task<Error> Writer::fill_and_write(const Slice& slice, const Run& run, Buffers from,
-                                   uint64_t skip) {
-  const bool head_zero = reads_as_zeros(slice, run.fill_begin, run.offset);
-  const bool tail_zero = reads_as_zeros(slice, run.end, run.fill_end);
+Task<Error> ClusterWriter::copy_and_write(const TableSlice& slice, const Run& run, Buffers from,
+                                          uint64_t skip) {
+  const bool head_zero = reads_as_zeros(slice, run.cow_begin, run.offset);
+  const bool tail_zero = reads_as_zeros(slice, run.end, run.cow_end);
   // A file's new clusters are zeros already.
-  const uint64_t head_bytes = run.fresh && head_zero ? 0 : run.offset - run.fill_begin;
-  const uint64_t tail_bytes = run.fresh && tail_zero ? 0 : run.fill_end - run.end;
+  const uint64_t head_bytes = run.known_zero && head_zero ? 0 : run.offset - run.cow_begin;
+  const uint64_t tail_bytes = run.known_zero && tail_zero ? 0 : run.cow_end - run.end;
   const bool copies = head_bytes + tail_bytes > 0;
   while (copies && copies_ >= kMaxCopies) co_await copy_ended_.wait();
   const CopyPass pass(*this, copies);
   AlignedBytes head(head_bytes);
   AlignedBytes tail(tail_bytes);
-  Parts parts(3);
-  if (head.size() > 0 && !head_zero) parts.add(read_old(run.fill_begin, head));
+  JoinSet parts(3);
+  if (head.size() > 0 && !head_zero) parts.add(read_old(run.cow_begin, head));
   if (tail.size() > 0 && !tail_zero) parts.add(read_old(run.end, tail));
   Error error;
-  while (parts.under_way()) keep_first(error, co_await parts.next());
+  while (!parts.empty()) keep_first(error, co_await parts.join_next());
   if (!error) {
     const uint64_t host = run.host + layout_.in_cluster(run.offset);
-    const Cut part(from, skip, run.end - run.offset);
+    const BufferSlice part(from, skip, run.end - run.offset);
     const iovec head_buffer = head.buffer();
     const iovec tail_buffer = tail.buffer();
     if (head.size() > 0) parts.add(data().write(host - head.size(), {&head_buffer, 1}));
@@ -323,12 +326,12 @@ Task<Error> Writer::fill_and_write(const Slice& slice, const Run& run, Buffers f
     if (tail.size() > 0) {
       parts.add(data().write(host + (run.end - run.offset), {&tail_buffer, 1}));
     }
-    while (parts.under_way()) keep_first(error, co_await parts.next());
+    while (!parts.empty()) keep_first(error, co_await parts.join_next());
   }
   co_return error;
 }
 
-void Writer::map_run(const SliceRef& slice, const Run& run) {
+void ClusterWriter::map_run(const SliceRef& slice, const Run& run) {
   const uint64_t cluster_bytes = layout_.cluster_bytes();
   const uint64_t begin = layout_.cluster_begin(run.offset);
   for (uint64_t i = 0; i < run.clusters; ++i) {
@@ -337,16 +340,16 @@ void Writer::map_run(const SliceRef& slice, const Run& run) {
     Entry entry = Entry::own(run.host + i * cluster_bytes);
     if (!old.compressed()) entry.take_units(old);
     const uint64_t unit = layout_.unit_bytes();
-    const uint64_t first = (std::max(run.fill_begin, at) - at) / unit;
-    const uint64_t end = std::min(run.fill_end, at + cluster_bytes) - at;
+    const uint64_t first = (std::max(run.cow_begin, at) - at) / unit;
+    const uint64_t end = std::min(run.cow_end, at + cluster_bytes) - at;
     entry.set_data(static_cast<uint32_t>(first),
                    static_cast<uint32_t>((end + unit - 1) / unit - first));
     map_.set_entry(slice, at, entry);
-    if (run.moves) release_old(old);
+    if (run.allocated) release_old(old);
   }
 }
 
-void Writer::release_old(const Entry& old) {
+void ClusterWriter::release_old(const Entry& old) {
   if (external()) return;
   if (old.compressed()) {
     const CompressedPlace place = compressed_place(layout_, old.compressed_word());

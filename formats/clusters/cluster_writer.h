@@ -7,11 +7,11 @@
 #include <optional>
 #include <vector>
 
-#include "formats/clusters/allocator.h"
+#include "formats/clusters/cluster_allocator.h"
+#include "formats/clusters/cluster_map.h"
 #include "formats/clusters/commit.h"
 #include "formats/clusters/header_sector.h"
-#include "formats/clusters/map.h"
-#include "formats/clusters/metadata_map.h"
+#include "formats/clusters/metadata_regions.h"
 #include "formats/clusters/table_writer.h"
 #include "formats/image.h"
 #include "formats/qcow2/bytes/header.h"
@@ -22,14 +22,14 @@ namespace tapring {
 /// What opening an image for writing finds besides.
 struct WritableParts {
   AlignedBytes header_sector;
-  MetadataMap metadata;
+  MetadataRegions metadata;
   std::optional<std::vector<uint64_t>> refcount_table;  ///< nullopt: it counts no references
 };
 
 /// Writes to clusters that are the disk's alone go straight there. For others each run of clusters
 /// is claimed, so that two writes to one new cluster follow each other, and gets clusters of the
 /// file that follow each other. What of them the write does not cover is copied.
-class Writer {
+class ClusterWriter {
  public:
   /// Each copies up to a cluster; others wait.
   static constexpr int kMaxCopies = 8;
@@ -38,14 +38,14 @@ class Writer {
     Loop& loop;
     const qcow2::Header& header;
     Image& image;  ///< to read what is copied
-    Map& map;
-    Epochs& epochs;
+    ClusterMap& map;
+    GracePeriods& grace_periods;
     HostFile& file;
     std::optional<HostFile>& data_file;
     uint64_t backing_bytes;  ///< 0: there is none
   };
 
-  Writer(const Context& context, WritableParts parts);
+  ClusterWriter(const Context& context, WritableParts parts);
 
   Task<Error> write(uint64_t offset, Buffers from);
   Task<Error> discard(uint64_t offset, uint64_t bytes);
@@ -57,53 +57,54 @@ class Writer {
   Task<Error> finish() { return commit_.finish(); }
 
  private:
-  /// Clusters of the guest's disk that are written anew.
+  /// Clusters of the guest's disk that follow each other, and whose entries a write changes.
   struct Run {
-    uint64_t offset;  ///< of the write
+    uint64_t offset;  ///< where on the disk the guest writes, from here to `end`
     uint64_t end;
-    uint64_t host;  ///< of the first cluster
+    uint64_t host;  ///< where in the file the first cluster is
     uint64_t clusters;
-    bool moves;  ///< to clusters that were allocated for it
-    bool fresh;
-    uint64_t fill_begin = 0;  ///< what is written, with what is copied
-    uint64_t fill_end = 0;
+    bool allocated;   ///< they were allocated for this write
+    bool known_zero;  ///< they were never written, and so read as zeros
+    /// What is written of the disk: the guest's bytes, and around them what is copied.
+    uint64_t cow_begin = 0;
+    uint64_t cow_end = 0;
   };
 
-  std::unique_ptr<Allocator> allocator_for(const Context& context,
-                                           std::optional<std::vector<uint64_t>> refcounts);
+  std::unique_ptr<ClusterAllocator> allocator_for(const Context& context,
+                                                  std::optional<std::vector<uint64_t>> refcounts);
 
   HostFile& data() noexcept { return data_file_ ? *data_file_ : file_; }
   bool external() const noexcept { return layout_.external_data; }
 
   Task<Error> begin_change();
-  Task<Result<Allocator::Allocation>> allocate(uint64_t clusters);
+  Task<Result<ClusterAllocator::Allocation>> allocate(uint64_t clusters);
   Task<Error> write_parts(uint64_t offset, Buffers from);
   Task<Error> write_data(uint64_t host, Buffers from, uint64_t skip, uint64_t bytes);
-  // `change` is raised to the change of the map without which the data would not be found.
+  // `generation` is raised to that of the map's change without which the data would not be found.
   Task<Error> write_new(uint64_t offset, Buffers from, uint64_t skip, uint64_t bytes,
-                        uint64_t& change);
+                        uint64_t& generation);
   Task<Result<uint64_t>> write_some(uint64_t offset, Buffers from, uint64_t skip, uint64_t bytes,
-                                    uint64_t& change);
-  Task<Result<Run>> place(const Slice& slice, uint64_t offset, uint64_t bytes);
-  void choose_fill(const Slice& slice, Run& run) const noexcept;
-  Task<Error> fill_and_write(const Slice& slice, const Run& run, Buffers from, uint64_t skip);
+                                    uint64_t& generation);
+  Task<Result<Run>> place(const TableSlice& slice, uint64_t offset, uint64_t bytes);
+  void choose_cow(const TableSlice& slice, Run& run) const noexcept;
+  Task<Error> copy_and_write(const TableSlice& slice, const Run& run, Buffers from, uint64_t skip);
   Task<Error> read_old(uint64_t offset, AlignedBytes& into);
   void map_run(const SliceRef& slice, const Run& run);
 
-  std::optional<qcow2::Extent> writable_extent(const Slice& slice, uint64_t offset,
+  std::optional<qcow2::Extent> writable_extent(const TableSlice& slice, uint64_t offset,
                                                uint64_t bytes) const noexcept;
   Error fault_of(const qcow2::Entry& entry) const noexcept;
-  bool copies_whole(const qcow2::Entry& old, bool moves) const noexcept;
-  bool reads_as_zeros(const Slice& slice, uint64_t begin, uint64_t end) const noexcept;
+  bool copies_whole(const qcow2::Entry& old, bool allocated) const noexcept;
+  bool reads_as_zeros(const TableSlice& slice, uint64_t begin, uint64_t end) const noexcept;
   void release_old(const qcow2::Entry& old);
 
-  Task<Result<SliceRef>> own_slice(uint64_t offset);
+  Task<Result<SliceRef>> writable_slice(uint64_t offset);
   Task<Error> make_table(uint64_t l1_index);
-  void disown_all(AlignedBytes& table) const noexcept;
+  void clear_copied_flags(AlignedBytes& table) const noexcept;
 
-  qcow2::Entry discarded(uint64_t offset) const noexcept;
-  Task<Error> release_much();
-  Task<Error> discard_clusters(uint64_t offset, uint64_t end, uint64_t& change);
+  qcow2::Entry entry_after_discard(uint64_t offset) const noexcept;
+  Task<Error> release_backlog();
+  Task<Error> discard_clusters(uint64_t offset, uint64_t end, uint64_t& generation);
   Task<Error> end_change(Error error);
 
   Loop& loop_;
@@ -111,15 +112,15 @@ class Writer {
   uint64_t autoclear_;
   bool raw_external_;
   Image& image_;
-  Map& map_;
-  Epochs& epochs_;
+  ClusterMap& map_;
+  GracePeriods& grace_periods_;
   HostFile& file_;
   std::optional<HostFile>& data_file_;
   uint64_t backing_bytes_;
-  MetadataMap metadata_;
+  MetadataRegions metadata_;
   TableWriter table_writer_;
   HeaderSector header_;
-  std::unique_ptr<Allocator> allocator_;
+  std::unique_ptr<ClusterAllocator> allocator_;
   Puncher puncher_;
   Commit commit_;
   RangeLock clusters_;
@@ -128,7 +129,7 @@ class Writer {
   /// Counts one that copies, if it does.
   class CopyPass {
    public:
-    CopyPass(Writer& writer, bool copies) noexcept : writer_(writer), copies_(copies) {
+    CopyPass(ClusterWriter& writer, bool copies) noexcept : writer_(writer), copies_(copies) {
       if (copies_) ++writer_.copies_;
     }
     CopyPass(const CopyPass&) = delete;
@@ -140,7 +141,7 @@ class Writer {
     }
 
    private:
-    Writer& writer_;
+    ClusterWriter& writer_;
     bool copies_;
   };
 

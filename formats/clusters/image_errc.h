@@ -8,7 +8,7 @@
 
 namespace tapring {
 
-enum class Fault {
+enum class ImageErrc {
   invalid_entry = 1,
   compressed_outside,
   compressed_damaged,
@@ -17,9 +17,9 @@ enum class Fault {
   image_full,
 };
 
-std::error_code make_error_code(Fault fault) noexcept;
+std::error_code make_error_code(ImageErrc fault) noexcept;
 
 }  // namespace tapring
 
 template <>
-struct std::is_error_code_enum<tapring::Fault> : std::true_type {};
+struct std::is_error_code_enum<tapring::ImageErrc> : std::true_type {};

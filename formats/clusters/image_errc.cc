@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "formats/clusters/fault.h"
+#include "formats/clusters/image_errc.h"
 
 #include <string>
 
@@ -11,18 +11,18 @@ class Category final : public std::error_category {
   const char* name() const noexcept override { return "qcow2"; }
 
   std::string message(int fault) const override {
-    switch (static_cast<Fault>(fault)) {
-      case Fault::invalid_entry:
+    switch (static_cast<ImageErrc>(fault)) {
+      case ImageErrc::invalid_entry:
         return "an L2 entry of the image is invalid (tapring image check)";
-      case Fault::compressed_outside:
+      case ImageErrc::compressed_outside:
         return "a compressed cluster lies outside the image's file";
-      case Fault::compressed_damaged:
+      case ImageErrc::compressed_damaged:
         return "a compressed cluster is damaged";
-      case Fault::metadata_overlap:
+      case ImageErrc::metadata_overlap:
         return "the image is corrupt: a write would hit its metadata (tapring image check)";
-      case Fault::refcount:
+      case ImageErrc::refcount:
         return "a refcount of the image is invalid (tapring image check --repair all)";
-      case Fault::image_full:
+      case ImageErrc::image_full:
         return "the image cannot have more clusters";
     }
     return "unknown";
@@ -36,7 +36,7 @@ class Category final : public std::error_category {
 
 }  // namespace
 
-std::error_code make_error_code(Fault fault) noexcept {
+std::error_code make_error_code(ImageErrc fault) noexcept {
   static const Category category;
   return {static_cast<int>(fault), category};
 }

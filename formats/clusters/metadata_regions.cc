@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "formats/clusters/metadata_map.h"
+#include "formats/clusters/metadata_regions.h"
 
 #include <algorithm>
 
@@ -8,22 +8,22 @@ namespace {
 
 constexpr uint64_t kTableBits = 0xF;
 
-std::string name_of(MetadataMap::Table table, uint64_t offset) {
+std::string name_of(MetadataRegions::Table table, uint64_t offset) {
   const std::string at = " at byte " + std::to_string(offset);
   switch (table) {
-    case MetadataMap::Table::header:
+    case MetadataRegions::Table::header:
       return "the header";
-    case MetadataMap::Table::l1:
+    case MetadataRegions::Table::l1:
       return "the L1 table" + at;
-    case MetadataMap::Table::l2:
+    case MetadataRegions::Table::l2:
       return "an L2 table" + at;
-    case MetadataMap::Table::refcount_table:
+    case MetadataRegions::Table::refcount_table:
       return "the refcount table" + at;
-    case MetadataMap::Table::refcount_block:
+    case MetadataRegions::Table::refcount_block:
       return "a refcount block" + at;
-    case MetadataMap::Table::snapshot_table:
+    case MetadataRegions::Table::snapshot_table:
       return "the snapshot table" + at;
-    case MetadataMap::Table::snapshot_l1:
+    case MetadataRegions::Table::snapshot_l1:
       return "a snapshot's L1 table" + at;
   }
   return "a table" + at;
@@ -31,7 +31,7 @@ std::string name_of(MetadataMap::Table table, uint64_t offset) {
 
 }  // namespace
 
-void MetadataMap::add(Table table, uint64_t offset, uint64_t bytes) {
+void MetadataRegions::add(Table table, uint64_t offset, uint64_t bytes) {
   if (bytes == 0) return;
   const uint64_t end = offset + layout_.round_up(bytes);
   if (end - offset == layout_.cluster_bytes()) {
@@ -41,12 +41,12 @@ void MetadataMap::add(Table table, uint64_t offset, uint64_t bytes) {
   }
 }
 
-MetadataMap::Range MetadataMap::single(std::size_t index) const noexcept {
+MetadataRegions::Range MetadataRegions::single(std::size_t index) const noexcept {
   const uint64_t begin = singles_[index] & ~kTableBits;
   return {begin, begin + layout_.cluster_bytes(), static_cast<Table>(singles_[index] & kTableBits)};
 }
 
-std::optional<std::string> MetadataMap::settle(uint64_t file_bytes) {
+std::optional<std::string> MetadataRegions::settle(uint64_t file_bytes) {
   std::ranges::sort(singles_);
   std::ranges::sort(ranges_, {}, &Range::begin);
   const uint64_t file_end = layout_.round_up(file_bytes);
@@ -68,7 +68,7 @@ std::optional<std::string> MetadataMap::settle(uint64_t file_bytes) {
   return std::nullopt;
 }
 
-bool MetadataMap::hits(uint64_t offset, uint64_t bytes) const noexcept {
+bool MetadataRegions::hits(uint64_t offset, uint64_t bytes) const noexcept {
   for (uint64_t at = layout_.cluster_begin(offset); at < offset + bytes;
        at += layout_.cluster_bytes()) {
     if (table_at(at)) return true;
@@ -76,7 +76,7 @@ bool MetadataMap::hits(uint64_t offset, uint64_t bytes) const noexcept {
   return false;
 }
 
-bool MetadataMap::holds(Table table, uint64_t offset, uint64_t bytes) const noexcept {
+bool MetadataRegions::holds(Table table, uint64_t offset, uint64_t bytes) const noexcept {
   for (uint64_t at = layout_.cluster_begin(offset); at < offset + bytes;
        at += layout_.cluster_bytes()) {
     if (table_at(at) != table) return false;
@@ -84,7 +84,7 @@ bool MetadataMap::holds(Table table, uint64_t offset, uint64_t bytes) const noex
   return true;
 }
 
-std::optional<MetadataMap::Table> MetadataMap::table_at(uint64_t cluster) const noexcept {
+std::optional<MetadataRegions::Table> MetadataRegions::table_at(uint64_t cluster) const noexcept {
   if (const auto made = inserted_.find(cluster); made != inserted_.end()) return made->second;
   if (removed_.contains(cluster)) return std::nullopt;
   const auto range = std::ranges::upper_bound(ranges_, cluster, {}, &Range::begin);
@@ -94,13 +94,13 @@ std::optional<MetadataMap::Table> MetadataMap::table_at(uint64_t cluster) const 
   return static_cast<Table>(*found & kTableBits);
 }
 
-void MetadataMap::insert(Table table, uint64_t offset, uint64_t bytes) {
+void MetadataRegions::insert(Table table, uint64_t offset, uint64_t bytes) {
   for (uint64_t at = offset; at < offset + bytes; at += layout_.cluster_bytes()) {
     inserted_.emplace(at, table);
   }
 }
 
-void MetadataMap::remove(uint64_t offset, uint64_t bytes) {
+void MetadataRegions::remove(uint64_t offset, uint64_t bytes) {
   for (uint64_t at = offset; at < offset + bytes; at += layout_.cluster_bytes()) {
     if (inserted_.erase(at) == 0) removed_.insert(at);
   }

@@ -14,7 +14,7 @@ namespace tapring {
 
 /// Which clusters of an image's file hold its tables: no two of them may share one, and no guest's
 /// data may be written there.
-class MetadataMap {
+class MetadataRegions {
  public:
   enum class Table : uint8_t {
     header,
@@ -26,7 +26,7 @@ class MetadataMap {
     snapshot_l1,
   };
 
-  explicit MetadataMap(const qcow2::Layout& layout) noexcept : layout_(layout) {}
+  explicit MetadataRegions(const qcow2::Layout& layout) noexcept : layout_(layout) {}
 
   /// Before settle(). `offset` begins a cluster.
   void add(Table table, uint64_t offset, uint64_t bytes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A part of a request's buffers.
+// A range of the bytes in a request's buffers.
 #pragma once
 
 #include <algorithm>
@@ -18,10 +18,10 @@ inline uint64_t bytes_of(Buffers buffers) noexcept {
   return bytes;
 }
 
-class Cut {
+class BufferSlice {
  public:
   /// `bytes` of `all` after the first `skip`. The memory is not copied.
-  Cut(Buffers all, uint64_t skip, uint64_t bytes) {
+  BufferSlice(Buffers all, uint64_t skip, uint64_t bytes) {
     for (const iovec& buffer : all) {
       if (bytes == 0) break;
       const uint64_t skipped = std::min<uint64_t>(skip, buffer.iov_len);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "formats/clusters/map.h"
+#include "formats/clusters/cluster_map.h"
 
 #include <algorithm>
 #include <bit>
@@ -18,7 +18,7 @@ using qcow2::L1Entry;
 using qcow2::store;
 
 /// Where the slice that maps `offset` is in the file; 0 if there is no L2 table.
-uint64_t Map::slice_host(uint64_t offset) const noexcept {
+uint64_t ClusterMap::slice_host(uint64_t offset) const noexcept {
   const L1Entry entry = l1_.entries[l1_index(offset)];
   if (!entry.has_table()) return 0;
   const uint64_t slice =
@@ -26,20 +26,20 @@ uint64_t Map::slice_host(uint64_t offset) const noexcept {
   return entry.table() + slice * layout_.slice_bytes();
 }
 
-Extent Map::without_table(uint64_t offset, uint64_t bytes) const noexcept {
+Extent ClusterMap::without_table(uint64_t offset, uint64_t bytes) const noexcept {
   const uint64_t left = layout_.l2_covers() - offset % layout_.l2_covers();
   return {Kind::unallocated, std::min(bytes, left), 0};
 }
 
-std::optional<Extent> Map::cached_extent(uint64_t offset, uint64_t bytes) noexcept {
+std::optional<Extent> ClusterMap::cached_extent(uint64_t offset, uint64_t bytes) noexcept {
   const uint64_t host = slice_host(offset);
   if (host == 0) return without_table(offset, bytes);
-  const Slice* slice = cache_.find(host);
+  const TableSlice* slice = cache_.find(host);
   if (slice == nullptr) return std::nullopt;
   return extent_at(layout_, slice->bytes.span(), offset, bytes);
 }
 
-Task<Result<Extent>> Map::extent(uint64_t offset, uint64_t bytes) {
+Task<Result<Extent>> ClusterMap::extent(uint64_t offset, uint64_t bytes) {
   if (slice_host(offset) == 0) co_return without_table(offset, bytes);
   const Result<SliceRef> loaded = co_await slice(offset);
   if (!loaded) co_return std::unexpected(loaded.error());
@@ -47,7 +47,7 @@ Task<Result<Extent>> Map::extent(uint64_t offset, uint64_t bytes) {
 }
 
 /// The table may be replaced while it is read.
-Task<Result<SliceRef>> Map::slice(uint64_t offset) {
+Task<Result<SliceRef>> ClusterMap::slice(uint64_t offset) {
   for (;;) {
     const uint64_t host = slice_host(offset);
     const Result<SliceRef> loaded = co_await cache_.load(host);
@@ -55,7 +55,7 @@ Task<Result<SliceRef>> Map::slice(uint64_t offset) {
   }
 }
 
-void Map::set_table(uint64_t index, uint64_t host, std::span<const std::byte> content) {
+void ClusterMap::set_table(uint64_t index, uint64_t host, std::span<const std::byte> content) {
   l1_.entries.prepare(index);
   dirty_l1_.insert((l1_.offset % kSector + index * 8) / kSector);
   cache_.replace(host, content);
@@ -63,7 +63,7 @@ void Map::set_table(uint64_t index, uint64_t host, std::span<const std::byte> co
 }
 
 /// As it is to be in the file, counted from the one where the table begins.
-AlignedBytes Map::l1_sector(uint64_t sector) const {
+AlignedBytes ClusterMap::l1_sector(uint64_t sector) const {
   const uint64_t begin = l1_.offset % kSector;
   const uint64_t end = begin + l1_.entries.size() * 8;
   AlignedBytes bytes(kSector);
@@ -80,32 +80,35 @@ AlignedBytes Map::l1_sector(uint64_t sector) const {
   return bytes;
 }
 
-void Map::set_entry(const SliceRef& slice, uint64_t offset, const Entry& entry) {
+void ClusterMap::set_entry(const SliceRef& slice, uint64_t offset, const Entry& entry) {
   const uint64_t index = slice_index(offset);
   if (slice->dirty_sectors == 0) dirty_.push_back({slice});
   store_words(layout_, slice->bytes.span(), index, entry.words(layout_));
-  slice->change = change();
+  slice->generation = generation();
   slice->dirty_sectors |= 1U << index * layout_.l2_entry_bytes() / kSector;
 }
 
-void Map::take_dirty(SectorWrites& writes) {
+void ClusterMap::collect_dirty(MetadataBatch& batch) {
   const uint64_t begin = l1_.offset / kSector * kSector;
   // Version 1 has it in the same clusters as the header.
-  const auto table = layout_.version == 1 ? MetadataMap::Table::header : MetadataMap::Table::l1;
+  const auto table =
+      layout_.version == 1 ? MetadataRegions::Table::header : MetadataRegions::Table::l1;
   for (const uint64_t sector : dirty_l1_) {
-    writes.add(table, begin + sector * kSector, l1_sector(sector).span());
+    batch.add(table, begin + sector * kSector, l1_sector(sector).span());
   }
-  writes.take(MetadataMap::Table::l2, dirty_);
+  batch.collect(MetadataRegions::Table::l2, dirty_);
   // From here on nothing fails.
-  taken_dirty_l1_.swap(dirty_l1_);
-  ++takings_;
+  writing_l1_.swap(dirty_l1_);
+  ++collected_generation_;
 }
 
-void Map::give_back(SectorWrites& writes) noexcept {
-  writes.give_back(dirty_);
-  dirty_l1_.merge(taken_dirty_l1_);
+void ClusterMap::restore_dirty(MetadataBatch& batch) noexcept {
+  batch.restore(dirty_);
+  dirty_l1_.merge(writing_l1_);
 }
 
-void Map::written() noexcept { taken_dirty_l1_.clear(); }
+void ClusterMap::mark_written() noexcept {
+  writing_l1_.clear();
+}
 
 }  // namespace tapring

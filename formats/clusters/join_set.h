@@ -13,22 +13,23 @@ inline void keep_first(Error& first, Error next) noexcept {
   if (!first) first = next;
 }
 
-/// The parts of a request, all under way at once.
-class Parts {
+/// Tasks that run at the same time and are awaited one by one, in the order in which they were
+/// added.
+class JoinSet {
  public:
   static constexpr std::size_t kMost = 64;
 
-  /// Room for `most`, so that none is under way for which there is no memory.
-  explicit Parts(std::size_t most = kMost) { tasks_.reserve(most); }
+  /// Reserves memory for `most` tasks first, so that none can begin and then not be kept.
+  explicit JoinSet(std::size_t most = kMost) { tasks_.reserve(most); }
 
   bool full() const noexcept { return tasks_.size() >= kMost; }
   void add(Task<Error> part) { tasks_.push_back(std::move(part)); }
 
-  /// Whether any is still to be awaited. All are, before this is destroyed.
-  bool under_way() const noexcept { return !tasks_.empty(); }
+  /// Whether all have been awaited, as they must be before this is destroyed.
+  bool empty() const noexcept { return tasks_.empty(); }
 
-  /// The next to await.
-  Task<Error> next() {
+  /// The next task to await.
+  Task<Error> join_next() {
     Task<Error> part = std::move(tasks_[next_++]);
     if (next_ == tasks_.size()) {
       tasks_.clear();

@@ -4,9 +4,9 @@
 #include <new>
 #include <utility>
 
-#include "formats/clusters/fault.h"
-#include "formats/clusters/parts.h"
-#include "formats/clusters/writer.h"
+#include "formats/clusters/cluster_writer.h"
+#include "formats/clusters/image_errc.h"
+#include "formats/clusters/join_set.h"
 #include "ring/offload.h"
 
 namespace tapring {
@@ -26,7 +26,7 @@ constexpr uint64_t kSlicesOfATurn = 256;
 }  // namespace
 
 /// The slice that maps `offset`, of an L2 table that is the disk's alone.
-Task<Result<SliceRef>> Writer::own_slice(uint64_t offset) {
+Task<Result<SliceRef>> ClusterWriter::writable_slice(uint64_t offset) {
   const uint64_t index = map_.l1_index(offset);
   const auto is_own = [&] { return map_.l1_entry(index).has_own_table(); };
   if (!is_own()) {
@@ -41,7 +41,7 @@ Task<Result<SliceRef>> Writer::own_slice(uint64_t offset) {
 }
 
 /// What a table maps that others have too is not the disk's alone either, whatever an entry says.
-void Writer::disown_all(AlignedBytes& table) const noexcept {
+void ClusterWriter::clear_copied_flags(AlignedBytes& table) const noexcept {
   if (external()) return;
   for (uint64_t i = 0; i < layout_.l2_entries(); ++i) {
     EntryWords words = load_words(layout_, table.span(), i);
@@ -53,22 +53,22 @@ void Writer::disown_all(AlignedBytes& table) const noexcept {
 
 /// A table of its own in the file, empty or a copy of one that a snapshot has too. Nothing in the
 /// file refers to it yet.
-Task<Error> Writer::make_table(uint64_t l1_index) {
+Task<Error> ClusterWriter::make_table(uint64_t l1_index) {
   const L1Entry old = map_.l1_entry(l1_index);
   AlignedBytes content(layout_.l2_table_bytes());
   const iovec whole = content.buffer();
   if (old.has_table()) {
     const Error error = co_await file_.read(old.table(), {&whole, 1});
     if (error) co_return error;
-    disown_all(content);
+    clear_copied_flags(content);
   }
   const uint64_t clusters = layout_.round_up(content.size()) >> layout_.cluster_bits;
-  const Result<Allocator::Allocation> allocated = co_await allocate(clusters);
+  const Result<ClusterAllocator::Allocation> allocated = co_await allocate(clusters);
   if (!allocated) co_return allocated.error();
   const HostRange place = allocated->range;
-  metadata_.insert(MetadataMap::Table::l2, place.offset, place.bytes);
+  metadata_.insert(MetadataRegions::Table::l2, place.offset, place.bytes);
   const Error error =
-      co_await table_writer_.write(MetadataMap::Table::l2, place.offset, {&whole, 1});
+      co_await table_writer_.write(MetadataRegions::Table::l2, place.offset, {&whole, 1});
   if (error) {
     metadata_.remove(place.offset, place.bytes);
     co_await allocator_->release(place);
@@ -83,11 +83,11 @@ Task<Error> Writer::make_table(uint64_t l1_index) {
 }
 
 /// The entry of a cluster that reads as zeros and has no room in the file.
-Entry Writer::discarded(uint64_t offset) const noexcept {
+Entry ClusterWriter::entry_after_discard(uint64_t offset) const noexcept {
   return offset >= backing_bytes_ ? Entry() : Entry::zeros(layout_);
 }
 
-Task<Error> Writer::discard(uint64_t offset, uint64_t bytes) {
+Task<Error> ClusterWriter::discard(uint64_t offset, uint64_t bytes) {
   const Puncher::Change punches_wait(puncher_);
   const uint64_t disk_end = layout_.size_bytes / kSector * kSector;
   Error error = co_await begin_change();
@@ -96,7 +96,7 @@ Task<Error> Writer::discard(uint64_t offset, uint64_t bytes) {
   if (layout_.version < 3 && backing_bytes_ > 0) {
     co_return std::make_error_code(std::errc::operation_not_supported);
   }
-  uint64_t change = 0;
+  uint64_t generation = 0;
   const uint64_t end = offset + bytes == disk_end ? layout_.round_up(disk_end)
                                                   : layout_.cluster_begin(offset + bytes);
   uint64_t slices = 0;
@@ -105,17 +105,17 @@ Task<Error> Writer::discard(uint64_t offset, uint64_t bytes) {
     const uint64_t slice_end =
         layout_.cluster_begin(at) + (map_.entries_left(at) << layout_.cluster_bits);
     const uint64_t part_end = std::min(end, slice_end);
-    error = co_await discard_clusters(at, part_end, change);
+    error = co_await discard_clusters(at, part_end, generation);
     at = part_end;
   }
-  if (!error) error = co_await commit_.until_written(change);
-  if (!error) co_await release_much();
+  if (!error) error = co_await commit_.wait_written(generation);
+  if (!error) co_await release_backlog();
   co_return co_await end_change(error);
 }
 
 /// More than may wait is not left to the next commit: the death of the process would leak it all,
 /// and an idle guest would keep its room.
-Task<Error> Writer::release_much() {
+Task<Error> ClusterWriter::release_backlog() {
   if (!commit_.must_release_first()) co_return Error{};
   Error error;
   while (!error && commit_.must_release_first()) error = co_await commit_.release_some();
@@ -124,7 +124,7 @@ Task<Error> Writer::release_much() {
 }
 
 /// Clusters that one slice maps.
-Task<Error> Writer::discard_clusters(uint64_t offset, uint64_t end, uint64_t& change) {
+Task<Error> ClusterWriter::discard_clusters(uint64_t offset, uint64_t end, uint64_t& generation) {
   Error error = co_await commit_.make_room();
   if (!error) error = co_await puncher_.room();
   if (error) co_return error;
@@ -132,20 +132,20 @@ Task<Error> Writer::discard_clusters(uint64_t offset, uint64_t end, uint64_t& ch
   co_await guard;
   const bool has_table = map_.l1_entry(map_.l1_index(offset)).has_table();
   if (!has_table && offset >= backing_bytes_) co_return Error{};
-  const Result<SliceRef> slice = co_await own_slice(offset);
+  const Result<SliceRef> slice = co_await writable_slice(offset);
   if (!slice) co_return slice.error();
-  Parts punches;
+  JoinSet punches;
   HostRange hole;
   for (uint64_t at = offset; at < end && !error; at += layout_.cluster_bytes()) {
     const Entry old = map_.entry(**slice, at);
-    const Entry entry = discarded(at);
+    const Entry entry = entry_after_discard(at);
     if (old == entry) continue;
     const Error fault = fault_of(old);
-    if (fault == Fault::metadata_overlap) error = fault;
+    if (fault == ImageErrc::metadata_overlap) error = fault;
     if (fault) continue;
     if (external() && old.has_host()) {
       if (hole.offset + hole.bytes != at) {
-        while (punches.full()) co_await punches.next();
+        while (punches.full()) co_await punches.join_next();
         if (hole.bytes > 0) punches.add(data().discard(hole.offset, hole.bytes));
         hole = {at, 0};
       }
@@ -160,8 +160,8 @@ Task<Error> Writer::discard_clusters(uint64_t offset, uint64_t end, uint64_t& ch
   }
   // Where the storage cannot do it, the room stays taken.
   if (hole.bytes > 0) punches.add(data().discard(hole.offset, hole.bytes));
-  while (punches.under_way()) co_await punches.next();
-  change = std::max(change, (*slice)->change);
+  while (!punches.empty()) co_await punches.join_next();
+  generation = std::max(generation, (*slice)->generation);
   co_return error;
 }
 
