@@ -13,21 +13,33 @@
 
 namespace tapring {
 
-/// `act(index, word)` for each word of a table that is not zero. It is read piece by piece, without
-/// the holes of the file. Throws std::system_error.
+/// `act(at, piece)` for each piece of a table in which the file has data, holes left out: `at` is
+/// where the piece begins in the table, in bytes, and `piece` is whole sectors. Throws
+/// std::system_error.
+template <typename Act>
+void for_each_piece(const OpenFile& file, uint64_t offset, uint64_t bytes, uint64_t piece_bytes,
+                    Act act) {
+  constexpr uint64_t kSector = qcow2::kSector;
+  for (uint64_t at = 0; at < bytes; at += piece_bytes) {
+    if (!may_have_data(file, offset + at, bytes - at)) return;
+    const uint64_t size = std::min(bytes - at, piece_bytes);
+    if (!may_have_data(file, offset + at, size)) continue;
+    AlignedBytes piece = read_bytes(file, offset + at, (size + kSector - 1) / kSector * kSector);
+    act(at, piece);
+  }
+}
+
+/// `act(index, word)` for each word of a table that is not zero. Throws std::system_error.
 template <typename Act>
 void for_each_word(const OpenFile& file, uint64_t offset, uint64_t words, Act act) {
-  constexpr uint64_t kPieceWords = 8192;
-  for (uint64_t first = 0; first < words; first += kPieceWords) {
-    if (!may_have_data(file, offset + first * 8, (words - first) * 8)) return;
-    const uint64_t count = std::min(words - first, kPieceWords);
-    if (!may_have_data(file, offset + first * 8, count * 8)) continue;
-    const AlignedBytes piece = read_bytes(file, offset + first * 8, count * 8);
+  constexpr uint64_t kPieceBytes = 65536;
+  for_each_piece(file, offset, words * 8, kPieceBytes, [&](uint64_t at, AlignedBytes& piece) {
+    const uint64_t count = std::min(words - at / 8, piece.size() / 8);
     for (uint64_t i = 0; i < count; ++i) {
       const auto word = qcow2::load<uint64_t>(piece.span(), i * 8);
-      if (word != 0) act(first + i, word);
+      if (word != 0) act(at / 8 + i, word);
     }
-  }
+  });
 }
 
 /// Whether the file has a table; its last cluster need not be whole.

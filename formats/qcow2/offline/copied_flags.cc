@@ -1,45 +1,30 @@
 // SPDX-License-Identifier: MIT
 #include "formats/qcow2/offline/copied_flags.h"
+#include "formats/qcow2/offline/table_entries.h"
 
-#include <algorithm>
 #include <string>
-
-#include "formats/clusters/blocking_io.h"
-#include "formats/qcow2/bytes/big_endian.h"
 
 namespace tapring::qcow2 {
 
 void CopiedFlags::check_l1() {
   const Layout& layout = header_.layout;
-  constexpr uint64_t kPieceBytes = 65536;
-  const uint64_t l1_bytes = uint64_t{header_.l1_entries} * 8;
-  for (uint64_t at = 0; at < l1_bytes; at += kPieceBytes) {
-    const uint64_t offset = header_.l1_offset + at;
-    const uint64_t bytes = std::min(kPieceBytes, l1_bytes - at);
-    if (!may_have_data(file_, offset, bytes)) continue;
-    AlignedBytes piece = read_bytes(file_, offset, (bytes + kSector - 1) / kSector * kSector);
-    bool changed = false;
-    for (uint64_t i = 0; i < bytes / 8; ++i) {
-      const EntryWords entry{load<uint64_t>(piece.span(), i * 8), 0};
-      const uint64_t table = entry.host();
-      if (layout.in_cluster(table) != 0) continue;
-      const bool is_only_one = table != 0 && counts_.of(table >> layout.cluster_bits) == 1;
-      if (is_only_one == entry.copied()) continue;
-      if (writer_ == nullptr) {
-        findings_.corruption([&] {
-          return "entry " + std::to_string(at / 8 + i) + " of the L1 table is " +
-                 (entry.copied() ? "" : "not ") + "marked as the only one of its L2 table" +
-                 (table == 0 ? ", and has none" : "");
-        });
-        continue;
-      }
-      store(piece.span(), i * 8, entry.word ^ EntryBits::kCopied);
-      changed = true;
+  const EntryTable l1 = EntryTable::l1(header_.l1_offset, header_.l1_entries);
+  const auto check = [&](uint64_t index, EntryWords& entry) {
+    const uint64_t table = entry.host();
+    if (layout.in_cluster(table) != 0) return;
+    const bool is_only_one = table != 0 && counts_.of(table >> layout.cluster_bits) == 1;
+    if (is_only_one == entry.copied()) return;
+    if (writer_ != nullptr) {
+      entry.word ^= EntryBits::kCopied;
+      return;
     }
-    if (!changed) continue;
-    writer_->write(offset, piece.span());
-    wrote_ = true;
-  }
+    findings_.corruption([&] {
+      return "entry " + std::to_string(index) + " of the L1 table is " +
+             (entry.copied() ? "" : "not ") + "marked as the only one of its L2 table" +
+             (table == 0 ? ", and has none" : "");
+    });
+  };
+  wrote_ |= for_each_entry(file_, layout, l1, writer_, check);
 }
 
 bool CopiedFlags::is_wrong(const EntryWords& entry, uint64_t mapped) noexcept {
@@ -58,30 +43,19 @@ bool CopiedFlags::is_wrong(const EntryWords& entry, uint64_t mapped) noexcept {
 
 void CopiedFlags::check_l2(const L2Table& table) {
   const Layout& layout = header_.layout;
-  const uint64_t slice_bytes = layout.slice_bytes();
-  for (uint64_t at = 0; at < layout.cluster_bytes(); at += slice_bytes) {
-    if (!may_have_data(file_, table.offset + at, slice_bytes)) continue;
-    AlignedBytes slice = read_bytes(file_, table.offset + at, slice_bytes);
-    bool changed = false;
-    for (uint64_t i = 0; i < layout.l2_slice_entries(); ++i) {
-      EntryWords entry = load_words(layout, slice.span(), i);
-      if (entry.word == 0 || !is_wrong(entry, table.active)) continue;
-      if (writer_ == nullptr) {
-        findings_.corruption([&] {
-          return "entry " + std::to_string(at / layout.l2_entry_bytes() + i) +
-                 " of the L2 table at byte " + std::to_string(table.offset) + " is " +
-                 (entry.copied() ? "" : "not ") + "marked as the only one of its cluster";
-        });
-        continue;
-      }
+  const auto check = [&](uint64_t index, EntryWords& entry) {
+    if (!is_wrong(entry, table.active)) return;
+    if (writer_ != nullptr) {
       entry.word ^= EntryBits::kCopied;
-      store_words(layout, slice.span(), i, entry);
-      changed = true;
+      return;
     }
-    if (!changed) continue;
-    writer_->write(table.offset + at, slice.span());
-    wrote_ = true;
-  }
+    findings_.corruption([&] {
+      return "entry " + std::to_string(index) + " of the L2 table at byte " +
+             std::to_string(table.offset) + " is " + (entry.copied() ? "" : "not ") +
+             "marked as the only one of its cluster";
+    });
+  };
+  wrote_ |= for_each_entry(file_, layout, EntryTable::l2(layout, table.offset), writer_, check);
 }
 
 }  // namespace tapring::qcow2

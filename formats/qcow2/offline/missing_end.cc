@@ -8,6 +8,7 @@
 #include "formats/clusters/blocking_io.h"
 #include "formats/qcow2/bytes/entry.h"
 #include "formats/qcow2/bytes/refcount_entry.h"
+#include "formats/qcow2/offline/table_entries.h"
 
 namespace tapring::qcow2 {
 namespace {
@@ -54,18 +55,15 @@ bool reads_data(const Layout& layout, const EntryWords& words) {
 std::optional<uint64_t> place_past_end(const OpenFile& file, const OpenFile& data,
                                        const Layout& layout, uint64_t table) {
   const uint64_t end = layout.round_up(data.size_bytes);
-  for (uint64_t at = 0; at < layout.cluster_bytes(); at += layout.slice_bytes()) {
-    if (!may_have_data(file, table + at, layout.slice_bytes())) continue;
-    const AlignedBytes slice = read_bytes(file, table + at, layout.slice_bytes());
-    for (uint64_t i = 0; i < layout.l2_slice_entries(); ++i) {
-      const EntryWords words = load_words(layout, slice.span(), i);
-      if (!reads_data(layout, words)) continue;
-      const CompressedPlace place = words.compressed() ? compressed_place(layout, words.word)
-                                                       : CompressedPlace{words.host(), 1};
-      if (place.offset + place.bytes > end) return place.offset;
-    }
-  }
-  return std::nullopt;
+  std::optional<uint64_t> found;
+  const auto look = [&](uint64_t, const EntryWords& words) {
+    if (found || !reads_data(layout, words)) return;
+    const CompressedPlace place = words.compressed() ? compressed_place(layout, words.word)
+                                                     : CompressedPlace{words.host(), 1};
+    if (place.offset + place.bytes > end) found = place.offset;
+  };
+  for_each_entry(file, layout, EntryTable::l2(layout, table), nullptr, look);
+  return found;
 }
 
 }  // namespace

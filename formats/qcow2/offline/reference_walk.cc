@@ -6,6 +6,7 @@
 #include "formats/clusters/blocking_io.h"
 #include "formats/clusters/table_words.h"
 #include "formats/qcow2/bytes/bitmap_directory.h"
+#include "formats/qcow2/offline/table_entries.h"
 
 namespace tapring::qcow2 {
 namespace {
@@ -85,7 +86,8 @@ void ReferenceWalk::count_l1(const std::string& what, uint64_t offset, uint32_t 
                              bool active) {
   if (!claim(what, offset, uint64_t{entries} * 8)) return;
   l1_tables_.insert(offset);
-  for_each_word(file_, offset, entries, [&](uint64_t index, uint64_t word) {
+  const auto count_entry_of_l1 = [&](uint64_t index, const EntryWords& words) {
+    const uint64_t word = words.word;
     const auto entry = [&] {
       return "entry " + std::to_string(index) + " of " + what + at_byte(offset);
     };
@@ -103,7 +105,8 @@ void ReferenceWalk::count_l1(const std::string& what, uint64_t offset, uint32_t 
       counts_.add(table >> layout_.cluster_bits, 1);
       l2_tables_.add(table, active, index);
     }
-  });
+  };
+  for_each_entry(file_, layout_, EntryTable::l1(offset, entries), nullptr, count_entry_of_l1);
 }
 
 void ReferenceWalk::count_bitmaps(const BitmapsExtension& extension) {
@@ -145,16 +148,9 @@ void ReferenceWalk::count_bitmap(const std::string& what, uint64_t offset, uint3
 }
 
 void ReferenceWalk::count_mapped(const L2Table& table) {
-  const uint64_t slice_bytes = layout_.slice_bytes();
-  for (uint64_t at = 0; at < layout_.cluster_bytes(); at += slice_bytes) {
-    if (!may_have_data(file_, table.offset + at, slice_bytes)) continue;
-    const AlignedBytes slice = read_bytes(file_, table.offset + at, slice_bytes);
-    const uint64_t first = at / layout_.l2_entry_bytes();
-    for (uint64_t i = 0; i < layout_.l2_slice_entries(); ++i) {
-      const EntryWords entry = load_words(layout_, slice.span(), i);
-      if (entry != EntryWords{}) count_entry(table, first + i, entry);
-    }
-  }
+  for_each_entry(
+      file_, layout_, EntryTable::l2(layout_, table.offset), nullptr,
+      [&](uint64_t index, const EntryWords& entry) { count_entry(table, index, entry); });
 }
 
 void ReferenceWalk::check_overlaps() {
