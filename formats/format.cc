@@ -5,6 +5,10 @@
 #include <array>
 
 #include "formats/qcow/open_qcow.h"
+#include "formats/qcow/qcow_description.h"
+#include "formats/qcow/qcow_extents.h"
+#include "formats/qcow2/offline/description.h"
+#include "formats/qcow2/offline/extents.h"
 #include "formats/qcow2/open_qcow2.h"
 #include "formats/raw.h"
 
@@ -12,10 +16,10 @@ namespace tapring {
 namespace {
 
 constexpr std::array kFormats{
-    Format{"raw", open_raw},
-    Format{"aio", open_aio},
-    Format{"qcow", open_qcow},
-    Format{"qcow2", open_qcow2},
+    Format{"raw", open_raw, describe_raw, read_raw_extents},
+    Format{"aio", open_aio, describe_raw, read_raw_extents},
+    Format{"qcow", open_qcow, qcow::describe, qcow::read_extents},
+    Format{"qcow2", open_qcow2, qcow2::describe, qcow2::read_extents},
 };
 
 }  // namespace

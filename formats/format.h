@@ -7,7 +7,10 @@
 #include <span>
 #include <string_view>
 
+#include "formats/extent.h"
 #include "formats/image.h"
+#include "formats/image_description.h"
+#include "ring/open_file.h"
 
 namespace tapring {
 
@@ -16,6 +19,10 @@ struct Format {
   /// Opens the image and checks its metadata. May block as long as the storage does. Throws
   /// FileInUse, or std::system_error that names the file and what to do.
   std::unique_ptr<OpenImage> (*open)(const ImageOptions& options);
+
+  // For tools, on a file that is only read. They block, and throw std::system_error.
+  ImageDescription (*describe)(const OpenFile& file);
+  std::unique_ptr<ExtentReader> (*extents)(OpenFile file);
 };
 
 std::span<const Format> all_formats() noexcept;

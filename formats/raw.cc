@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "formats/raw.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <system_error>
@@ -119,6 +122,27 @@ class OpenRawImage final : public OpenImage {
   std::vector<std::string> notices_;
 };
 
+class RawExtents final : public ExtentReader {
+ public:
+  explicit RawExtents(OpenFile file) : file_(std::move(file)) {}
+
+  uint64_t size_bytes() const noexcept override { return file_.size_bytes; }
+
+  Extent at(uint64_t offset, uint64_t bytes) override {
+    const auto seek = [&](int whence) {
+      const off_t found = ::lseek(file_.fd.get(), static_cast<off_t>(offset), whence);
+      if (found >= 0) return std::min(static_cast<uint64_t>(found) - offset, bytes);
+      return whence == SEEK_DATA && errno == ENXIO ? bytes : uint64_t{0};
+    };
+    if (const uint64_t hole = seek(SEEK_DATA)) return {ExtentKind::zero, hole, offset};
+    const uint64_t data = seek(SEEK_HOLE);
+    return {ExtentKind::data, data == 0 ? bytes : data, offset};
+  }
+
+ private:
+  OpenFile file_;
+};
+
 std::unique_ptr<OpenImage> open(const ImageOptions& options, Caching caching) {
   OpenFile file = open_file(image_file(options, options.path, caching));
   const bool is_backing = !options.overlays.empty();
@@ -137,6 +161,16 @@ std::unique_ptr<OpenImage> open_raw(const ImageOptions& options) {
 
 std::unique_ptr<OpenImage> open_aio(const ImageOptions& options) {
   return open(options, Caching::direct);
+}
+
+ImageDescription describe_raw(const OpenFile& file) {
+  ImageDescription description;
+  description.size_bytes = file.size_bytes;
+  return description;
+}
+
+std::unique_ptr<ExtentReader> read_raw_extents(OpenFile file) {
+  return std::make_unique<RawExtents>(std::move(file));
 }
 
 }  // namespace tapring

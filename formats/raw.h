@@ -5,7 +5,10 @@
 
 #include <memory>
 
+#include "formats/extent.h"
 #include "formats/image.h"
+#include "formats/image_description.h"
+#include "ring/open_file.h"
 
 namespace tapring {
 
@@ -13,5 +16,11 @@ std::unique_ptr<OpenImage> open_raw(const ImageOptions& options);
 
 /// Uses the page cache after all where the storage refuses 512-byte O_DIRECT; a notice says why.
 std::unique_ptr<OpenImage> open_aio(const ImageOptions& options);
+
+/// It has no more to say than its size.
+ImageDescription describe_raw(const OpenFile& file);
+
+/// The holes of the file are zeros, all else is data.
+std::unique_ptr<ExtentReader> read_raw_extents(OpenFile file);
 
 }  // namespace tapring

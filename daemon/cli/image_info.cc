@@ -45,24 +45,9 @@ uint64_t taken_bytes(const OpenFile& file) {
   return static_cast<uint64_t>(status.st_blocks) * 512;
 }
 
-/// Of a format of which no more than this is told.
-uint64_t disk_bytes_of(const std::string& path, const std::string& format) {
-  const Format* driver = find_format(format);
-  if (driver == nullptr) {
-    throw std::system_error(EINVAL, std::system_category(),
-                            path + ": there is no driver for the format " + escaped(format));
-  }
-  ImageOptions options;
-  options.path = path;
-  options.read_only = true;
-  options.locked = false;
-  options.purpose = Purpose::probe;
-  return driver->open(options)->geometry().size_bytes;
-}
-
-json::array json_of(const std::vector<qcow2::Snapshot>& snapshots) {
+json::array json_of(const std::vector<ImageDescription::Snapshot>& snapshots) {
   json::array list;
-  for (const qcow2::Snapshot& snapshot : snapshots) {
+  for (const ImageDescription::Snapshot& snapshot : snapshots) {
     json::value size;
     if (snapshot.size_bytes) size = *snapshot.size_bytes;
     list.push_back({{"id", snapshot.id},
@@ -75,19 +60,12 @@ json::array json_of(const std::vector<qcow2::Snapshot>& snapshots) {
   return list;
 }
 
-std::vector<std::string> words_of(const qcow2::Bitmap& bitmap) {
-  std::vector<std::string> words;
-  if ((bitmap.flags & qcow2::Bitmap::kInUse) != 0) words.emplace_back("in use");
-  if ((bitmap.flags & qcow2::Bitmap::kAuto) != 0) words.emplace_back("auto");
-  return words;
-}
-
-json::array json_of(const std::vector<qcow2::Bitmap>& bitmaps) {
+json::array json_of(const std::vector<ImageDescription::Bitmap>& bitmaps) {
   json::array list;
-  for (const qcow2::Bitmap& bitmap : bitmaps) {
+  for (const ImageDescription::Bitmap& bitmap : bitmaps) {
     list.push_back({{"name", bitmap.name},
-                    {"granularity_bytes", uint64_t{1} << bitmap.granularity_bits},
-                    {"flags", json::value_from(words_of(bitmap))}});
+                    {"granularity_bytes", bitmap.granularity_bytes},
+                    {"flags", json::value_from(bitmap.flags)}});
   }
   return list;
 }
@@ -96,39 +74,31 @@ json::value text_or_null(const std::optional<std::string>& text) {
   return text ? json::value(*text) : json::value();
 }
 
-const char* name_of(qcow2::Compression compression) {
-  return compression == qcow2::Compression::zstd ? "zstd" : "zlib";
-}
-
-json::value encryption_of(uint32_t method) {
-  return method == 0 ? json::value() : json::value(qcow2::crypt_name(method));
-}
-
-void add(const qcow2::Description& description, json::object& object) {
-  const qcow2::Header& header = description.header;
-  object["version"] = header.layout.version;
-  object["cluster_bytes"] = header.layout.cluster_bytes();
-  object["refcount_bits"] = header.layout.refcount_bits();
-  object["compression"] = name_of(header.compression);
-  object["encryption"] = encryption_of(header.crypt_method);
-  object["features"] = json::value_from(feature_names(header));
-  object["dirty"] = (header.incompatible & qcow2::Feature::kDirty) != 0;
-  object["corrupt"] = (header.incompatible & qcow2::Feature::kCorrupt) != 0;
-  object["backing_file"] = text_or_null(header.backing_name);
-  object["backing_format"] = text_or_null(header.backing_format);
-  object["data_file"] = text_or_null(header.data_file);
-  object["snapshots"] = json_of(description.snapshots);
-  object["bitmaps"] = json_of(description.bitmaps);
-  object["bitmaps_kept"] = description.bitmaps_kept;
-  object["troubles"] = json::value_from(description.troubles);
-}
-
-void add(const qcow::Description& description, json::object& object) {
-  object["version"] = description.header.layout.version;
-  object["cluster_bytes"] = description.header.layout.cluster_bytes();
-  object["encryption"] = encryption_of(description.header.crypt_method);
-  object["backing_file"] = text_or_null(description.backing_name);
-  object["troubles"] = json::value_from(description.troubles);
+void add(const ImageDescription& description, json::object& object) {
+  if (!description.clusters) return;
+  const ImageDescription::Clusters& clusters = *description.clusters;
+  const std::optional<ImageDescription::Extensions>& extensions = description.extensions;
+  object["version"] = clusters.version;
+  object["cluster_bytes"] = clusters.cluster_bytes;
+  if (extensions) {
+    object["refcount_bits"] = extensions->refcount_bits;
+    object["compression"] = extensions->compression;
+  }
+  object["encryption"] = text_or_null(clusters.encryption);
+  if (extensions) {
+    object["features"] = json::value_from(extensions->features);
+    object["dirty"] = extensions->dirty;
+    object["corrupt"] = extensions->corrupt;
+  }
+  object["backing_file"] = text_or_null(clusters.backing_file);
+  if (extensions) {
+    object["backing_format"] = text_or_null(extensions->backing_format);
+    object["data_file"] = text_or_null(extensions->data_file);
+    object["snapshots"] = json_of(extensions->snapshots);
+    object["bitmaps"] = json_of(extensions->bitmaps);
+    object["bitmaps_kept"] = extensions->bitmaps_kept;
+  }
+  object["troubles"] = json::value_from(clusters.troubles);
 }
 
 void print_line(std::ostream& out, std::string_view name, const std::string& value) {
@@ -146,68 +116,63 @@ std::string words_of(const ImageHolders& holders) {
   return text;
 }
 
-void print_snapshots(const qcow2::Description& description, std::ostream& out) {
-  if (description.snapshots.empty()) return;
+void print_snapshots(const std::vector<ImageDescription::Snapshot>& snapshots, uint64_t disk_bytes,
+                     std::ostream& out) {
+  if (snapshots.empty()) return;
   using Align = Table::Align;
   Table table({{"SNAPSHOT", Align::left},
                {"NAME", Align::left},
                {"DATE", Align::left},
                {"DISK", Align::right},
                {"GUEST STATE", Align::right}});
-  for (const qcow2::Snapshot& snapshot : description.snapshots) {
+  for (const ImageDescription::Snapshot& snapshot : snapshots) {
     const auto date = static_cast<std::time_t>(snapshot.date_seconds);
     table.add({{snapshot.id},
                {snapshot.name},
                {fmt::format("{:%F %T} UTC", fmt::gmtime(date))},
-               {human_bytes(snapshot.size_bytes.value_or(description.header.layout.size_bytes))},
+               {human_bytes(snapshot.size_bytes.value_or(disk_bytes))},
                {human_bytes(snapshot.guest_state_bytes)}});
   }
   table.print(out, false);
 }
 
-void print_bitmaps(const qcow2::Description& description, std::ostream& out) {
-  if (!description.bitmaps_kept) {
+void print_bitmaps(const ImageDescription::Extensions& extensions, std::ostream& out) {
+  if (!extensions.bitmaps_kept) {
     print_line(out, "bitmaps", "not those of the disk any more");
   }
-  for (const qcow2::Bitmap& bitmap : description.bitmaps) {
-    const std::vector<std::string> words = words_of(bitmap);
+  for (const ImageDescription::Bitmap& bitmap : extensions.bitmaps) {
     print_line(out, "bitmap",
-               fmt::format("{} ({} each{}{})", bitmap.name,
-                           human_bytes(uint64_t{1} << bitmap.granularity_bits),
-                           words.empty() ? "" : ", ", fmt::join(words, ", ")));
+               fmt::format("{} ({} each{}{})", bitmap.name, human_bytes(bitmap.granularity_bytes),
+                           bitmap.flags.empty() ? "" : ", ", fmt::join(bitmap.flags, ", ")));
   }
 }
 
-void print_encryption(uint32_t method, std::ostream& out) {
-  if (method != 0) print_line(out, "encryption", qcow2::crypt_name(method));
-}
-
-void print(const qcow2::Description& description, std::ostream& out) {
-  const qcow2::Header& header = description.header;
-  print_line(out, "version", fmt::format("{}", header.layout.version));
-  print_line(out, "cluster size", human_bytes(header.layout.cluster_bytes()));
-  print_line(out, "refcount bits", fmt::format("{}", header.layout.refcount_bits()));
-  print_line(out, "compression", name_of(header.compression));
-  print_encryption(header.crypt_method, out);
-  const std::vector<std::string> features = feature_names(header);
-  print_line(out, "features",
-             features.empty() ? "-" : fmt::format("{}", fmt::join(features, ", ")));
-  if (header.backing_name) {
-    print_line(out, "backing file", *header.backing_name);
-    print_line(out, "backing format", header.backing_format.value_or("not stated"));
+void print(const ImageDescription& description, std::ostream& out) {
+  if (!description.clusters) return;
+  const ImageDescription::Clusters& clusters = *description.clusters;
+  const std::optional<ImageDescription::Extensions>& extensions = description.extensions;
+  print_line(out, "version", fmt::format("{}", clusters.version));
+  print_line(out, "cluster size", human_bytes(clusters.cluster_bytes));
+  if (extensions) {
+    print_line(out, "refcount bits", fmt::format("{}", extensions->refcount_bits));
+    print_line(out, "compression", extensions->compression);
   }
-  if (header.data_file) print_line(out, "data file", *header.data_file);
-  print_bitmaps(description, out);
-  for (const std::string& trouble : description.troubles) print_line(out, "trouble", trouble);
-  print_snapshots(description, out);
-}
-
-void print(const qcow::Description& description, std::ostream& out) {
-  print_line(out, "version", fmt::format("{}", description.header.layout.version));
-  print_line(out, "cluster size", human_bytes(description.header.layout.cluster_bytes()));
-  print_encryption(description.header.crypt_method, out);
-  if (description.backing_name) print_line(out, "backing file", *description.backing_name);
-  for (const std::string& trouble : description.troubles) print_line(out, "trouble", trouble);
+  if (clusters.encryption) print_line(out, "encryption", *clusters.encryption);
+  if (extensions) {
+    const std::vector<std::string>& features = extensions->features;
+    print_line(out, "features",
+               features.empty() ? "-" : fmt::format("{}", fmt::join(features, ", ")));
+  }
+  if (clusters.backing_file) print_line(out, "backing file", *clusters.backing_file);
+  if (extensions) {
+    if (clusters.backing_file) {
+      print_line(out, "backing format", extensions->backing_format.value_or("not stated"));
+    }
+    if (extensions->data_file) print_line(out, "data file", *extensions->data_file);
+    print_bitmaps(*extensions, out);
+  }
+  for (const std::string& trouble : clusters.troubles) print_line(out, "trouble", trouble);
+  if (extensions) print_snapshots(extensions->snapshots, description.size_bytes, out);
 }
 
 struct Backing {
@@ -215,14 +180,15 @@ struct Backing {
   std::optional<std::string> format;
 };
 
-/// A qcow image has no place for the format: it is the next one of `formats`, which are given.
-std::optional<Backing> backing_of(const ImageInfo& info, std::deque<std::string>& formats) {
-  if (info.qcow2 && info.qcow2->header.backing_name) {
-    return Backing{*info.qcow2->header.backing_name, info.qcow2->header.backing_format};
-  }
-  if (!info.qcow || !info.qcow->backing_name) return std::nullopt;
-  Backing backing{*info.qcow->backing_name, std::nullopt};
-  if (!formats.empty()) {
+/// The format of the backing file is what the image states; one of a format that has no place for
+/// that takes the next of `formats`, which are given.
+std::optional<Backing> backing_of(const ImageDescription& description,
+                                  std::deque<std::string>& formats) {
+  if (!description.clusters || !description.clusters->backing_file) return std::nullopt;
+  Backing backing{*description.clusters->backing_file, std::nullopt};
+  if (description.extensions) {
+    backing.format = description.extensions->backing_format;
+  } else if (!formats.empty()) {
     backing.format = std::move(formats.front());
     formats.pop_front();
   }
@@ -241,17 +207,13 @@ ImageInfo image_info(const std::string& path, const std::string& format) {
   info.format = format.empty() ? format_by_content(path) : format;
   const OpenFile file = open_to_look(path);
   info.taken_bytes = taken_bytes(file);
-  if (info.format == "qcow2") {
-    info.qcow2 = qcow2::describe(file);
-    info.size_bytes = info.qcow2->header.layout.size_bytes;
-  } else if (info.format == "qcow") {
-    info.qcow = qcow::describe(file);
-    info.size_bytes = info.qcow->header.layout.size_bytes;
-  } else if (info.format == "raw" || info.format == "aio" ||
-             (format.empty() && find_format(info.format) == nullptr)) {
-    info.size_bytes = file.size_bytes;
+  if (const Format* driver = find_format(info.format)) {
+    info.description = driver->describe(file);
+  } else if (format.empty()) {
+    info.description.size_bytes = file.size_bytes;
   } else {
-    info.size_bytes = disk_bytes_of(path, info.format);
+    throw std::system_error(EINVAL, std::system_category(),
+                            path + ": there is no driver for the format " + escaped(format));
   }
   info.holders = image_holders(path, {});
   return info;
@@ -262,7 +224,7 @@ ImageChain image_chain(const std::string& path, const std::string& format,
   ImageChain chain{{image_info(path, format)}, {}};
   std::vector<std::string> seen{std::filesystem::weakly_canonical(path).string()};
   std::deque<std::string> formats(backing_formats.begin(), backing_formats.end());
-  while (const auto backing = backing_of(chain.images.back(), formats)) {
+  while (const auto backing = backing_of(chain.images.back().description, formats)) {
     ImageOptions above;
     above.path = chain.images.back().path;
     try {
@@ -272,7 +234,9 @@ ImageChain image_chain(const std::string& path, const std::string& format,
         chain.trouble = "the backing files lead back to " + below + ", or are too many";
       } else if (!backing->format) {
         chain.trouble = "the format of the backing file " + below + " is not stated";
-        if (chain.images.back().qcow) chain.trouble += " (state it: --backing-format FORMAT)";
+        if (!chain.images.back().description.extensions) {
+          chain.trouble += " (state it: --backing-format FORMAT)";
+        }
       } else {
         chain.images.push_back(image_info(below, *backing->format));
         continue;
@@ -290,11 +254,10 @@ json::object to_json(const ImageInfo& info) {
   holders.erase("ok");
   json::object object{{"path", info.path},
                       {"format", info.format},
-                      {"size_bytes", info.size_bytes},
+                      {"size_bytes", info.description.size_bytes},
                       {"taken_bytes", info.taken_bytes},
                       {"lock", std::move(holders)}};
-  if (info.qcow2) add(*info.qcow2, object);
-  if (info.qcow) add(*info.qcow, object);
+  add(info.description, object);
   return object;
 }
 
@@ -302,11 +265,11 @@ void print(const ImageInfo& info, std::ostream& out) {
   print_line(out, "image", info.path);
   print_line(out, "format", info.format);
   print_line(out, "size",
-             fmt::format("{} ({} bytes)", human_bytes(info.size_bytes), info.size_bytes));
+             fmt::format("{} ({} bytes)", human_bytes(info.description.size_bytes),
+                         info.description.size_bytes));
   print_line(out, "taken", human_bytes(info.taken_bytes));
   print_line(out, "in use by", words_of(info.holders));
-  if (info.qcow2) print(*info.qcow2, out);
-  if (info.qcow) print(*info.qcow, out);
+  print(info.description, out);
 }
 
 }  // namespace tapring

@@ -6,24 +6,21 @@
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <iosfwd>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "daemon/cli/image_holders.h"
-#include "formats/qcow/qcow_description.h"
-#include "formats/qcow2/offline/description.h"
+#include "formats/image_description.h"
 
 namespace tapring {
 
 struct ImageInfo {
   std::string path;
   std::string format;
-  uint64_t size_bytes = 0;   ///< of the disk; of the file, where there is no driver for it
   uint64_t taken_bytes = 0;  ///< of the storage, by the image's own file
   ImageHolders holders;
-  std::optional<qcow2::Description> qcow2;
-  std::optional<qcow::Description> qcow;
+  /// Where there is no driver for the format: the file's size as that of the disk.
+  ImageDescription description;
 };
 
 /// What format_by_signature() says, or "raw". A guest can write any bytes into a

@@ -11,8 +11,6 @@
 namespace tapring {
 
 using qcow2::Entry;
-using qcow2::Extent;
-using qcow2::Kind;
 using qcow2::kSector;
 using qcow2::L1Entry;
 using qcow2::store;
@@ -28,7 +26,7 @@ uint64_t ClusterMap::slice_host(uint64_t offset) const noexcept {
 
 Extent ClusterMap::without_table(uint64_t offset, uint64_t bytes) const noexcept {
   const uint64_t left = layout_.l2_covers() - offset % layout_.l2_covers();
-  return {Kind::unallocated, std::min(bytes, left), 0};
+  return {ExtentKind::unallocated, std::min(bytes, left), 0};
 }
 
 std::optional<Extent> ClusterMap::cached_extent(uint64_t offset, uint64_t bytes) noexcept {

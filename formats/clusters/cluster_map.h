@@ -29,10 +29,10 @@ class ClusterMap {
 
   /// What begins at `offset`, at least one byte and at most `bytes`; nullopt if that has to be
   /// read from the file first.
-  std::optional<qcow2::Extent> cached_extent(uint64_t offset, uint64_t bytes) noexcept;
+  std::optional<Extent> cached_extent(uint64_t offset, uint64_t bytes) noexcept;
 
   /// As cached_extent(), from the file where needed.
-  Task<Result<qcow2::Extent>> extent(uint64_t offset, uint64_t bytes);
+  Task<Result<Extent>> extent(uint64_t offset, uint64_t bytes);
 
   // Changes are seen at once, and stay in memory until a batch of them is written.
 
@@ -73,7 +73,7 @@ class ClusterMap {
     return (offset >> layout_.cluster_bits) % layout_.l2_slice_entries();
   }
   AlignedBytes l1_sector(uint64_t sector) const;
-  qcow2::Extent without_table(uint64_t offset, uint64_t bytes) const noexcept;
+  Extent without_table(uint64_t offset, uint64_t bytes) const noexcept;
 
   qcow2::Layout layout_;
   L1Table l1_;

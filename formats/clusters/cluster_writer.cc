@@ -14,10 +14,8 @@ namespace tapring {
 
 using qcow2::CompressedPlace;
 using qcow2::Entry;
-using qcow2::Extent;
 using qcow2::Feature;
 using qcow2::Header;
-using qcow2::Kind;
 using qcow2::kSector;
 
 /// What it refers to is set up before it.
@@ -159,7 +157,7 @@ Task<Error> ClusterWriter::write_data(uint64_t host, Buffers from, uint64_t skip
 std::optional<Extent> ClusterWriter::writable_extent(const TableSlice& slice, uint64_t offset,
                                                      uint64_t bytes) const noexcept {
   Extent extent = extent_at(layout_, slice.bytes.span(), offset, bytes);
-  if (extent.kind != Kind::data) return std::nullopt;
+  if (extent.kind != ExtentKind::data) return std::nullopt;
   const uint64_t end = offset + extent.bytes;
   for (uint64_t at = offset; at < end; at = layout_.cluster_begin(at) + layout_.cluster_bytes()) {
     if (map_.entry(slice, at).has_own_host()) continue;
@@ -266,7 +264,7 @@ void ClusterWriter::choose_cow(const TableSlice& slice, Run& run) const noexcept
   const auto is_data = [&](uint64_t at) {
     return !run.allocated &&
            map_.entry(slice, at).kind(static_cast<uint32_t>(layout_.in_cluster(at) / unit)) ==
-               Kind::data;
+               ExtentKind::data;
   };
   const uint64_t last = run.end - 1;
   run.cow_begin = run.offset / unit * unit;
@@ -288,7 +286,8 @@ bool ClusterWriter::reads_as_zeros(const TableSlice& slice, uint64_t begin,
   if (begin >= layout_.size_bytes) return true;
   const Extent extent = extent_at(layout_, slice.bytes.span(), begin, end - begin);
   if (begin + extent.bytes < std::min(end, layout_.size_bytes)) return false;
-  return extent.kind == Kind::zero || (extent.kind == Kind::unallocated && begin >= backing_bytes_);
+  return extent.kind == ExtentKind::zero ||
+         (extent.kind == ExtentKind::unallocated && begin >= backing_bytes_);
 }
 
 /// What the guest reads there now; zeros past the end of its disk.

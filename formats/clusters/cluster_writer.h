@@ -91,8 +91,8 @@ class ClusterWriter {
   Task<Error> read_old(uint64_t offset, AlignedBytes& into);
   void map_run(const SliceRef& slice, const Run& run);
 
-  std::optional<qcow2::Extent> writable_extent(const TableSlice& slice, uint64_t offset,
-                                               uint64_t bytes) const noexcept;
+  std::optional<Extent> writable_extent(const TableSlice& slice, uint64_t offset,
+                                        uint64_t bytes) const noexcept;
   Error fault_of(const qcow2::Entry& entry) const noexcept;
   bool copies_whole(const qcow2::Entry& old, bool allocated) const noexcept;
   bool reads_as_zeros(const TableSlice& slice, uint64_t begin, uint64_t end) const noexcept;

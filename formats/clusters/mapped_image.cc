@@ -10,8 +10,6 @@
 
 namespace tapring {
 
-using qcow2::Extent;
-using qcow2::Kind;
 using qcow2::kSector;
 
 namespace {
@@ -42,7 +40,7 @@ MappedImage::MappedImage(Loop& loop, OpenedImage opened)
 Task<Error> MappedImage::read(uint64_t offset, Buffers into) {
   const uint64_t bytes = bytes_of(into);
   const std::optional<Extent> extent = map_.cached_extent(offset, bytes);
-  if (extent && extent->kind == Kind::data && extent->bytes == bytes) {
+  if (extent && extent->kind == ExtentKind::data && extent->bytes == bytes) {
     return writer_ ? read_data(extent->host, into) : data().read(extent->host, into);
   }
   return read_parts(offset, into);
@@ -75,16 +73,16 @@ Task<Error> MappedImage::read_parts(uint64_t offset, Buffers into) {
 Task<Error> MappedImage::read_extent(Extent extent, uint64_t offset, Buffers into, uint64_t skip) {
   const BufferSlice part(into, skip, extent.bytes);
   switch (extent.kind) {
-    case Kind::data:
+    case ExtentKind::data:
       co_return co_await read_data(extent.host, part.buffers());
-    case Kind::compressed:
+    case ExtentKind::compressed:
       co_return co_await read_compressed(extent.host, offset, part.buffers());
-    case Kind::unallocated:
+    case ExtentKind::unallocated:
       co_return co_await read_backing(offset, part.buffers());
-    case Kind::zero:
+    case ExtentKind::zero:
       part.fill_zeros();
       co_return Error{};
-    case Kind::invalid:
+    case ExtentKind::invalid:
       break;
   }
   co_return ImageErrc::invalid_entry;

@@ -32,7 +32,7 @@ class MappedImage final : public Image {
 
   Task<Error> read_data(uint64_t host, Buffers into);
   Task<Error> read_parts(uint64_t offset, Buffers into);
-  Task<Error> read_extent(qcow2::Extent extent, uint64_t offset, Buffers into, uint64_t skip);
+  Task<Error> read_extent(Extent extent, uint64_t offset, Buffers into, uint64_t skip);
   Task<Error> read_backing(uint64_t offset, Buffers into);
   Task<Error> read_compressed(uint64_t word, uint64_t offset, Buffers into);
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "formats/qcow2/offline/extents.h"
+#include <memory>
+
+#include "formats/extent.h"
 #include "ring/open_file.h"
 
 namespace tapring::qcow {
 
 /// Of a qcow image. Blocks. Throws std::system_error.
-qcow2::Extents read_extents(OpenFile file);
+std::unique_ptr<ExtentReader> read_extents(OpenFile file);
 
 }  // namespace tapring::qcow

@@ -26,12 +26,12 @@ void map_disk(const std::string& path, bool version1) {
   options.read_only = true;
   tapring::OpenFile file =
       tapring::open_file(tapring::image_file(options, path, tapring::Caching::page_cache));
-  qcow2::Extents extents =
+  const std::unique_ptr<tapring::ExtentReader> extents =
       version1 ? qcow::read_extents(std::move(file)) : qcow2::read_extents(std::move(file));
-  const uint64_t size = extents.layout().size_bytes;
+  const uint64_t size = extents->size_bytes();
   uint64_t at = 0;
   for (int i = 0; i < kMostExtents && at < size; ++i) {
-    const qcow2::Extent extent = extents.at(at, size - at);
+    const tapring::Extent extent = extents->at(at, size - at);
     assert(extent.bytes > 0 && extent.bytes <= size - at);
     at += extent.bytes;
   }

@@ -10,10 +10,10 @@ namespace tapring::qcow2 {
 namespace {
 
 /// Whether `more` goes on where the extent ends.
-bool continues(const Extent& extent, Kind kind, uint64_t host) noexcept {
+bool continues(const Extent& extent, ExtentKind kind, uint64_t host) noexcept {
   if (extent.kind != kind) return false;
-  if (kind == Kind::data) return extent.host + extent.bytes == host;
-  return kind == Kind::unallocated || kind == Kind::zero;
+  if (kind == ExtentKind::data) return extent.host + extent.bytes == host;
+  return kind == ExtentKind::unallocated || kind == ExtentKind::zero;
 }
 
 /// Of units: the first, which without subclusters is the only one, reads as zeros.
@@ -94,11 +94,12 @@ Entry Entry::zeros(const Layout& layout) noexcept {
   return {Place::none, 0, layout.extended_l2 ? kAllocated << Layout::kSubclusters : kFirstZero};
 }
 
-Kind Entry::kind(uint32_t unit) const noexcept {
-  if (place_ == Place::invalid) return Kind::invalid;
-  if (place_ == Place::compressed) return Kind::compressed;
-  if ((units_ >> unit & 1) != 0) return Kind::data;
-  return (units_ >> (unit + Layout::kSubclusters) & 1) != 0 ? Kind::zero : Kind::unallocated;
+ExtentKind Entry::kind(uint32_t unit) const noexcept {
+  if (place_ == Place::invalid) return ExtentKind::invalid;
+  if (place_ == Place::compressed) return ExtentKind::compressed;
+  if ((units_ >> unit & 1) != 0) return ExtentKind::data;
+  return (units_ >> (unit + Layout::kSubclusters) & 1) != 0 ? ExtentKind::zero
+                                                            : ExtentKind::unallocated;
 }
 
 void Entry::set_data(uint32_t first_unit, uint32_t units) noexcept {
@@ -140,8 +141,8 @@ Extent extent_at(const Layout& layout, std::span<const std::byte> slice, uint64_
   Extent extent;
   Entry entry = Entry::parse(layout, load_words(layout, slice, index), cluster);
   while (bytes > 0) {
-    const Kind kind = entry.kind(unit);
-    const bool compressed = kind == Kind::compressed;
+    const ExtentKind kind = entry.kind(unit);
+    const bool compressed = kind == ExtentKind::compressed;
     const uint64_t host =
         compressed ? entry.compressed_word() : entry.host() + unit * unit_bytes + in_unit;
     const uint64_t end = compressed ? layout.cluster_bytes() - unit * unit_bytes : unit_bytes;
@@ -151,7 +152,7 @@ Extent extent_at(const Layout& layout, std::span<const std::byte> slice, uint64_
     extent.bytes += step;
     bytes -= step;
     in_unit = 0;
-    if (compressed || kind == Kind::invalid) break;
+    if (compressed || kind == ExtentKind::invalid) break;
     if (++unit < layout.cluster_bytes() / unit_bytes) continue;
     unit = 0;
     if (++index == entries) break;

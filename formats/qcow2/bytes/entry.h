@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 
+#include "formats/extent.h"
 #include "formats/qcow2/bytes/layout.h"
 
 namespace tapring::qcow2 {
@@ -70,14 +71,6 @@ EntryWords load_words(const Layout& layout, std::span<const std::byte> slice,
 void store_words(const Layout& layout, std::span<std::byte> slice, uint64_t index,
                  const EntryWords& words) noexcept;
 
-enum class Kind : uint8_t {
-  unallocated,  ///< read from the backing file
-  zero,
-  data,
-  compressed,
-  invalid,
-};
-
 /// What an entry of an L2 table says of its cluster. Words that contradict each other, or the
 /// image, make an invalid one, and then nothing of them is believed.
 class Entry {
@@ -103,7 +96,7 @@ class Entry {
   uint64_t compressed_word() const noexcept { return compressed() ? word_ : 0; }
 
   /// Of the unit that has this index in the cluster: 0 where there are no subclusters.
-  Kind kind(uint32_t unit) const noexcept;
+  ExtentKind kind(uint32_t unit) const noexcept;
   bool has_data() const noexcept { return (units_ & kAllocated) != 0; }
 
   /// Those units are data now; has_host() is true.
@@ -132,13 +125,6 @@ struct CompressedPlace {
   uint64_t bytes;
 };
 CompressedPlace compressed_place(const Layout& layout, uint64_t word) noexcept;
-
-/// A part of the guest's disk of one kind.
-struct Extent {
-  Kind kind = Kind::unallocated;
-  uint64_t bytes = 0;
-  uint64_t host = 0;  ///< data: where it begins in the data file. compressed: the entry's word
-};
 
 /// The extent that begins at `offset`, as far as `slice` maps it and `bytes` reach. The slice is
 /// the one of the offset.

@@ -6,6 +6,9 @@
 
 #include "formats/clusters/blocking_io.h"
 #include "formats/clusters/table_words.h"
+#include "formats/qcow2/bytes/bitmap_directory.h"
+#include "formats/qcow2/bytes/header.h"
+#include "formats/qcow2/bytes/snapshot_table.h"
 #include "formats/qcow2/offline/read_tables.h"
 #include "formats/reject.h"
 
@@ -26,8 +29,7 @@ std::vector<Bitmap> read_bitmaps(const OpenFile& file, const Header& header) {
   return std::move(*bitmaps);
 }
 
-}  // namespace
-
+/// The features that an image has, as QEMU calls them.
 std::vector<std::string> feature_names(const Header& header) {
   std::vector<std::string> names;
   const auto add = [&names](bool has, const char* name) {
@@ -44,32 +46,74 @@ std::vector<std::string> feature_names(const Header& header) {
   return names;
 }
 
-Description describe(const OpenFile& file) {
-  Description description;
-  description.header = peek_header(file);
-  const Header& header = description.header;
-  if (auto fault = crypt_fault(header.crypt_method)) {
-    description.troubles.push_back(std::move(*fault));
-  }
+ImageDescription::Snapshot description_of(Snapshot snapshot) {
+  return {std::move(snapshot.id),  std::move(snapshot.name),   snapshot.date_seconds,
+          snapshot.guest_clock_ns, snapshot.guest_state_bytes, snapshot.size_bytes};
+}
+
+ImageDescription::Bitmap description_of(Bitmap bitmap) {
+  std::vector<std::string> flags;
+  if ((bitmap.flags & Bitmap::kInUse) != 0) flags.emplace_back("in use");
+  if ((bitmap.flags & Bitmap::kAuto) != 0) flags.emplace_back("auto");
+  return {std::move(bitmap.name), uint64_t{1} << bitmap.granularity_bits, std::move(flags)};
+}
+
+ImageDescription::Extensions extensions_of(const Header& header) {
+  ImageDescription::Extensions extensions;
+  extensions.refcount_bits = header.layout.refcount_bits();
+  extensions.compression = header.compression == Compression::zstd ? "zstd" : "zlib";
+  extensions.features = feature_names(header);
+  extensions.dirty = (header.incompatible & Feature::kDirty) != 0;
+  extensions.corrupt = (header.incompatible & Feature::kCorrupt) != 0;
+  extensions.backing_format = header.backing_format;
+  extensions.data_file = header.data_file;
+  return extensions;
+}
+
+/// Reads the snapshots and the bitmaps, as far as they can be read.
+void add_tables(const OpenFile& file, const Header& header, std::vector<std::string>& troubles,
+                ImageDescription::Extensions& extensions) {
   const auto read = [&](auto act) {
     try {
       act();
     } catch (const std::system_error& error) {
-      description.troubles.emplace_back(error.what());
+      troubles.emplace_back(error.what());
     }
   };
   read([&] {
     SnapshotTable table = read_snapshots(file, header);
-    description.snapshots = std::move(table.snapshots);
-    for (std::string& fault : table.faults) description.troubles.push_back(std::move(fault));
+    for (Snapshot& snapshot : table.snapshots) {
+      extensions.snapshots.push_back(description_of(std::move(snapshot)));
+    }
+    for (std::string& fault : table.faults) troubles.push_back(std::move(fault));
   });
   if (const auto refcounts = read_refcount_table(file, header); !refcounts) {
-    description.troubles.push_back(refcounts.error());
+    troubles.push_back(refcounts.error());
   }
-  if (!header.bitmaps) return description;
-  description.bitmaps_kept = (header.autoclear & Feature::kBitmaps) != 0;
-  if (description.bitmaps_kept) read([&] { description.bitmaps = read_bitmaps(file, header); });
-  return description;
+  if (!header.bitmaps) return;
+  extensions.bitmaps_kept = (header.autoclear & Feature::kBitmaps) != 0;
+  if (!extensions.bitmaps_kept) return;
+  read([&] {
+    std::vector<Bitmap> bitmaps = read_bitmaps(file, header);
+    for (Bitmap& bitmap : bitmaps) {
+      extensions.bitmaps.push_back(description_of(std::move(bitmap)));
+    }
+  });
+}
+
+}  // namespace
+
+ImageDescription describe(const OpenFile& file) {
+  const Header header = peek_header(file);
+  ImageDescription::Clusters clusters;
+  clusters.version = header.layout.version;
+  clusters.cluster_bytes = header.layout.cluster_bytes();
+  clusters.backing_file = header.backing_name;
+  if (header.crypt_method != 0) clusters.encryption = crypt_name(header.crypt_method);
+  if (auto fault = crypt_fault(header.crypt_method)) clusters.troubles.push_back(std::move(*fault));
+  ImageDescription::Extensions extensions = extensions_of(header);
+  add_tables(file, header, clusters.troubles, extensions);
+  return {header.layout.size_bytes, std::move(clusters), std::move(extensions)};
 }
 
 }  // namespace tapring::qcow2

@@ -20,9 +20,9 @@ Extent Extents::at(uint64_t offset, uint64_t bytes) {
   const uint64_t covers = layout.l2_covers();
   const auto entry = L1Entry::parse(layout, l1_.at(offset / covers));
   const uint64_t rest = std::min(bytes, covers - offset % covers);
-  if (entry && !entry->has_table()) return {Kind::unallocated, rest, 0};
+  if (entry && !entry->has_table()) return {ExtentKind::unallocated, rest, 0};
   if (!entry || !lies_inside(file_, layout, entry->table(), layout.l2_table_bytes())) {
-    return {Kind::invalid, rest, 0};
+    return {ExtentKind::invalid, rest, 0};
   }
   const uint64_t table = entry->table();
   const uint64_t index = offset % covers >> layout.cluster_bits;
@@ -33,18 +33,18 @@ Extent Extents::at(uint64_t offset, uint64_t bytes) {
     slice_at_ = slice_at;
   }
   Extent extent = extent_at(layout, slice_.span(), offset, rest);
-  if (extent.kind == Kind::compressed) {
+  if (extent.kind == ExtentKind::compressed) {
     extent.host = compressed_place(layout, extent.host).offset;
   }
   return extent;
 }
 
-Extents read_extents(OpenFile file) {
+std::unique_ptr<ExtentReader> read_extents(OpenFile file) {
   const Header header = read_header(file);
   const uint64_t bytes = uint64_t{header.l1_entries} * 8;
   check_inside(file, header.layout, "the L1 table", header.l1_offset, bytes);
   std::vector<uint64_t> l1 = read_table(file, header.l1_offset, header.l1_entries);
-  return {std::move(file), header.layout, std::move(l1)};
+  return std::make_unique<Extents>(std::move(file), header.layout, std::move(l1));
 }
 
 }  // namespace tapring::qcow2

@@ -2,27 +2,25 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "formats/clusters/aligned_bytes.h"
+#include "formats/extent.h"
 #include "formats/qcow2/bytes/entry.h"
 #include "formats/qcow2/bytes/layout.h"
 #include "ring/open_file.h"
 
 namespace tapring::qcow2 {
 
-/// What an image has of its disk, looked up in its file: this blocks.
-class Extents {
+/// The extents of an image that maps clusters.
+class Extents final : public ExtentReader {
  public:
   /// `l1`: in the byte order of this machine.
   Extents(OpenFile file, const Layout& layout, std::vector<uint64_t> l1);
 
-  const Layout& layout() const noexcept { return layout_; }
-
-  /// Of `bytes` from `offset`, which lie in the disk, the first that are of one kind. One that
-  /// cannot be is of the kind `invalid`. `host` of what is compressed: where its data begin.
-  /// Throws std::system_error.
-  Extent at(uint64_t offset, uint64_t bytes);
+  uint64_t size_bytes() const noexcept override { return layout_.size_bytes; }
+  Extent at(uint64_t offset, uint64_t bytes) override;
 
  private:
   OpenFile file_;
@@ -33,6 +31,6 @@ class Extents {
 };
 
 /// Of a qcow2 image. Throws std::system_error.
-Extents read_extents(OpenFile file);
+std::unique_ptr<ExtentReader> read_extents(OpenFile file);
 
 }  // namespace tapring::qcow2
