@@ -7,6 +7,8 @@
 #include "formats/qcow/open_qcow.h"
 #include "formats/qcow/qcow_description.h"
 #include "formats/qcow/qcow_extents.h"
+#include "formats/qcow2/offline/check.h"
+#include "formats/qcow2/offline/create.h"
 #include "formats/qcow2/offline/description.h"
 #include "formats/qcow2/offline/extents.h"
 #include "formats/qcow2/open_qcow2.h"
@@ -16,10 +18,25 @@ namespace tapring {
 namespace {
 
 constexpr std::array kFormats{
-    Format{"raw", open_raw, describe_raw, read_raw_extents},
-    Format{"aio", open_aio, describe_raw, read_raw_extents},
-    Format{"qcow", open_qcow, qcow::describe, qcow::read_extents},
-    Format{"qcow2", open_qcow2, qcow2::describe, qcow2::read_extents},
+    Format{.name = "raw",
+           .open = open_raw,
+           .describe = describe_raw,
+           .extents = read_raw_extents,
+           .why_not = why_not_raw,
+           .create = create_raw},
+    Format{.name = "aio", .open = open_aio, .describe = describe_raw, .extents = read_raw_extents},
+    Format{.name = "qcow",
+           .open = open_qcow,
+           .describe = qcow::describe,
+           .extents = qcow::read_extents},
+    Format{.name = "qcow2",
+           .open = open_qcow2,
+           .describe = qcow2::describe,
+           .extents = qcow2::read_extents,
+           .check = qcow2::check_image,
+           .repair = qcow2::repair_image,
+           .why_not = qcow2::why_not,
+           .create = qcow2::create},
 };
 
 }  // namespace

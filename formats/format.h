@@ -4,11 +4,15 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
+#include "formats/create_options.h"
 #include "formats/extent.h"
 #include "formats/image.h"
+#include "formats/image_check.h"
 #include "formats/image_description.h"
 #include "ring/open_file.h"
 
@@ -23,6 +27,18 @@ struct Format {
   // For tools, on a file that is only read. They block, and throw std::system_error.
   ImageDescription (*describe)(const OpenFile& file);
   std::unique_ptr<ExtentReader> (*extents)(OpenFile file);
+
+  // On a file that nobody else uses; nullptr where the format has nothing to check. They block, and
+  // throw std::system_error.
+  ImageCheck (*check)(const OpenFile& file, const CheckOptions& options) = nullptr;
+  ImageCheck (*repair)(OpenFile& file, Repair repair, const CheckOptions& options) = nullptr;
+
+  /// Why there can be no image of these options, whose size is known, or none that is served here;
+  /// nullopt if there can be. nullptr where images of the format are not made here.
+  std::optional<std::string> (*why_not)(const CreateOptions& options) = nullptr;
+  /// Makes the empty file such an image. why_not() is asked before. Throws std::system_error.
+  void (*create)(OpenFile& file, const CreateOptions& options,
+                 const CreateProgress& progress) = nullptr;
 };
 
 std::span<const Format> all_formats() noexcept;

@@ -173,4 +173,19 @@ std::unique_ptr<ExtentReader> read_raw_extents(OpenFile file) {
   return std::make_unique<RawExtents>(std::move(file));
 }
 
+std::optional<std::string> why_not_raw(const CreateOptions& options) {
+  const bool plain = options.backing.empty() && options.data_file.empty() && !options.extended_l2 &&
+                     !options.lazy_refcounts && options.preallocate != "metadata";
+  if (!plain) return "a raw image has only a size";
+  if (options.size_bytes == 0) return "a disk has at least one sector";
+  return std::nullopt;
+}
+
+void create_raw(OpenFile& file, const CreateOptions& options, const CreateProgress& /*progress*/) {
+  if (::ftruncate(file.fd.get(), static_cast<off_t>(options.size_bytes)) != 0) {
+    throw std::system_error(errno, std::system_category(), "making room in " + file.path);
+  }
+  file.size_bytes = options.size_bytes;
+}
+
 }  // namespace tapring

@@ -53,16 +53,16 @@ int info(const ImageRequest& request, const CtlWorld& world) {
 }
 
 int check(const ImageRequest& request, const CtlWorld& world) {
-  std::optional<qcow2::Repair> repair;
-  if (request.repair == "leaks") repair = qcow2::Repair::leaks;
-  if (request.repair == "all") repair = qcow2::Repair::all;
-  const ImageCheckup checkup = check_up(request.path, repair, world.terminal);
+  std::optional<Repair> repair;
+  if (request.repair == "leaks") repair = Repair::leaks;
+  if (request.repair == "all") repair = Repair::all;
+  const CheckResult result = check_image(request.path, repair, world.terminal);
   if (request.json) {
-    world.out << json_text(to_json(checkup)) << "\n";
+    world.out << json_text(to_json(result)) << "\n";
   } else {
-    print(checkup, world.out);
+    print(result, world.out);
   }
-  return exit_code_of(checkup);
+  return exit_code_of(result);
 }
 
 /// There may be more extents than there is memory: each is printed when it is found, and after them
@@ -107,10 +107,10 @@ int map(const ImageRequest& request, const CtlWorld& world) {
 }
 
 int create(const ImageRequest& request, const CtlWorld& world) {
-  ImageOrder order = request.order;
-  order.path = request.path;
-  order.format = request.format;
-  create_image(order, world.terminal);
+  CreateOptions create_options = request.create_options;
+  create_options.path = request.path;
+  create_options.format = request.format;
+  create_image(create_options, world.terminal);
   if (request.json) world.out << json_text({{"ok", true}}) << "\n";
   return kDone;
 }
@@ -120,7 +120,7 @@ int create(const ImageRequest& request, const CtlWorld& world) {
 }
 
 void declare_create(CLI::App& create, ImageRequest& request) {
-  ImageOrder& order = request.order;
+  CreateOptions& create_options = request.create_options;
   create.add_option("--format", request.format, "qcow2 or raw")
       ->type_name("FORMAT")
       ->required()
@@ -135,40 +135,43 @@ void declare_create(CLI::App& create, ImageRequest& request) {
     create.add_option_function<std::string>(name, take, help)->type_name("BYTES");
   };
   bytes(
-      "--size", order.size_bytes, "of the disk: 10G; by default the backing file's",
+      "--size", create_options.size_bytes, "of the disk: 10G; by default the backing file's",
       [](uint64_t size) { return size < uint64_t{INT64_MAX} - 511; },
       "a size of less than 8E, as 512M or 1.5G");
   bytes(
-      "--cluster-size", order.cluster_bytes, "512 to 2M; by default 64K",
+      "--cluster-size", create_options.cluster_bytes, "512 to 2M; by default 64K",
       [](uint64_t size) { return std::has_single_bit(size) && size >= 512 && size <= 2 << 20; },
       "a power of 2 from 512 to 2M");
   const auto word = [&create](const char* name, auto& value, const char* help,
                               const char* type = "") {
     return create.add_option(name, value, help)->type_name(type);
   };
-  word("--backing", order.backing, "the image below, as it is to be named", "FILE");
-  word("--backing-format", order.backing_format, "its format, which must be stated", "FORMAT");
-  word("--data-file", order.data_file, "where the data are to be, as it is to be named", "FILE");
-  create.add_flag("--data-file-raw", order.data_file_raw, "the data file is a raw image as well");
-  word("--refcount-bits", order.refcount_bits, "1 to 64; by default 16", "N");
-  word("--compression", order.compression, "zlib, which is the default, or zstd", "TYPE")
+  word("--backing", create_options.backing, "the image below, as it is to be named", "FILE");
+  word("--backing-format", create_options.backing_format, "its format, which must be stated",
+       "FORMAT");
+  word("--data-file", create_options.data_file, "where the data are to be, as it is to be named",
+       "FILE");
+  create.add_flag("--data-file-raw", create_options.data_file_raw,
+                  "the data file is a raw image as well");
+  word("--refcount-bits", create_options.refcount_bits, "1 to 64; by default 16", "N");
+  word("--compression", create_options.compression, "zlib, which is the default, or zstd", "TYPE")
       ->check(CLI::IsMember({"zlib", "zstd"}).description(""));
   // As QEMU calls them, too.
   const std::map<std::string, uint32_t> versions{{"3", 3}, {"1.1", 3}, {"2", 2}, {"0.10", 2}};
-  const auto take_version = [&order, versions](const std::string& text) {
+  const auto take_version = [&create_options, versions](const std::string& text) {
     const auto version = versions.find(text);
     if (version == versions.end()) misfit("--compat", text, "3 (or 1.1), or 2 (or 0.10)");
-    order.version = version->second;
+    create_options.version = version->second;
   };
   create
       .add_option_function<std::string>("--compat", take_version,
                                         "version of qcow2: 3, which is the default, or 2")
       ->type_name("N");
-  create.add_flag("--extended-l2", order.extended_l2, "subclusters");
-  create.add_flag("--lazy-refcounts", order.lazy_refcounts, "for QEMU");
-  word("--preallocate", order.preallocate, "off, metadata or falloc", "WHAT")
+  create.add_flag("--extended-l2", create_options.extended_l2, "subclusters");
+  create.add_flag("--lazy-refcounts", create_options.lazy_refcounts, "for QEMU");
+  word("--preallocate", create_options.preallocate, "off, metadata or falloc", "WHAT")
       ->check(CLI::IsMember({"off", "metadata", "falloc"}).description(""));
-  create.add_flag("--force", order.force, "overwrite a file that is there");
+  create.add_flag("--force", create_options.force, "overwrite a file that is there");
 }
 
 struct Command {

@@ -16,7 +16,7 @@ struct ImageRequest {
   CLI::App* app = nullptr;  ///< `tapring image`
   std::string path;
   std::string format;
-  ImageOrder order;  ///< of `create`, but for path and format
+  CreateOptions create_options;  ///< of `create`, but for path and format
   std::string repair;
   bool chain = false;
   std::vector<std::string> backing_formats;  ///< image_chain()'s

@@ -4,22 +4,24 @@
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <ostream>
 
 #include "daemon/cli/progress_bar.h"
 #include "formats/clusters/blocking_io.h"
+#include "formats/format.h"
 #include "formats/image_file.h"
 #include "formats/printable.h"
+#include "formats/signature.h"
 
 namespace tapring {
 namespace {
 
 namespace json = boost::json;
-using qcow2::ImageCheck;
 
-const ImageCheck& last(const ImageCheckup& checkup) {
-  return checkup.left ? *checkup.left : checkup.found;
+const ImageCheck& last(const CheckResult& result) {
+  return result.left ? *result.left : result.found;
 }
 
 bool is_well(const ImageCheck& check) {
@@ -27,8 +29,8 @@ bool is_well(const ImageCheck& check) {
          !check.corrupt;
 }
 
-qcow2::CheckOptions options_with(ProgressBar& bar) {
-  qcow2::CheckOptions options;
+CheckOptions options_with(ProgressBar& bar) {
+  CheckOptions options;
   options.progress = [&bar](uint64_t done, uint64_t all) { bar.show(done, all); };
   return options;
 }
@@ -37,7 +39,7 @@ json::object counts_of(const ImageCheck& check) {
   return {{"corruptions", check.findings.corruptions()}, {"leaks", check.findings.leaks()}};
 }
 
-void print_findings(const qcow2::Findings& findings, std::ostream& out) {
+void print_findings(const Findings& findings, std::ostream& out) {
   for (const std::string& text : findings.texts()) fmt::print(out, "{}\n", printable(text));
   const uint64_t all = findings.corruptions() + findings.leaks();
   if (all > findings.texts().size()) {
@@ -54,43 +56,52 @@ std::string describe(const ImageCheck& check) {
   return text;
 }
 
+/// What the file's bytes say it is, if that can be checked; else the first format that can be,
+/// whose check tells what is wrong with it.
+const Format& checked_format(const OpenFile& file) {
+  const Format* format = find_format(format_by_signature(file).value_or(""));
+  if (format != nullptr && format->check != nullptr) return *format;
+  return *std::ranges::find_if(all_formats(),
+                               [](const Format& each) { return each.check != nullptr; });
+}
+
 }  // namespace
 
-ImageCheckup check_up(const std::string& path, const std::optional<qcow2::Repair>& repair,
-                      std::ostream* progress) {
+CheckResult check_image(const std::string& path, const std::optional<Repair>& repair,
+                        std::ostream* progress) {
   ImageOptions options;
   options.path = path;
   options.read_only = !repair;
   OpenFile file = open_file(image_file(options, path, Caching::page_cache));
   if (repair) fill_last_sector(file);
-  ImageCheckup checkup;
-  checkup.path = path;
+  const Format& format = checked_format(file);
+  CheckResult result;
+  result.path = path;
   {
     ProgressBar bar(progress, "checking");
-    checkup.found = check_image(file, options_with(bar));
+    result.found = format.check(file, options_with(bar));
   }
-  if (!repair || is_well(checkup.found)) return checkup;
+  if (!repair || is_well(result.found)) return result;
   ProgressBar bar(progress, "repairing");
-  qcow2::FileWriter writer(file);
-  checkup.left = repair_image(file, *repair, writer, options_with(bar));
-  return checkup;
+  result.left = format.repair(file, *repair, options_with(bar));
+  return result;
 }
 
-int exit_code_of(const ImageCheckup& checkup) {
+int exit_code_of(const CheckResult& result) {
   constexpr int kCorruptions = 2;
   constexpr int kLeaks = 3;
-  const qcow2::Findings& findings = last(checkup).findings;
+  const Findings& findings = last(result).findings;
   if (findings.corruptions() > 0) return kCorruptions;
   return findings.leaks() > 0 ? kLeaks : 0;
 }
 
-json::object to_json(const ImageCheckup& checkup) {
-  const ImageCheck& check = last(checkup);
+json::object to_json(const CheckResult& result) {
+  const ImageCheck& check = last(result);
   json::object object{{"ok", true},
-                      {"path", checkup.path},
-                      {"found", counts_of(checkup.found)},
+                      {"path", result.path},
+                      {"found", counts_of(result.found)},
                       {"left", counts_of(check)},
-                      {"findings", json::value_from(checkup.found.findings.texts())},
+                      {"findings", json::value_from(result.found.findings.texts())},
                       {"findings_left", json::value_from(check.findings.texts())},
                       {"dirty", check.dirty},
                       {"corrupt", check.corrupt},
@@ -101,15 +112,15 @@ json::object to_json(const ImageCheckup& checkup) {
   return object;
 }
 
-void print(const ImageCheckup& checkup, std::ostream& out) {
-  print_findings(checkup.found.findings, out);
-  fmt::print(out, "{}: {}\n", printable(checkup.path), describe(checkup.found));
-  if (checkup.left) {
+void print(const CheckResult& result, std::ostream& out) {
+  print_findings(result.found.findings, out);
+  fmt::print(out, "{}: {}\n", printable(result.path), describe(result.found));
+  if (result.left) {
     fmt::print(out, "after the repair:\n");
-    print_findings(checkup.left->findings, out);
-    fmt::print(out, "{}: {}\n", printable(checkup.path), describe(*checkup.left));
+    print_findings(result.left->findings, out);
+    fmt::print(out, "{}: {}\n", printable(result.path), describe(*result.left));
   }
-  const ImageCheck& check = last(checkup);
+  const ImageCheck& check = last(result);
   fmt::print(out, "{} of {} clusters allocated, {} of them compressed; the file ends at byte {}\n",
              check.allocated_clusters, check.guest_clusters, check.compressed_clusters,
              check.end_bytes);

@@ -7,26 +7,26 @@
 #include <optional>
 #include <string>
 
-#include "formats/qcow2/offline/check.h"
+#include "formats/image_check.h"
 
 namespace tapring {
 
-struct ImageCheckup {
+struct CheckResult {
   std::string path;
-  qcow2::ImageCheck found;
-  std::optional<qcow2::ImageCheck> left;  ///< if something was mended, or was to be
+  ImageCheck found;
+  std::optional<ImageCheck> left;  ///< if something was mended, or was to be
 };
 
-/// Checks a qcow2 image, and mends it if that is asked for and there is something. It is locked
+/// Checks an image, and repairs it if that is asked for and something is wrong. It is locked
 /// meanwhile. Throws FileInUse and std::system_error. `progress`: where to show it, or nullptr.
-ImageCheckup check_up(const std::string& path, const std::optional<qcow2::Repair>& repair,
-                      std::ostream* progress);
+CheckResult check_image(const std::string& path, const std::optional<Repair>& repair,
+                        std::ostream* progress);
 
 /// As qemu-img's: 0, 2 if something is corrupt, 3 if clusters are leaked.
-int exit_code_of(const ImageCheckup& checkup);
+int exit_code_of(const CheckResult& result);
 
-boost::json::object to_json(const ImageCheckup& checkup);
+boost::json::object to_json(const CheckResult& result);
 
-void print(const ImageCheckup& checkup, std::ostream& out);
+void print(const CheckResult& result, std::ostream& out);
 
 }  // namespace tapring

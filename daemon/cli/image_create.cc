@@ -5,28 +5,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <bit>
 #include <cerrno>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "daemon/cli/progress_bar.h"
 #include "daemon/cli/unfinished_file.h"
 #include "formats/backing_file.h"
+#include "formats/format.h"
 #include "formats/image_file.h"
-#include "formats/qcow2/offline/create.h"
 
 namespace tapring {
 namespace {
 
 constexpr uint64_t kSector = 512;
 
-[[noreturn]] void refuse(const ImageOrder& order, const std::string& reason) {
-  throw std::runtime_error(order.path + ": " + reason);
+[[noreturn]] void refuse(const CreateOptions& created, const std::string& reason) {
+  throw std::runtime_error(created.path + ": " + reason);
 }
 
 ImageOptions options_of(const std::string& path) {
@@ -91,100 +89,60 @@ class NewFile {
   std::optional<UnfinishedFile> unfinished_;  ///< unless it was there before
 };
 
-uint32_t log2_of(const ImageOrder& order, const char* what, uint64_t number) {
-  if (!std::has_single_bit(number)) refuse(order, std::string(what) + " is no power of 2");
-  return static_cast<uint32_t>(std::countr_zero(number));
-}
-
 /// It must be one that the image can be served with.
-uint64_t backing_bytes(const ImageOrder& order) {
-  ImageOptions options = options_of(order.path);
+uint64_t backing_bytes(const CreateOptions& created) {
+  ImageOptions options = options_of(created.path);
   options.read_only = true;
   options.locked = false;
   options.purpose = Purpose::probe;
-  return open_backing_file(options, {order.path}, order.backing, order.backing_format)
+  return open_backing_file(options, {created.path}, created.backing, created.backing_format)
       ->geometry()
       .size_bytes;
 }
 
-qcow2::NewImage image_of(const ImageOrder& order, uint64_t size_bytes) {
-  using qcow2::Feature;
-  qcow2::NewImage image;
-  qcow2::Header& header = image.header;
-  qcow2::Layout& layout = header.layout;
-  layout.version = order.version;
-  layout.size_bytes = size_bytes;
-  layout.cluster_bits = log2_of(order, "the cluster size", order.cluster_bytes);
-  layout.refcount_order = log2_of(order, "the number of refcount bits", order.refcount_bits);
-  layout.extended_l2 = order.extended_l2;
-  layout.external_data = !order.data_file.empty();
-  if (order.compression == "zstd") header.compression = qcow2::Compression::zstd;
-  if (layout.external_data) header.incompatible |= Feature::kExternalData;
-  if (layout.extended_l2) header.incompatible |= Feature::kExtendedL2;
-  if (order.compression == "zstd") header.incompatible |= Feature::kCompressionType;
-  if (order.lazy_refcounts) header.compatible |= Feature::kLazyRefcounts;
-  if (order.data_file_raw) header.autoclear |= Feature::kRawExternalData;
-  if (layout.version < 3 && (header.incompatible | header.compatible | header.autoclear) != 0) {
-    refuse(order, "version 2 has no such features");
+const Format& format_for(const CreateOptions& options) {
+  const Format* format = find_format(options.format);
+  if (format == nullptr || format->create == nullptr) {
+    refuse(options, "images of the format " + options.format + " are not made here");
   }
-  if (!order.backing.empty()) {
-    header.backing_name = order.backing;
-    header.backing_format = order.backing_format;
-  }
-  if (layout.external_data) header.data_file = order.data_file;
-  // A raw data file has each cluster where the disk has it, whether the map says so or not.
-  image.preallocated = order.preallocate != "off" || order.data_file_raw;
-  return image;
+  return *format;
 }
 
-void create_qcow2(const ImageOrder& order, uint64_t size_bytes, std::ostream* terminal) {
-  const qcow2::NewImage image = image_of(order, size_bytes);
-  if (const auto reason = why_not(image)) refuse(order, *reason);
-  const bool allocated = order.preallocate == "falloc";
+void create(const CreateOptions& options, std::ostream* terminal) {
+  const Format& format = format_for(options);
+  if (const auto reason = format.why_not(options)) refuse(options, *reason);
+  const bool allocated = options.preallocate == "falloc";
   std::optional<NewFile> data;
-  if (!order.data_file.empty()) {
-    data.emplace(path_named_by(options_of(order.path), order.data_file), order.force);
-    data->resize(size_bytes, allocated);
+  if (!options.data_file.empty()) {
+    data.emplace(path_named_by(options_of(options.path), options.data_file), options.force);
+    data->resize(options.size_bytes, allocated);
   }
-  NewFile file(order.path, order.force);
-  qcow2::FileWriter writer(file.file());
+  NewFile file(options.path, options.force);
   {
     ProgressBar bar(terminal, "creating");
-    write_new_image(file.file(), writer, image,
-                    [&bar](uint64_t done, uint64_t all) { bar.show(done, all); });
+    format.create(file.file(), options,
+                  [&bar](uint64_t done, uint64_t all) { bar.show(done, all); });
   }
   if (allocated && !data) file.resize(file.file().size_bytes, true);
   if (data) data->keep();
   file.keep();
 }
 
-void create_raw(const ImageOrder& order, uint64_t size_bytes) {
-  const bool plain = order.backing.empty() && order.data_file.empty() && !order.extended_l2 &&
-                     !order.lazy_refcounts && order.preallocate != "metadata";
-  if (!plain) refuse(order, "a raw image has only a size");
-  if (size_bytes == 0) refuse(order, "a disk has at least one sector");
-  NewFile file(order.path, order.force);
-  file.resize(size_bytes, order.preallocate == "falloc");
-  file.keep();
-}
-
 }  // namespace
 
-void create_image(const ImageOrder& order, std::ostream* terminal) {
-  uint64_t bytes = order.size_bytes;
-  if (!order.backing.empty()) {
-    if (order.backing_format.empty()) refuse(order, "the format of the backing file is not stated");
-    const uint64_t below = backing_bytes(order);
-    if (bytes == 0) bytes = below;
+void create_image(const CreateOptions& typed, std::ostream* terminal) {
+  CreateOptions options = typed;
+  if (!options.backing.empty()) {
+    if (options.backing_format.empty()) {
+      refuse(options, "the format of the backing file is not stated");
+    }
+    const uint64_t below = backing_bytes(options);
+    if (options.size_bytes == 0) options.size_bytes = below;
   }
-  if (order.data_file_raw && order.data_file.empty()) refuse(order, "there is no data file");
-  if (bytes > INT64_MAX - kSector) refuse(order, "such a disk is too large");
-  bytes = (bytes + kSector - 1) / kSector * kSector;
-  if (order.format == "raw") {
-    create_raw(order, bytes);
-  } else {
-    create_qcow2(order, bytes, terminal);
-  }
+  if (options.data_file_raw && options.data_file.empty()) refuse(options, "there is no data file");
+  if (options.size_bytes > INT64_MAX - kSector) refuse(options, "such a disk is too large");
+  options.size_bytes = (options.size_bytes + kSector - 1) / kSector * kSector;
+  create(options, terminal);
 }
 
 }  // namespace tapring

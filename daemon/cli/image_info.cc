@@ -37,7 +37,7 @@ OpenFile open_to_look(const std::string& path) {
   return open_file(options);
 }
 
-uint64_t taken_bytes(const OpenFile& file) {
+uint64_t allocated_bytes(const OpenFile& file) {
   struct stat status{};
   if (::fstat(file.fd.get(), &status) != 0) {
     throw std::system_error(errno, std::system_category(), "fstat " + file.path);
@@ -206,7 +206,7 @@ ImageInfo image_info(const std::string& path, const std::string& format) {
   info.path = path;
   info.format = format.empty() ? format_by_content(path) : format;
   const OpenFile file = open_to_look(path);
-  info.taken_bytes = taken_bytes(file);
+  info.allocated_bytes = allocated_bytes(file);
   if (const Format* driver = find_format(info.format)) {
     info.description = driver->describe(file);
   } else if (format.empty()) {
@@ -255,7 +255,7 @@ json::object to_json(const ImageInfo& info) {
   json::object object{{"path", info.path},
                       {"format", info.format},
                       {"size_bytes", info.description.size_bytes},
-                      {"taken_bytes", info.taken_bytes},
+                      {"taken_bytes", info.allocated_bytes},
                       {"lock", std::move(holders)}};
   add(info.description, object);
   return object;
@@ -267,7 +267,7 @@ void print(const ImageInfo& info, std::ostream& out) {
   print_line(out, "size",
              fmt::format("{} ({} bytes)", human_bytes(info.description.size_bytes),
                          info.description.size_bytes));
-  print_line(out, "taken", human_bytes(info.taken_bytes));
+  print_line(out, "taken", human_bytes(info.allocated_bytes));
   print_line(out, "in use by", words_of(info.holders));
   print(info.description, out);
 }

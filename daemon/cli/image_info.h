@@ -17,7 +17,7 @@ namespace tapring {
 struct ImageInfo {
   std::string path;
   std::string format;
-  uint64_t taken_bytes = 0;  ///< of the storage, by the image's own file
+  uint64_t allocated_bytes = 0;  ///< of the storage, by the image's own file
   ImageHolders holders;
   /// Where there is no driver for the format: the file's size as that of the disk.
   ImageDescription description;

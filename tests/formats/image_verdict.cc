@@ -16,7 +16,7 @@ Verdict verdict_on_qcow2(const std::string& path) {
   options.read_only = true;
   options.locked = false;
   try {
-    const qcow2::ImageCheck check = qcow2::check_image(open_host_file(options, path), {});
+    const ImageCheck check = qcow2::check_image(open_host_file(options, path), {});
     Verdict verdict{{}, check.findings.leaks()};
     for (const std::string& text : check.findings.texts()) {
       if (text.starts_with("corruption")) verdict.damage += text + '\n';

@@ -19,19 +19,19 @@ namespace {
 
 namespace qcow2 = tapring::qcow2;
 
-void check_and_repair(const std::string& path, qcow2::Repair repair) {
+void check_and_repair(const std::string& path, tapring::Repair repair) {
   tapring::ImageOptions options;
   options.path = path;
   tapring::OpenFile file =
       tapring::open_file(tapring::image_file(options, path, tapring::Caching::page_cache));
   fill_last_sector(file);
-  qcow2::CheckOptions limits;
+  tapring::CheckOptions limits;
   limits.max_bytes = uint64_t{16} << 20;
   qcow2::describe(file);
   qcow2::check_image(file, limits);
   qcow2::FileWriter writer(file);
-  const qcow2::ImageCheck left = qcow2::repair_image(file, repair, writer, limits);
-  const qcow2::ImageCheck again = qcow2::check_image(file, limits);
+  const tapring::ImageCheck left = qcow2::repair_image(file, repair, writer, limits);
+  const tapring::ImageCheck again = qcow2::check_image(file, limits);
   assert(left.findings.corruptions() == again.findings.corruptions());
   assert(left.findings.leaks() == again.findings.leaks());
   assert(left.dirty == again.dirty && left.corrupt == again.corrupt);
@@ -41,7 +41,7 @@ void check_and_repair(const std::string& path, qcow2::Repair repair) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   FuzzedDataProvider input(data, size);
-  const auto repair = input.ConsumeBool() ? qcow2::Repair::all : qcow2::Repair::leaks;
+  const auto repair = input.ConsumeBool() ? tapring::Repair::all : tapring::Repair::leaks;
   const tapring::fuzz::MemoryFile file(input.ConsumeRemainingBytes<std::byte>());
   try {
     check_and_repair(file.path(), repair);

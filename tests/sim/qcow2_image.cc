@@ -30,7 +30,7 @@ Qcow2Findings check_qcow2(const std::string& path) {
   options.path = path;
   options.read_only = true;
   try {
-    const qcow2::ImageCheck check = qcow2::check_image(open_host_file(options, path), {});
+    const ImageCheck check = qcow2::check_image(open_host_file(options, path), {});
     Qcow2Findings found{{}, check.findings.leaks()};
     if (check.findings.corruptions() > 0) found.corruption = check.findings.texts().front();
     return found;

@@ -6,6 +6,7 @@
 
 #include "formats/clusters/blocking_io.h"
 #include "formats/qcow2/bytes/big_endian.h"
+#include "formats/qcow2/bytes/header.h"
 #include "formats/qcow2/offline/copied_flags.h"
 #include "formats/qcow2/offline/dangling_entries.h"
 #include "formats/qcow2/offline/read_tables.h"
@@ -164,6 +165,11 @@ ImageCheck check_image(const OpenFile& file, const CheckOptions& options) {
   } catch (const TooMuchMemory& error) {
     reject(file.path, error.what());
   }
+}
+
+ImageCheck repair_image(OpenFile& file, Repair repair, const CheckOptions& options) {
+  FileWriter writer(file);
+  return repair_image(file, repair, writer, options);
 }
 
 ImageCheck repair_image(OpenFile& file, Repair repair, FileWriter& writer,

@@ -3,10 +3,10 @@
 
 #include <cstdint>
 
+#include "formats/findings.h"
 #include "formats/qcow2/bytes/entry.h"
 #include "formats/qcow2/bytes/header.h"
 #include "formats/qcow2/offline/file_writer.h"
-#include "formats/qcow2/offline/findings.h"
 #include "formats/qcow2/offline/l2_tables.h"
 #include "formats/qcow2/offline/reference_counts.h"
 

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <expected>
 #include <string_view>
 #include <system_error>
 #include <vector>
@@ -20,8 +21,6 @@
 
 namespace tapring::qcow2 {
 namespace {
-
-using Progress = std::function<void(uint64_t done, uint64_t all)>;
 
 constexpr uint32_t kBackingFormat = 0xE2792ACA;
 constexpr uint32_t kDataFile = 0x44415441;
@@ -116,7 +115,7 @@ void grow(OpenFile& file, uint64_t bytes) {
 /// Behind the L1 table come all L2 tables, and behind those the clusters of the disk; or these are
 /// in the data file, each where it is in the disk.
 void preallocate(OpenFile& file, FileWriter& writer, const Header& header,
-                 const Progress& progress) {
+                 const CreateProgress& progress) {
   const Layout& layout = header.layout;
   const uint64_t first_table = header.l1_offset + l1_bytes(header);
   const uint64_t data =
@@ -139,7 +138,58 @@ void preallocate(OpenFile& file, FileWriter& writer, const Header& header,
   if (!layout.external_data) grow(file, data + (clusters << layout.cluster_bits));
 }
 
+std::optional<uint32_t> log2_of(uint64_t number) {
+  if (!std::has_single_bit(number)) return std::nullopt;
+  return static_cast<uint32_t>(std::countr_zero(number));
+}
+
+/// Or why there can be none.
+std::expected<NewImage, std::string> image_of(const CreateOptions& options) {
+  const auto cluster_bits = log2_of(options.cluster_bytes);
+  if (!cluster_bits) return std::unexpected("the cluster size is no power of 2");
+  const auto refcount_order = log2_of(options.refcount_bits);
+  if (!refcount_order) return std::unexpected("the number of refcount bits is no power of 2");
+  NewImage image;
+  Header& header = image.header;
+  Layout& layout = header.layout;
+  layout.version = options.version;
+  layout.size_bytes = options.size_bytes;
+  layout.cluster_bits = *cluster_bits;
+  layout.refcount_order = *refcount_order;
+  layout.extended_l2 = options.extended_l2;
+  layout.external_data = !options.data_file.empty();
+  if (options.compression == "zstd") header.compression = Compression::zstd;
+  if (layout.external_data) header.incompatible |= Feature::kExternalData;
+  if (layout.extended_l2) header.incompatible |= Feature::kExtendedL2;
+  if (options.compression == "zstd") header.incompatible |= Feature::kCompressionType;
+  if (options.lazy_refcounts) header.compatible |= Feature::kLazyRefcounts;
+  if (options.data_file_raw) header.autoclear |= Feature::kRawExternalData;
+  if (layout.version < 3 && (header.incompatible | header.compatible | header.autoclear) != 0) {
+    return std::unexpected("version 2 has no such features");
+  }
+  if (!options.backing.empty()) {
+    header.backing_name = options.backing;
+    header.backing_format = options.backing_format;
+  }
+  if (layout.external_data) header.data_file = options.data_file;
+  // A raw data file has each cluster where the disk has it, whether the map says so or not.
+  image.preallocated = options.preallocate != "off" || options.data_file_raw;
+  return image;
+}
+
 }  // namespace
+
+std::optional<std::string> why_not(const CreateOptions& options) {
+  const auto image = image_of(options);
+  return image ? why_not(*image) : image.error();
+}
+
+void create(OpenFile& file, const CreateOptions& options, const CreateProgress& progress) {
+  const auto image = image_of(options);
+  if (!image) reject(file.path, image.error());
+  FileWriter writer(file);
+  write_new_image(file, writer, *image, progress);
+}
 
 std::optional<std::string> why_not(const NewImage& image) {
   const Layout& layout = image.header.layout;
@@ -161,7 +211,7 @@ std::optional<std::string> why_not(const NewImage& image) {
 }
 
 void write_new_image(OpenFile& file, FileWriter& writer, const NewImage& image,
-                     const Progress& progress) {
+                     const CreateProgress& progress) {
   const Header header = placed(image);
   std::vector<std::byte> bytes = header_bytes(header);
   bytes.resize((bytes.size() + kSector - 1) / kSector * kSector);

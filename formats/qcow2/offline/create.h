@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 
+#include "formats/create_options.h"
 #include "formats/qcow2/bytes/header.h"
 #include "formats/qcow2/offline/file_writer.h"
 #include "ring/open_file.h"
@@ -26,6 +25,10 @@ std::optional<std::string> why_not(const NewImage& image);
 /// Makes an empty file such an image, durably. why_not() is asked before. `progress` is told of
 /// each step, how many of how many of its kind are done; it may throw. Throws std::system_error.
 void write_new_image(OpenFile& file, FileWriter& writer, const NewImage& image,
-                     const std::function<void(uint64_t done, uint64_t all)>& progress);
+                     const CreateProgress& progress);
+
+/// As of `tapring image create`, by what is typed there.
+std::optional<std::string> why_not(const CreateOptions& options);
+void create(OpenFile& file, const CreateOptions& options, const CreateProgress& progress);
 
 }  // namespace tapring::qcow2

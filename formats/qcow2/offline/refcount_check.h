@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "formats/findings.h"
 #include "formats/qcow2/bytes/header.h"
-#include "formats/qcow2/offline/findings.h"
 #include "formats/qcow2/offline/reference_counts.h"
 #include "ring/open_file.h"
 

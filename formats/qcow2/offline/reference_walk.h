@@ -8,10 +8,10 @@
 #include <span>
 #include <string>
 
+#include "formats/findings.h"
 #include "formats/qcow2/bytes/entry.h"
 #include "formats/qcow2/bytes/header.h"
 #include "formats/qcow2/bytes/snapshot_table.h"
-#include "formats/qcow2/offline/findings.h"
 #include "formats/qcow2/offline/l2_tables.h"
 #include "formats/qcow2/offline/reference_counts.h"
 #include "ring/open_file.h"

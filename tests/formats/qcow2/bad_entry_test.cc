@@ -127,7 +127,7 @@ TEST_F(Qcow2OwnNothing, IsFoundAndMended) {
               testing::ElementsAre("corruption: entry 1 of the L1 table is marked as the only one "
                                    "of its L2 table, and has none"));
   qcow2::FileWriter writer(file);
-  EXPECT_EQ(qcow2::repair_image(file, qcow2::Repair::all, writer, {}).findings.corruptions(), 0U);
+  EXPECT_EQ(qcow2::repair_image(file, Repair::all, writer, {}).findings.corruptions(), 0U);
   EXPECT_EQ(bytes_of_file(options_.path).substr(kL1 + 8, 8), std::string(8, '\0'));
 }
 

@@ -25,16 +25,16 @@ using testing::HasSubstr;
 std::string refusal_of_tools(const std::filesystem::path& path) {
   ImageOptions options;
   options.path = path;
-  qcow2::CheckOptions limits;
+  CheckOptions limits;
   limits.max_bytes = uint64_t{64} << 20;
   try {
     OpenFile file = open_file(image_file(options, path, Caching::page_cache));
     qcow2::describe(file);
     qcow2::check_image(file, limits);
     qcow2::FileWriter writer(file);
-    qcow2::repair_image(file, qcow2::Repair::leaks, writer, limits);
-    const qcow2::ImageCheck left = qcow2::repair_image(file, qcow2::Repair::all, writer, limits);
-    const qcow2::ImageCheck again = qcow2::check_image(file, limits);
+    qcow2::repair_image(file, Repair::leaks, writer, limits);
+    const ImageCheck left = qcow2::repair_image(file, Repair::all, writer, limits);
+    const ImageCheck again = qcow2::check_image(file, limits);
     EXPECT_EQ(left.findings.corruptions(), again.findings.corruptions());
     EXPECT_EQ(left.findings.leaks(), again.findings.leaks());
   } catch (const std::system_error& error) {

@@ -32,8 +32,6 @@ namespace {
 namespace fs = std::filesystem;
 using qcow2::EntryBits;
 using qcow2::FileWriter;
-using qcow2::ImageCheck;
-using qcow2::Repair;
 
 OpenFile open_image(const fs::path& path) {
   ImageOptions options;

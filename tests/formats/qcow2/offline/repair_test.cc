@@ -18,8 +18,6 @@ namespace tapring {
 namespace {
 
 using namespace std::string_literals;
-using qcow2::ImageCheck;
-using qcow2::Repair;
 using testing::Contains;
 using testing::HasSubstr;
 

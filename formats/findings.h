@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace tapring::qcow2 {
+namespace tapring {
 
 /// What is wrong with an image: how much of it, and the first of it in words.
 class Findings {
@@ -49,4 +49,4 @@ class Findings {
   std::vector<std::string> texts_;
 };
 
-}  // namespace tapring::qcow2
+}  // namespace tapring
