@@ -19,7 +19,22 @@ namespace {
 // A file that answers EAGAIN for ever must not keep its guest waiting for ever.
 constexpr int kMaxRetries = 1000;
 
-bool is_transient(int result) noexcept { return result == -EINTR || result == -EAGAIN; }
+bool is_transient(int result) noexcept {
+  return result == -EINTR || result == -EAGAIN;
+}
+
+/// Submits what `prepare` makes of an entry, again while the result is transient. `prepare` lives
+/// until the task is done.
+template <typename Prepare>
+Task<Error> submit(UringLoop& loop, const Prepare& prepare) {
+  int result = -EINTR;
+  for (int retries = 0; is_transient(result) && retries < kMaxRetries; ++retries) {
+    UringLoop::Submission submission(loop);
+    prepare(submission.sqe());
+    result = co_await submission;
+  }
+  co_return result < 0 ? system_error_code(result) : Error{};
+}
 
 }  // namespace
 
@@ -43,7 +58,7 @@ Task<Error> UringFile::transfer(UringTransfers::Direction direction, uint64_t of
       if (unmerged) continue;
       if (is_transient(result) && ++retries < kMaxRetries) continue;
       if (result < 0) co_return system_error_code(result);
-      // The file ends here, although it did not when it was opened.
+      // The file has become shorter since it was opened.
       if (result == 0) co_return system_error_code(EIO);
       const auto done = static_cast<std::size_t>(result);
       rest.iov_base = static_cast<std::byte*>(rest.iov_base) + done;
@@ -55,28 +70,21 @@ Task<Error> UringFile::transfer(UringTransfers::Direction direction, uint64_t of
 }
 
 Task<Error> UringFile::sync() {
-  int result = -EINTR;
-  for (int retries = 0; is_transient(result) && retries < kMaxRetries; ++retries) {
-    UringLoop::Submission submission(loop_);
-    io_uring_prep_fsync(submission.sqe(), fd_.get(), IORING_FSYNC_DATASYNC);
-    result = co_await submission;
-  }
-  co_return result < 0 ? system_error_code(result) : Error{};
+  const auto prepare = [this](io_uring_sqe* sqe) {
+    io_uring_prep_fsync(sqe, fd_.get(), IORING_FSYNC_DATASYNC);
+  };
+  co_return co_await submit(loop_, prepare);
 }
 
 Task<Error> UringFile::discard(uint64_t offset, uint64_t bytes) {
   const uint64_t begin = (offset + discard_unit_ - 1) / discard_unit_ * discard_unit_;
   const uint64_t end = (offset + bytes) / discard_unit_ * discard_unit_;
   if (begin >= end) co_return Error{};
-  int result = -EINTR;
-  for (int retries = 0; is_transient(result) && retries < kMaxRetries; ++retries) {
-    UringLoop::Submission submission(loop_);
-    io_uring_prep_fallocate(submission.sqe(), fd_.get(),
-                            FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+  const auto prepare = [this, begin, end](io_uring_sqe* sqe) {
+    io_uring_prep_fallocate(sqe, fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                             static_cast<off_t>(begin), static_cast<off_t>(end - begin));
-    result = co_await submission;
-  }
-  co_return result < 0 ? system_error_code(result) : Error{};
+  };
+  co_return co_await submit(loop_, prepare);
 }
 
 Task<Error> UringFile::secure_erase(uint64_t offset, uint64_t bytes) {
@@ -93,7 +101,7 @@ Task<Error> UringFile::secure_erase(uint64_t offset, uint64_t bytes) {
 
 Task<Result<uint64_t>> UringFile::size() {
   if (block_device_) {
-    // Known to the kernel: it does not ask the device.
+    // Does not block: the kernel knows it without asking the device.
     uint64_t bytes = 0;
     const int result = ::ioctl(fd_.get(), BLKGETSIZE64, &bytes);
     if (result < 0) co_return std::unexpected(system_error_code(errno));
