@@ -133,7 +133,8 @@ std::vector<std::unique_ptr<WorkerThread>> start_workers(const Options& options,
     WorkerSettings settings{.number = i,
                             .cpus = {},
                             .arena_bytes = std::size_t{options.arena_mebibytes} << 20,
-                            .kept_pages = kept_page_limit(mapping_limit(), options.worker_count()),
+                            .max_mappings =
+                                kept_page_limit(mapping_limit(), options.worker_count()),
                             .busy_poll = std::chrono::microseconds(options.poll_microseconds)};
     const auto& cpus = options.worker_cpus;
     if (!cpus.empty()) settings.cpus = cpus[i % cpus.size()];

@@ -83,7 +83,7 @@ Task<Error> AlignedFile::secure_erase(uint64_t offset, uint64_t bytes) {
   co_return co_await blocks_->secure_erase(offset, bytes);
 }
 
-/// What the file has beyond its last whole block is out of reach.
+/// A part of a block at the end of the file is out of reach.
 Task<Result<uint64_t>> AlignedFile::size() {
   const Result<uint64_t> bytes = co_await blocks_->size();
   if (!bytes) co_return bytes;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A file on storage that takes whole blocks larger than a guest's 512 bytes (O_DIRECT on a 4Kn
-// disk): what does not cover its blocks reads them first.
+// A file on storage that takes only whole blocks, larger than a guest's sectors (O_DIRECT on a 4Kn
+// disk): a write of part of a block reads the block first.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,7 @@ namespace tapring {
 
 class AlignedFile final : public File {
  public:
-  /// `blocks` takes multiples of `block_bytes`, a power of two, and has a size of such. `loop` is
-  /// the one it is on.
+  /// `blocks`, on `loop`, takes multiples of `block_bytes`, a power of two.
   AlignedFile(Loop& loop, std::unique_ptr<File> blocks, uint32_t block_bytes) noexcept
       : blocks_(std::move(blocks)), block_bytes_(block_bytes), lock_(loop) {}
 
@@ -29,7 +28,7 @@ class AlignedFile final : public File {
   Task<Error> close() override { return blocks_->close(); }
 
  private:
-  /// Bytes of the file, from the first of a block to the last of one.
+  /// A range of the file in whole blocks.
   struct Extent {
     uint64_t begin;
     uint64_t end;
@@ -46,7 +45,7 @@ class AlignedFile final : public File {
   RangeLock lock_;
 };
 
-/// `file` for use in units of 512 bytes, whatever blocks it takes.
+/// `file`, for use in sectors whatever blocks it takes.
 std::unique_ptr<File> align_file(Loop& loop, std::unique_ptr<File> file, uint32_t block_bytes);
 
 }  // namespace tapring

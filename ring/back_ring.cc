@@ -17,8 +17,8 @@ void copy_words(std::span<const std::byte> shared, std::span<std::byte> copy) no
   }
 }
 
-/// Copies out of shared memory exactly once: through volatile words, so that the compiler neither
-/// reads again nor skips. Entries begin at multiples of their own length after a multiple of 8.
+/// Copies out of shared memory reading each word exactly once: they are volatile, so that the
+/// compiler neither repeats nor drops a read. Entries are aligned to a word of their length.
 void copy_once(std::span<const std::byte> shared, std::span<std::byte> copy) noexcept {
   if (copy.size() % sizeof(uint64_t) == 0) {
     copy_words<uint64_t>(shared, copy);
@@ -40,13 +40,12 @@ BackRing::BackRing(std::span<std::byte> pages, Abi abi) noexcept
 std::optional<Request> BackRing::take(std::span<std::byte> copy) noexcept {
   if (broken_) return std::nullopt;
   const uint32_t producer = load_index(SharedRingLayout::request_producer);
-  // By what the guest sees: an honest one waits for it.
+  // Counted from the responses that the guest sees: an honest guest never gets ahead of those.
   if (producer - responses_pushed_ > size_) {
     broken_ = true;
     return std::nullopt;
   }
-  // A producer that went back below what was taken shows as more than the ring holds, or as
-  // nothing new.
+  // A producer that went backwards looks like more requests than the ring holds, or like none.
   if (producer == request_consumer_) return std::nullopt;
   if (producer - request_consumer_ > size_) {
     broken_ = true;
@@ -72,14 +71,14 @@ bool BackRing::has_request() const noexcept {
 bool BackRing::arm() noexcept {
   if (broken_) return false;
   store_index(SharedRingLayout::request_event, request_consumer_ + 1);
-  // The event index must be out before the producer is read: else both sides may sleep.
+  // The event index must be visible before the producer is read, or both sides may sleep.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return load_index(SharedRingLayout::request_producer) != request_consumer_;
 }
 
 void BackRing::respond(uint64_t id, uint8_t operation, BlkifStatus status) noexcept {
   assert(in_flight() > 0);
-  // Field by field: a whole struct would carry our stack's bytes in its padding (XSA-216).
+  // Field by field: the padding of a whole struct would leak bytes of our stack (XSA-216).
   const std::span<std::byte> slot = entry(response_producer_);
   std::memcpy(slot.subspan(ResponseLayout::id, sizeof id).data(), &id, sizeof id);
   slot[ResponseLayout::operation] = std::byte{operation};

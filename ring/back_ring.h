@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The backend's end of a blkif ring in shared memory (xen/include/public/io/ring.h). The other side
-// may write anything anywhere in it at any time: each index is read once, each request is copied
-// once, and nothing is believed.
+// The backend's end of a blkif ring in shared memory (xen/include/public/io/ring.h). The guest may
+// write anything anywhere in it at any time: each index is read once, each request is copied once,
+// and nothing is trusted.
 #pragma once
 
 #include <cstddef>
@@ -18,21 +18,21 @@ namespace tapring {
 class BackRing {
  public:
   /// `pages`: a power of two of mapped pages, up to 1 << kMaxRingOrder; they outlive the ring.
-  /// Requests are taken from the response producer on: what was answered before is not our concern.
+  /// Requests are taken from the response producer on: those before it are answered.
   BackRing(std::span<std::byte> pages, Abi abi) noexcept;
 
-  /// The next request, if there is one. nullopt as well once broken(). `copy`: room of the caller's
-  /// for layout_of(abi).entry_bytes, where it is then as it stood in the ring.
+  /// The next request; nullopt if there is none, or once broken(). `copy` gets its bytes as they
+  /// were in the ring: layout_of(abi).entry_bytes.
   std::optional<Request> take(std::span<std::byte> copy) noexcept;
 
-  /// The first `taken` requests after the response producer were taken by somebody before: goes on
-  /// behind them. False, and nothing happens, if there are not so many.
+  /// Goes on behind the first `taken` requests after the response producer, which a predecessor
+  /// took. False, and nothing happens, if there are not so many.
   bool skip(uint32_t taken) noexcept;
 
   /// Whether take() would give a request, or find the ring broken.
   bool has_request() const noexcept;
 
-  /// Asks for an event with the next request. True if one came meanwhile: then take() again.
+  /// Asks for an event with the next request. True if a request came meanwhile: then take() it.
   bool arm() noexcept;
 
   /// Writes a response to the slot that is next; seen by the guest after push().
@@ -44,7 +44,7 @@ class BackRing {
   /// Shows the guest all responses. True if it wants to be notified.
   bool push() noexcept;
 
-  /// The guest claimed more requests than the ring holds: nothing more is taken.
+  /// Whether the guest claimed more requests than the ring holds: then nothing more is taken.
   bool broken() const noexcept { return broken_; }
 
   uint32_t size() const noexcept { return size_; }
@@ -52,8 +52,8 @@ class BackRing {
   /// Requests taken and not yet answered.
   uint32_t in_flight() const noexcept { return request_consumer_ - response_producer_; }
 
-  /// Requests in the ring, by its indices, that no response was given for. More than size(): the
-  /// indices are broken.
+  /// Requests in the ring, by its indices, that have no response. If more than size(), the indices
+  /// are broken.
   uint32_t unanswered() const noexcept;
 
  private:

@@ -18,16 +18,17 @@ inline Error system_error_code(int number) noexcept {
   return {number < 0 ? -number : number, std::system_category()};
 }
 
-/// The Error of data that was written and is now gone: equal to errc::state_not_recoverable, with
-/// the errno value that told of it as its value. `cause`: any failure.
+/// The Error of data that was written and may be gone: compares equal to
+/// errc::state_not_recoverable, and has the errno value of `cause`, which is any failure.
 Error lost_write(Error cause) noexcept;
 
-/// The name that manual pages have for it, such as "EIO".
+/// Its name in manual pages, such as "EIO".
 const char* errno_name(Error error) noexcept;
 
-/// What the end of an fdatasync says of the data before it. Every failure is a lost_write(): the
-/// kernel marks pages clean that it could not write, ENOSPC and EDQUOT included, and says so once.
-/// Only a sync that was never carried out lost nothing (EINTR, EAGAIN, ECANCELED).
+/// What the result of an fdatasync says of the data written before it. Every failure is a
+/// lost_write(): the kernel marks pages that it could not write as clean, after ENOSPC and EDQUOT
+/// too, and reports that once. Only a sync that was never begun lost nothing (EINTR, EAGAIN,
+/// ECANCELED).
 Error sync_result(Error error) noexcept;
 
 }  // namespace tapring

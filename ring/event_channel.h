@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How a guest and we wake each other: the port. xen_event_channel is the real one.
+// How a guest and we wake each other: an interface. XenEventChannel is the real one.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,10 @@ namespace tapring {
 /// Our end of an event channel; the frontend's end is a number in xenstore.
 using Port = uint32_t;
 
-/// Told of the events of one port.
+/// Receives the events of one port.
 class EventSink {
  public:
-  /// The other end notified; masked until unmask(), so that a guest cannot flood us.
+  /// The other end notified. The port is masked until unmask(), so that a guest cannot flood us.
   virtual void event() = 0;
 
  protected:
@@ -31,16 +31,16 @@ class EventChannel {
   /// Connects to `remote` of `domain`, and raises one event. `sink` outlives the binding.
   virtual Result<Port> bind(DomainId domain, Port remote, EventSink& sink) = 0;
 
-  /// No event is delivered afterwards; the other end becomes unbound.
+  /// The sink gets no event afterwards; the other end becomes unbound.
   virtual void unbind(Port port) = 0;
 
   virtual void notify(Port port) = 0;
 
-  /// Lets the next event of `port` through. After its work was taken, never before.
+  /// Lets the next event of `port` through. To be called after the work that it told of was taken.
   virtual void unmask(Port port) = 0;
 };
 
-/// A port that is bound for as long as this lives.
+/// Keeps a port bound for as long as it lives.
 class BoundPort {
  public:
   BoundPort() = default;

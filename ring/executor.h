@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The doors between threads: each thread that may be handed work is an Executor.
+// How threads hand work to each other: whoever takes work is an Executor.
 #pragma once
 
 #include <functional>
@@ -8,7 +8,7 @@ namespace tapring {
 
 using Work = std::move_only_function<void()>;
 
-/// Runs work later, on a thread of its own choosing.
+/// Runs work later, on a thread of its choice.
 class Executor {
  public:
   virtual ~Executor() = default;

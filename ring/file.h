@@ -32,13 +32,13 @@ using Buffers = std::span<const iovec>;
 
 /// An open file or block device on one Loop.
 ///
-/// Short transfers, EINTR and EAGAIN end inside. Buffers stay valid until the task is done.
-/// Requests may overlap in time and finish in any order.
+/// Short transfers, EINTR and EAGAIN are dealt with inside. The caller keeps buffers until the task
+/// is done. Requests may overlap in time and finish in any order.
 class File {
  public:
   virtual ~File() = default;
 
-  /// Fills all of `into`; ends with an error where the file does.
+  /// Fills all of `into`; an error if the file ends before that.
   virtual Task<Error> read(uint64_t offset, Buffers into) = 0;
 
   /// Writes all of `from`. Done means readable, not durable.
@@ -47,19 +47,22 @@ class File {
   /// Makes durable every write that was done before the call (fdatasync).
   virtual Task<Error> sync() = 0;
 
-  /// Lets the storage take the room back; what was there reads as zeros. A block device keeps what
-  /// does not fill a block. Ends with errc::operation_not_supported where the storage cannot do it.
+  /// Gives the room back to the storage; the range reads as zeros. A block device leaves parts of
+  /// its blocks as they are. Ends with errc::operation_not_supported where the storage cannot do
+  /// it.
   virtual Task<Error> discard(uint64_t offset, uint64_t bytes) = 0;
 
-  /// Makes what was there unreadable for ever, wherever the storage has copies of it. Ends with
-  /// errc::operation_not_supported where the storage cannot do it, and with errc::invalid_argument
-  /// where the range is not in whole blocks of it. The caller bounds how many run at once.
+  /// Makes the data of the range unreadable for ever, wherever the storage has copies of it. Ends
+  /// with errc::operation_not_supported where the storage cannot do it, and with
+  /// errc::invalid_argument where the range is not in whole blocks. The caller bounds how many run
+  /// at once.
   virtual Task<Error> secure_erase(uint64_t offset, uint64_t bytes) = 0;
 
   /// In bytes, now: others may have made the file larger since it was opened.
   virtual Task<Result<uint64_t>> size() = 0;
 
-  /// Gives the descriptor, and with it every lock, back. The last call, after every other task.
+  /// Closes the descriptor, and so gives up every lock. The last call, when every other task is
+  /// done.
   virtual Task<Error> close() = 0;
 };
 

@@ -37,7 +37,7 @@ struct flock byte_lock(short type, uint64_t byte) {
   return lock;
 }
 
-/// False where another's lock is in the way.
+/// False if another's lock is in the way.
 bool take(int fd, short type, uint64_t byte) {
   struct flock lock = byte_lock(type, byte);
   if (::fcntl(fd, F_OFD_SETLK, &lock) == 0) return true;
@@ -65,7 +65,7 @@ bool take_all(int fd, const LockRequest& request) {
          std::ranges::all_of(kUnshared, take_from(kUnsharedBase));
 }
 
-/// What fails here ends with the descriptor.
+/// What cannot be unlocked here is with the descriptor.
 void give_back(int fd, const LockRequest& request) noexcept {
   const auto unlock = [fd](uint64_t first, uint64_t bytes) {
     struct flock lock = byte_lock(F_UNLCK, first);
@@ -90,7 +90,7 @@ bool lock_is_held(int fd, const LockRequest& request) {
          std::ranges::any_of(kUnshared, held(kUsedBase));
 }
 
-/// Locks first and looks for others after: of two who come at once, neither misses the other.
+/// Locks first and looks for others then: of two that try at once, each sees the other.
 bool take_lock(int fd, const LockRequest& request) {
   try {
     if (take_all(fd, request) && !lock_is_held(fd, request)) return true;

@@ -27,7 +27,7 @@ struct FreeFrame {
   FreeFrame* next;
 };
 
-/// One list a size class; what a thread's coroutines needed at once stays with the thread.
+/// A list for each size class. They never shrink while the thread lives.
 struct FreeLists {
   std::array<FreeFrame*, kClasses> heads{};
 

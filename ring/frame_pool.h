@@ -7,16 +7,16 @@
 
 namespace tapring {
 
-/// Frees of one thread are its next allocations of the same size class; large frames go to the
-/// heap. Sanitizer builds always use the heap, so that a use after free is seen. nullptr where
-/// there is no memory.
+/// A frame that a thread frees is kept for the thread's next one of the same size class; large
+/// frames go to the heap. So do all frames in sanitizer builds, to find uses after free. nullptr
+/// where there is no memory.
 void* allocate_frame(std::size_t bytes) noexcept;
 void free_frame(void* frame, std::size_t bytes) noexcept;
 
 /// Base of every promise type: puts the coroutine's frame into the pool. Where there is no memory
 /// the promise's get_return_object_on_allocation_failure() says what becomes of the call.
 struct PooledFrame {
-  // clang takes the one with std::nothrow for that, g++ 12 the other one.
+  // In that case clang calls the operator with std::nothrow, g++ 12 the other one.
   static void* operator new(std::size_t bytes) noexcept { return allocate_frame(bytes); }
   static void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
     return allocate_frame(bytes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The copies between guests and bounce memory of one turn of a loop, done in one call to Xen.
+// The copies between guests and bounce memory in one turn of a loop, done in one call to Xen.
 #pragma once
 
 #include <coroutine>
@@ -26,8 +26,8 @@ class GrantBatch final : public Batch {
     explicit Transfer(GrantBatch& batch) noexcept : batch_(batch), first_(batch.copies_.size()) {}
     Transfer(const Transfer&) = delete;
     Transfer& operator=(const Transfer&) = delete;
-    /// Copies that were added and not awaited, as there was no memory for the next, are not to be
-    /// done. They are the last of the batch; one without copies may have outlived its turn.
+    /// Removes copies that were added but not awaited, as there was no memory for the next one.
+    /// They are the last of the batch.
     ~Transfer() {
       if (count_ > 0 && !awaited_) batch_.copies_.resize(first_);
     }
@@ -61,7 +61,7 @@ class GrantBatch final : public Batch {
   GrantTable& table_;
   std::vector<GrantCopy> copies_;
   std::vector<Transfer*> transfers_;
-  // The batch being done, kept for its capacity: who is resumed fills the next one.
+  // The batch in progress: coroutines that it resumes add to the next one. Kept for its capacity.
   std::vector<GrantCopy> flushing_copies_;
   std::vector<Transfer*> flushing_transfers_;
 };

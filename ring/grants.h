@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Guest memory that a guest granted us: the port. xen_grants is the real one.
+// Memory that guests granted us: an interface. XenGrants is the real one.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +26,7 @@ struct GrantCopy {
   bool failed = false;
 };
 
-/// What other domains granted to this one. Each object is for one thread.
+/// The grants of other domains to this one. Each object is for one thread.
 class GrantTable {
  public:
   virtual ~GrantTable() = default;
@@ -34,15 +34,15 @@ class GrantTable {
   /// Maps pages of one domain side by side, readable and writable; all of them or none.
   virtual Result<std::span<std::byte>> map(DomainId domain, std::span<const GrantRef> refs) = 0;
 
-  /// Undoes one map() whole.
+  /// Undoes one map(); `pages`: all that it returned.
   virtual void unmap(std::span<std::byte> pages) = 0;
 
-  /// Does every copy, in one call to Xen; each says for itself whether it failed. An Error means
-  /// that none can be relied on.
+  /// Does every copy, in one call to Xen, and sets `failed` of each. An Error means that none of
+  /// them can be relied on.
   virtual Error copy(std::span<GrantCopy> copies) = 0;
 };
 
-/// Granted pages that are mapped for as long as this lives.
+/// Keeps granted pages mapped for as long as it lives.
 class GrantMapping {
  public:
   GrantMapping() = default;

@@ -50,9 +50,8 @@ UniqueFd open_descriptor(const FileOptions& options, const std::string& path, in
   return fd;
 }
 
-/// To punch a hole past the end tells whether the filesystem can do it, and changes nothing but the
-/// times of the file: only for who has its lock. Far past the end: somebody else may be about to
-/// make the file longer.
+/// Tries, far past the end: that changes nothing but the times of the file, and cannot hit what
+/// somebody else may just be appending. Only for the holder of the lock.
 bool punches_holes(const OpenFile& file) {
   constexpr off_t kHole = kPageBytes;
   constexpr off_t kFar = off_t{1} << 30;
@@ -68,8 +67,9 @@ void describe_regular(const struct stat& status, bool may_write, OpenFile& file)
   if (may_write && punches_holes(file)) file.discard_granularity = file.physical_block_bytes;
 }
 
-/// Linux says that it cannot before it looks for the range (block/ioctl.c, blk_ioctl_secure_erase).
-/// A kernel before 5.19 may promise it and then refuse each request.
+/// Asks without a range: a device that cannot erase is refused before the range is read (Linux,
+/// block/ioctl.c, blk_ioctl_secure_erase). A kernel before 5.19 may say yes and then refuse
+/// requests.
 bool erases_securely(const OpenFile& file) {
   return ::ioctl(file.fd.get(), BLKSECDISCARD, nullptr) != 0 && errno == EFAULT;
 }
@@ -77,7 +77,7 @@ bool erases_securely(const OpenFile& file) {
 void describe_block_device(const struct stat& status, OpenFile& file) {
   file.block_device = true;
   file.secure_erase = erases_securely(file);
-  // Room is given back by writing zeros that need none.
+  // File::discard() writes zeros, of which the device frees what it can.
   if (queue_limit(status.st_rdev, "write_zeroes_max_bytes") > 0) {
     file.discard_granularity =
         static_cast<uint32_t>(queue_limit(status.st_rdev, "discard_granularity"));
@@ -97,8 +97,8 @@ void clear_status_flags(const OpenFile& file) {
   if (::fcntl(file.fd.get(), F_SETFL, 0) != 0) refuse(errno, "fcntl " + file.path);
 }
 
-/// Whether nobody else has the lock. An error may pass, as storage and lock services come back:
-/// it is thrown if it does not within the patience.
+/// Whether nobody else has the lock; takes it then, if that is asked for. An error is thrown only
+/// when it has lasted for the patience, as storage and lock services come back.
 bool is_free(int fd, const FileOptions& options) {
   constexpr std::chrono::milliseconds kPause{100};
   const auto until = std::chrono::steady_clock::now() + options.lock_patience;
@@ -168,13 +168,13 @@ OpenFile open_checked(const FileOptions& options) {
   file.id = file_id_of(found.status);
   file.owner = found.status.st_uid;
   const int access = options.read_only ? O_RDONLY : O_RDWR;
-  // O_NONBLOCK so that a drive without a medium cannot hold us; taken off again.
+  // With O_NONBLOCK, for now, so that a drive without a medium does not block us.
   file.fd = open_descriptor(options, path_of(place.get()), access | O_NOCTTY | O_NONBLOCK);
   clear_status_flags(file);
   return file;
 }
 
-/// An open file description of its own, of the same file.
+/// The same file with an open file description of its own.
 UniqueFd open_again(const OpenFile& file, int flags) {
   return UniqueFd(::open(path_of(file.fd.get()).c_str(), flags | O_CLOEXEC | O_NOCTTY));
 }
@@ -191,7 +191,7 @@ std::filesystem::path real_path_of(int fd) {
 OpenFile open_file(const FileOptions& options) {
   OpenFile file = open_checked(options);
   lock(options, file);
-  // Who had the lock before may have made it larger.
+  // Again, under the lock: its last holder may have made the file larger.
   const struct stat status = status_of(file.fd.get(), file.path);
   if (S_ISREG(status.st_mode)) {
     describe_regular(status, !options.read_only && options.locking == Locking::take, file);

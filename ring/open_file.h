@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT
-// Opening a file: may block for as long as the storage likes, so never on a loop or on the control
-// thread. The result crosses to the loop that uses it (Loop::file).
+// SPDX-License-Identifier: MIT Opening a file. That may block for as long as the storage does, so
+// it is never done on a loop or on the control thread. The result is handed to the loop that uses
+// it (Loop::file).
 #pragma once
 
 #include <sys/stat.h>
@@ -30,12 +30,12 @@ enum class Caching : uint8_t {
 
 enum class Locking : uint8_t {
   take,
-  look,  ///< only find out whether another has it; and nothing is written to the file
+  look,  ///< only find out whether another has it, and write nothing to the file
 };
 
-/// A file that a path leads to, before it is opened for use.
+/// A file that a path leads to, which is not open yet.
 struct FoundFile {
-  std::string real_path;  ///< where it is, without links; empty if that cannot be known
+  std::string real_path;  ///< its path without links; empty if that cannot be known
   struct stat status {};
 };
 
@@ -45,8 +45,8 @@ struct FileOptions {
   Caching caching = Caching::page_cache;
   Locking locking = Locking::take;
   LockRequest lock{};
-  bool needs_locks = true;  ///< false: goes on, with a notice, where the file system has none
-  std::chrono::milliseconds lock_patience{3000};  ///< for errors of the lock that may pass
+  bool needs_locks = true;  ///< false: a file system without locks is only a notice
+  std::chrono::milliseconds lock_patience{3000};  ///< how long an error of locking may last
   /// Throws where the file may not be opened. It is this very file that is opened then, whatever
   /// the path leads to by that time.
   std::function<void(const FoundFile&)> check{};
@@ -77,37 +77,37 @@ struct OpenFile {
   UniqueFd fd;
   std::string path;
   FileId id;
-  std::optional<LockRequest> lock;  ///< that was taken
+  std::optional<LockRequest> lock;  ///< the one that was taken
   uint64_t size_bytes = 0;
   uint32_t physical_block_bytes =
-      kSectorBytes;  ///< what the storage writes at once, for the guest to know
+      kSectorBytes;  ///< what the storage writes at once, as told to the guest
   bool direct = false;
-  uint32_t dio_align = kSectorBytes;  ///< what offsets and lengths of O_DIRECT are multiples of
-  uint32_t discard_granularity = 0;   ///< in bytes; 0: room cannot be given back, or not known
-  uint32_t discard_unit = 1;          ///< in bytes: what discards have to be multiples of
-  bool secure_erase = false;          ///< the device can erase for ever
+  uint32_t dio_align = kSectorBytes;  ///< what offsets and lengths of O_DIRECT must be multiples of
+  uint32_t discard_granularity = 0;   ///< in bytes; 0: no room can be given back, or unknown
+  uint32_t discard_unit = 1;          ///< in bytes; what discards must be multiples of
+  bool secure_erase = false;          ///< whether the device can erase for ever
   bool block_device = false;
   std::vector<std::string> notices;  ///< what was not done as asked, and why
   std::string real_path{};           ///< FoundFile's
   uid_t owner = 0;
 };
 
-/// Where an open file or directory is, without links; empty if that cannot be known.
+/// The path of an open file or directory without links; empty if that cannot be known.
 std::filesystem::path real_path_of(int fd);
 
-/// Takes the lock, or looks at it, before anything else is read of the file. Blocks. Throws
-/// FileInUse where another has it, and std::system_error that names the path, and what to do where
-/// that is known.
+/// Takes the lock, or looks at it, before anything is read of the file. Blocks. Throws FileInUse if
+/// another has the lock, and std::system_error that names the path, and what to do if that is
+/// known.
 OpenFile open_file(const FileOptions& options);
 
-/// The same file, whatever its path leads to by now, opened once more in the same way and with the
-/// same lock, without the notices. Not a duplicate: the kernel reports a lost write once to each
-/// open file description, so each loop that syncs the file needs one of its own. Blocks. nullopt
-/// where it cannot be opened.
+/// The very same file opened once more, whatever its path leads to by now: in the same way, with
+/// the same lock, without the notices. Not a duplicate of the descriptor: the kernel reports a lost
+/// write once to each open file description, so each loop that syncs the file needs its own.
+/// Blocks. nullopt if it cannot be opened.
 std::optional<OpenFile> share_file(const OpenFile& file);
 
-/// The same file once more, for reading and without a lock: see WitnessStore. Blocks. No descriptor
-/// where it cannot be opened.
+/// The very same file opened once more, for reading and without a lock: see WitnessStore. Blocks.
+/// No descriptor if it cannot be opened.
 UniqueFd open_witness(const OpenFile& file);
 
 }  // namespace tapring

@@ -7,12 +7,12 @@ std::byte* PersistentGrants::page(GrantRef ref) {
   if (most_ == 0) return nullptr;
   const auto known = pages_.find(ref);
   if (known != pages_.end()) return known->second.pages().data();
-  // A guest takes the page that it used last, so the first ones are those it uses most.
+  // The first ones are kept: a guest reuses the page it used last, so it uses these the most.
   if (pages_.size() == most_ || budget_.left_ == 0) return nullptr;
   const auto mapped = table_.map(domain_, {&ref, 1});
   if (!mapped) {
-    // Against the protocol: it is to grant such pages for reading and writing. Or there is no room
-    // for mappings. Asked no more.
+    // The guest did not grant it for reading and writing, as the protocol demands, or there is no
+    // room for mappings. Not tried again.
     most_ = pages_.size();
     return nullptr;
   }

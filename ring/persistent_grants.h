@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT
-// Pages of a guest that stay mapped from request to request, which a guest agrees to by
-// `feature-persistent` (xen/include/public/io/blkif.h): it uses the same pages again and again.
+// SPDX-License-Identifier: MIT Pages of a guest that stay mapped from request to request, as a
+// guest agrees to that uses the same pages again and again (`feature-persistent`,
+// xen/include/public/io/blkif.h).
 #pragma once
 
 #include <cstddef>
@@ -10,11 +10,11 @@
 
 namespace tapring {
 
-/// How many pages the rings of a worker may keep together: each is a mapping of its own, of which a
-/// process has vm.max_map_count for all that it does. One thread.
-class KeptPages {
+/// How many pages the rings of a worker may keep mapped together: each is a mapping of its own, and
+/// a process has vm.max_map_count of those for everything. One thread.
+class MappingBudget {
  public:
-  explicit KeptPages(std::size_t most) noexcept : left_(most) {}
+  explicit MappingBudget(std::size_t most) noexcept : left_(most) {}
 
   std::size_t left() const noexcept { return left_; }
 
@@ -23,18 +23,18 @@ class KeptPages {
   std::size_t left_;
 };
 
-/// One thread. Gives all pages back when destroyed.
+/// One thread. Unmaps all pages when destroyed.
 class PersistentGrants {
  public:
   /// Keeps up to `most` pages of `domain`; 0: none. `table` and `budget` outlive it.
-  PersistentGrants(GrantTable& table, KeptPages& budget, DomainId domain, std::size_t most)
+  PersistentGrants(GrantTable& table, MappingBudget& budget, DomainId domain, std::size_t most)
       : table_(table), budget_(budget), domain_(domain), most_(most) {}
   PersistentGrants(const PersistentGrants&) = delete;
   PersistentGrants& operator=(const PersistentGrants&) = delete;
   ~PersistentGrants() { clear(); }
 
-  /// The granted page, mapped now if it has not been yet; nullptr if it is not kept, and so to be
-  /// copied by Xen.
+  /// The granted page, mapped now if it was not before; nullptr if it is not to be kept mapped, so
+  /// that Xen has to copy.
   std::byte* page(GrantRef ref);
 
   void clear() noexcept {
@@ -44,7 +44,7 @@ class PersistentGrants {
 
  private:
   GrantTable& table_;
-  KeptPages& budget_;
+  MappingBudget& budget_;
   DomainId domain_;
   std::size_t most_;
   std::unordered_map<GrantRef, GrantMapping> pages_;

@@ -10,7 +10,7 @@ namespace tapring {
 
 uint64_t queue_limit(dev_t device, const char* name) {
   uint64_t value = 0;
-  // A partition has its disk's queue.
+  // A partition has no queue but its disk's.
   for (const char* queue : {"queue", "../queue"}) {
     std::ifstream file("/sys/dev/block/" + std::to_string(major(device)) + ':' +
                        std::to_string(minor(device)) + '/' + queue + '/' + name);

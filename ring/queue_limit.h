@@ -7,8 +7,8 @@
 
 namespace tapring {
 
-/// A limit of a block device's queue by its name (Linux, Documentation/ABI/stable/sysfs-block); 0
-/// where it has none, or where there is no such device.
+/// The limit `name` of a block device's queue (Linux, Documentation/ABI/stable/sysfs-block); 0 if
+/// it has none, or if there is no such device.
 uint64_t queue_limit(dev_t device, const char* name);
 
 }  // namespace tapring

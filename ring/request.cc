@@ -16,8 +16,9 @@ T load(std::span<const std::byte> bytes, std::size_t offset) noexcept {
 
 bool is_known(const Request& request) noexcept {
   if (is(request, BlkifOp::read) || is(request, BlkifOp::write)) return true;
-  const bool alone = is(request, BlkifOp::flush_diskcache) || is(request, BlkifOp::write_barrier);
-  return alone && !request.indirect;
+  const bool direct_only =
+      is(request, BlkifOp::flush_diskcache) || is(request, BlkifOp::write_barrier);
+  return direct_only && !request.indirect;
 }
 
 bool may_be_empty(const Request& request) noexcept {

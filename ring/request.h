@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A guest's request as a value of ours: decoded from bytes that were copied out of the ring once.
+// A guest's request as a value, decoded from bytes that were copied out of the ring once.
 #pragma once
 
 #include <array>
@@ -22,19 +22,19 @@ struct Segment {
   constexpr uint32_t sectors() const noexcept { return 1U + last_sector - first_sector; }
 };
 
-/// One request. Nothing in it is to be trusted before check() has accepted it.
+/// One request. Nothing in it can be trusted before check_request() has let it pass.
 struct Request {
   uint64_t id;
   uint64_t sector;
-  uint8_t operation;      ///< as the guest wrote it, for an indirect request the inner one; the
+  uint8_t operation;      ///< as the guest wrote it, of an indirect request the inner one; the
                           ///< response repeats it
   bool indirect;
   uint16_t segment_count;
   std::array<Segment, kDirectSegments> segments;  ///< of a direct request, first segment_count
   GrantRef indirect_ref;  ///< of an indirect request: the page its segments are listed in
   uint64_t discard_sectors;  ///< of a discard: how many from `sector` on
-  bool secure;               ///< of a discard: nobody may ever read what was there. Means
-                             ///< nothing where that is not offered
+  bool secure;               ///< of a discard: nobody may ever read what was there. Without
+                             ///< meaning where that is not offered
 };
 
 inline bool is(const Request& request, BlkifOp operation) noexcept {
@@ -52,8 +52,8 @@ void decode_segments(std::span<const std::byte> list, std::span<Segment> segment
 struct RequestLimits {
   uint64_t sectors;  ///< the disk's size
   bool read_only;
-  bool discards;  ///< offered to the guest
-  bool secure_discards = false;  ///< the same
+  bool discards;                 ///< whether they were offered to the guest
+  bool secure_discards = false;  ///< likewise
 };
 
 /// Whether it is a discard after which nobody may ever read what was there.
@@ -61,13 +61,13 @@ inline bool is_secure(const Request& request, const RequestLimits& limits) noexc
   return request.secure && limits.secure_discards;
 }
 
-/// Why a request is answered without I/O; nullopt if it may go on. For an indirect request its
-/// segments are still to be checked.
+/// The answer to a request that is refused; nullopt if it may go on. The segments of an indirect
+/// one are still to be checked then.
 std::optional<BlkifStatus> check_request(const Request& request,
                                          const RequestLimits& limits) noexcept;
 
-/// The sectors that `segments` hold together; nullopt if a segment leaves its page or the range
-/// from `sector` on leaves the disk.
+/// The sum of the segments' sectors; nullopt if a segment leaves its page, or if so many sectors
+/// from `sector` on leave the disk.
 std::optional<uint32_t> check_segments(std::span<const Segment> segments, uint64_t sector,
                                        const RequestLimits& limits) noexcept;
 

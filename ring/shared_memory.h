@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Memory that a process shares with whoever maps the same file, its successor for instance.
+// Memory that a process shares with others that map the same file, such as its successor.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,11 @@ namespace tapring {
 /// Mapped for as long as this lives.
 class SharedMemory {
  public:
-  /// The first `bytes` of a file that is as long; all of the room must be there by then, or to
-  /// touch it may end the process. Throws std::system_error.
+  /// The first `bytes` of a file, which must have all of its blocks: where the file system has no
+  /// room for one, touching the memory ends the process. Throws std::system_error.
   SharedMemory(int fd, std::size_t bytes);
 
-  /// With nobody.
+  /// Shared with nobody.
   explicit SharedMemory(std::size_t bytes);
 
   SharedMemory(SharedMemory&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
@@ -25,7 +25,7 @@ class SharedMemory {
   }
   ~SharedMemory();
 
-  /// Begins at a page.
+  /// Aligned to a page.
   std::span<std::byte> bytes() const noexcept { return bytes_; }
 
  private:

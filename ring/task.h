@@ -19,8 +19,8 @@
 
 namespace tapring {
 
-/// What a task gives that ended with an Error before it came to a result of its own. To be
-/// specialised for results that have another way to say so.
+/// The result of a task that an exception or a lack of memory ended, as a value of its type. To be
+/// specialised for types that are not made from an Error.
 template <typename T>
 struct FailedTask {
   static T with(Error error) noexcept {
@@ -37,8 +37,8 @@ struct FailedTask<Result<T>> {
   static Result<T> with(Error error) noexcept { return std::unexpected(error); }
 };
 
-/// The error of the exception that is being handled: of one that tells of no memory, or of a system
-/// call. Others end the process.
+/// The Error of the exception that is being handled, if it is std::bad_alloc or std::system_error;
+/// others end the process.
 inline Error error_of_exception() noexcept {
   try {
     throw;
@@ -51,8 +51,8 @@ inline Error error_of_exception() noexcept {
 
 /// The result of a coroutine that has started. Await it once, and before destroying it.
 ///
-/// Per-request work returns an Error, and lack of memory is one more: where there is none for the
-/// coroutine's frame, or for what it does, the task ends with errc::not_enough_memory.
+/// Per-request work returns an Error, and lack of memory is one of them: where there is none for
+/// the coroutine's frame, or for its work, the task ends with errc::not_enough_memory.
 template <typename T>
 class [[nodiscard]] Task {
  public:
@@ -105,9 +105,10 @@ struct Task<T>::promise_type : PooledFrame {
   std::coroutine_handle<> continuation = std::noop_coroutine();
 };
 
-/// A coroutine nobody awaits; its frame goes when it ends. Its first act is to enter a TaskGroup.
+/// A coroutine that nobody awaits; its frame is freed when it ends. Its first act is to enter a
+/// TaskGroup.
 struct Detached {
-  bool begun = true;  ///< false where there was no memory for its frame, and so nothing was done
+  bool begun = true;  ///< false where there was no memory for its frame: then nothing was done
 
   struct promise_type : PooledFrame {
     Detached get_return_object() const noexcept { return {}; }

@@ -40,15 +40,15 @@ std::string remedy_for(int error) {
 }  // namespace
 
 UringLoop::Ring::Ring(unsigned entries) {
-  // Completions are run when we ask for them, in our own calls. Kernels before Linux 6.1 refuse
-  // this, and nothing is tested on them.
+  // The kernel completes requests only when we ask for completions, in our own calls. Kernels
+  // before Linux 6.1 refuse these flags, and nothing is tested on them.
   io_uring_params parameters{};
   parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                      IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE;
   parameters.cq_entries = entries * 4;
   const int error = io_uring_queue_init_params(entries, &uring, &parameters);
   if (error < 0) throw std::system_error(-error, std::system_category(), remedy_for(-error));
-  // Each may hang with the storage of one disk.
+  // Each thread may hang with the storage of one disk.
   std::array<unsigned, 2> threads{kMaxStorageThreads, 0};
   io_uring_register_iowq_max_workers(&uring, threads.data());
 }
@@ -64,7 +64,7 @@ io_uring_sqe& UringLoop::next_sqe() {
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_.uring);
   for (auto waited = std::chrono::milliseconds::zero(); sqe == nullptr;) {
     const int result = io_uring_submit(&ring_.uring);
-    // A full queue of which nothing is taken: the kernel has no memory, says so or not.
+    // The queue is full and the kernel took nothing of it: it has no memory, even if it reports 0.
     const int error = result == 0 ? EAGAIN : -result;
     if ((error == EBUSY || error == EAGAIN) && waited < kSubmitPatience) {
       std::this_thread::sleep_for(kSubmitPause);
@@ -114,7 +114,7 @@ std::unique_ptr<File> UringLoop::file(OpenFile file) {
 void UringLoop::submit_and_wait(bool may_block) {
   const int result = may_block ? io_uring_submit_and_wait(&ring_.uring, 1)
                                : io_uring_submit_and_get_events(&ring_.uring);
-  // Interrupted or full for now: what is there is collected, the rest is submitted next turn.
+  // Interrupted, or full for now: completions are collected, and the rest is submitted next turn.
   if (result < 0 && result != -EINTR && result != -EBUSY && result != -EAGAIN) {
     throw std::system_error(-result, std::system_category(), "waiting on io_uring");
   }
@@ -126,7 +126,8 @@ bool UringLoop::poll_once() {
   return io_uring_cq_ready(&ring_.uring) > 0 || must_enter();
 }
 
-/// With deferred task work a completion is there only after a call, which the kernel asks for.
+/// Deferred task work makes completions only inside a call, and the kernel flags when one is
+/// needed.
 bool UringLoop::must_enter() const noexcept {
   return (IO_URING_READ_ONCE(*ring_.uring.sq.kflags) &
           (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
@@ -136,7 +137,7 @@ void UringLoop::wait(bool may_block) {
   transfers_.submit();
   if (may_block || io_uring_sq_ready(&ring_.uring) > 0 || must_enter()) submit_and_wait(may_block);
   begin_turn();
-  // Collected first, run after: what runs may submit, and the queue is not walked under its feet.
+  // All are collected before any is run, as what runs may submit and so change the queue.
   completed_.clear();
   unsigned head;
   io_uring_cqe* cqe;
@@ -159,7 +160,7 @@ void UringLoop::Waker::arm() {
 
 void UringLoop::Waker::wake() noexcept {
   const uint64_t one = 1;
-  // Fails only when the counter is full, and then the loop is awake.
+  // Fails only if the counter is full, and then the loop has been woken already.
   [[maybe_unused]] const ssize_t written = ::write(event_.get(), &one, sizeof one);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The Loop of production: one io_uring, to which everything that a turn queued is submitted at
-// once, together with the wait for the next.
+// The Loop of production, on one io_uring: a single system call submits everything that a turn
+// queued, and waits for the next turn.
 #pragma once
 
 #include <liburing.h>
@@ -20,35 +20,35 @@
 
 namespace tapring {
 
-/// Built and used on one thread, as the kernel is told that there is a single issuer.
+/// Made and used on one thread, as the kernel is told that there is a single issuer.
 class UringLoop : public Loop {
  public:
-  /// Of the kernel's, for what cannot be done without waiting: syncs, discards, allocation.
+  /// Of the kernel, for what blocks: syncs, discards, allocation.
   static constexpr unsigned kMaxStorageThreads = 64;
 
   /// io_uring registers at most this much as one buffer.
   static constexpr std::size_t kMaxRegisteredBytes = std::size_t{1} << 30;
 
-  /// `entries`: what one turn submits in a single call; more takes more calls. Throws
-  /// std::system_error with what to do about it, also where the kernel is older than Linux 6.1.
+  /// `entries`: how many submissions fit in one system call. Throws std::system_error that says
+  /// what to do about it, also where the kernel is older than Linux 6.1.
   explicit UringLoop(unsigned entries = 512);
   ~UringLoop() override;
 
-  /// For how long the kernel is asked again where it takes nothing.
+  /// For how long the kernel is asked again if it takes no submission.
   static constexpr std::chrono::milliseconds kSubmitPatience{100};
 
-  /// A submission queue entry to prepare; then set_data() it. Submits to make room. Throws
-  /// std::system_error where the kernel takes nothing.
+  /// A submission queue entry, for the caller to prepare and to io_uring_sqe_set_data(). Submits to
+  /// make room. Throws std::system_error if the kernel takes no submission.
   io_uring_sqe& next_sqe();
 
-  /// Registers memory for read_fixed and write_fixed, which saves the kernel pinning its pages for
-  /// each request. Returns false, with errno set, where the kernel refuses: things work without.
+  /// Registers memory for read_fixed and write_fixed, which saves the kernel from pinning its pages
+  /// for each request. False, with errno set, where the kernel refuses; all works without, too.
   bool register_memory(std::span<std::byte> memory);
 
-  /// The index of the registered buffer that has all of `data`; nullopt if none has.
+  /// The index of the registered buffer that contains all of `data`; nullopt if none does.
   std::optional<int> registered_buffer(const void* data, std::size_t bytes) const noexcept;
 
-  /// Where a File's reads and writes go.
+  /// The reads and writes of all files.
   UringTransfers& transfers() noexcept { return transfers_; }
 
   std::unique_ptr<File> file(OpenFile file) override;
@@ -82,7 +82,7 @@ class UringLoop : public Loop {
   };
 
  private:
-  /// Keeps a read of the eventfd queued, which post() and stop() write to.
+  /// Wakes the loop by an eventfd, of which it always has a read queued.
   class Waker final : public Completion {
    public:
     explicit Waker(UringLoop& loop);
@@ -117,7 +117,7 @@ class UringLoop : public Loop {
   Waker waker_;
   UringTransfers transfers_{*this};
   std::span<std::byte> registered_;
-  std::size_t submissions_ = 0;  ///< whose result is still to come
+  std::size_t submissions_ = 0;  ///< that are awaited
   std::vector<std::pair<Completion*, int>> completed_;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The reads and writes of a turn. Those that follow each other in a file, as a guest's sequential
-// requests do, become one: the kernel's cost of a small transfer is nearly all per call.
+// The reads and writes of a turn. Those that continue each other in a file, as a guest's sequential
+// requests do, are merged: nearly all that a small transfer costs the kernel is per request.
 #pragma once
 
 #include <sys/uio.h>
@@ -68,10 +68,10 @@ class UringTransfers {
     int result_ = 0;
   };
 
-  /// Puts what was awaited since the last call into the submission queue.
+  /// Queues for submission all transfers that were awaited since the last call.
   void submit();
 
-  /// Transfers that are awaited.
+  /// How many transfers are awaited.
   std::size_t under_way() const noexcept { return under_way_; }
 
  private:

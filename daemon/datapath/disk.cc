@@ -69,14 +69,14 @@ void Disk::measure(Measured then) {
   then(std::unexpected(std::make_error_code(std::errc::not_enough_memory)));
 }
 
-/// Takes `then` before it waits.
+/// Moves from `then` before it suspends.
 Detached Disk::measure_volume(std::shared_ptr<Disk> disk, Measured& then) {
   const TaskGroup::Member member(disk->requests_);
   Measured taken = std::move(then);
   taken(co_await disk->volume_.grow());
 }
 
-/// Without memory for that the process ends, as the next one takes the disk up in order.
+/// Without memory for that the process ends: its successor takes the disk over in good order.
 void Disk::end(Ending ending, Work done) {
   if (!end_all(shared_from_this(), ending, std::move(done)).begun) std::terminate();
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A connected disk, or the part of one that is on one worker: the volume and the queues that serve
-// it.
+// A connected disk, or one shard of it on one worker: the volume, and the queues that serve it.
 #pragma once
 
 #include <functional>
@@ -27,17 +26,16 @@ struct DiskOptions {
   std::string name;  ///< for log lines
   DomainId domain = 0;
   Geometry geometry;  ///< what the guest is offered of the image
-  RingSetup rings;  ///< of this part
+  RingSetup rings;  ///< of this shard
   RingOrigin origin;
-  std::string journal = {};          ///< the disk's name there
-  JournalStore* journals = nullptr;  ///< outlives the disk; null: nobody comes after us
-  uint32_t max_persistent_grants = 0;  ///< of each ring, if it was agreed to have any
+  std::string journal = {};          ///< the disk's name in `journals`
+  JournalStore* journals = nullptr;  ///< outlives the disk; null: there is no successor
+  uint32_t max_persistent_grants = 0;  ///< of each ring, if its guest agreed to them
   uint32_t max_indirect_segments = kIndirectSegments;  ///< as the guest was told
-  LogLimit* log_limit = nullptr;  ///< outlives the disk; null: what a guest causes is not logged
-  /// The same one for all parts of a disk. Who sets a policy that holds requests sees to
-  /// check_held().
+  LogLimit* log_limit = nullptr;  ///< for lines that a guest causes; outlives the disk; may be null
+  /// One for all shards of a disk. A policy that holds requests needs calls of check_held().
   std::shared_ptr<DiskPause> pause = std::make_shared<DiskPause>(kReportErrors);
-  /// Likewise.
+  /// One for all shards of a disk.
   std::shared_ptr<DiskFaults> faults = std::make_shared<DiskFaults>();
 };
 
@@ -57,20 +55,20 @@ class Disk : public std::enable_shared_from_this<Disk> {
   void start();
 
   enum class Ending {
-    abandon,  ///< the guest listens no more: rings go at once, requests end unanswered
-    drain,    ///< every request taken is answered first, but those that are held; the guest
-              ///< will go on elsewhere
+    abandon,  ///< the guest is gone: rings are released at once, requests end unanswered
+    drain,    ///< every request that was taken is answered first, except those that are held: the
+              ///< guest goes on with our successor
   };
 
-  /// Looks whether others made the image larger, and lets the guest use that. `then` runs on this
-  /// thread with the image's present size in sectors.
+  /// Lets the guest use what others have made the image larger by. `then` runs on this thread with
+  /// the image's present size in sectors.
   using Measured = std::move_only_function<void(const Result<uint64_t>&)>;
   void measure(Measured then);
 
-  /// Does what it is time for with the requests that are held: see HeldRequests::check().
+  /// See HeldRequests::check().
   void check_held() { held_.check(); }
 
-  /// Does all that are held once more, now.
+  /// Retries all held requests now.
   void retry_held() { held_.retry_all(); }
 
   /// Ends everything, releases the image, then runs `done` on this thread. The last call.

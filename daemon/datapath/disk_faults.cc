@@ -28,7 +28,7 @@ void DiskFaults::note(const RequestFault& fault) noexcept try {
 } catch (const std::bad_alloc&) {
 }
 
-/// Whether it is to be told now.
+/// Whether to call `news` now.
 bool DiskFaults::count(const RequestFault& fault) {
   const std::lock_guard lock(mutex_);
   last_ = fault;

@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// What has gone wrong with a disk's storage or image while it is served. The disk's parts, each on
-// a worker, write it down here, and the control thread logs and reports it.
+// SPDX-License-Identifier: MIT What has gone wrong with a disk's storage or image while it is
+// served: noted by the disk's shards, each on a worker, logged and reported by the control thread.
 #pragma once
 
 #include <atomic>
@@ -31,34 +30,33 @@ struct RequestFault {
 /// "a read at byte 4096 failed: Input/output error (EIO)"
 std::string describe(const RequestFault& fault);
 
-/// For any thread. Only data_lost() is asked when all is well. What there is no memory for is not
-/// told.
+/// For any thread. As long as all is well, only data_lost() is called. What there is no memory to
+/// note is dropped.
 class DiskFaults final : public ImageEvents {
  public:
-  /// Kinds of faults, by operation and error, that are told apart.
+  /// Kinds of faults that are told apart, by operation and error.
   static constexpr std::size_t kMaxKinds = 32;
   static constexpr std::size_t kMaxWarnings = 8;
 
-  /// `path`: of the image. `news`: called on any thread when there is something new for
-  /// take_lines().
+  /// `path`: of the image. `news`: called, on any thread, when take_lines() has something new.
   explicit DiskFaults(std::string path = {}, std::function<void()> news = {})
       : path_(std::move(path)), news_(std::move(news)) {}
   DiskFaults(const DiskFaults&) = delete;
   DiskFaults& operator=(const DiskFaults&) = delete;
 
-  /// The guest is told that its request failed.
+  /// A request failed, and its guest is told.
   void note(const RequestFault& fault) noexcept;
 
-  /// The kernel reports a lost write once and forgets it: from now on nothing may be acknowledged
-  /// as durable until the image is opened anew. `how` it is known, and the error that told of it,
-  /// if there was one; the first is kept.
+  /// A write that was acknowledged may be lost. The kernel reports that once and forgets it, so
+  /// from now on nothing may be acknowledged as durable until the image is opened anew. `how` it
+  /// became known, and the error that told of it, if any; the first call counts.
   void mark_data_lost(const char* how, Error cause = {}) noexcept;
   bool data_lost() const noexcept { return data_lost_; }
 
   void corrupt(Error how) noexcept override;
   void warn(const char* what, Error cause) noexcept override;
 
-  /// Why nothing can be written any more, and the remedy; empty where all is well.
+  /// Why nothing can be written any more, and the remedy; empty if all is well.
   std::string failure() const;
   std::vector<std::string> warnings() const;
   std::optional<RequestFault> last() const;
@@ -68,8 +66,8 @@ class DiskFaults final : public ImageEvents {
     std::string text;
   };
 
-  /// What is new for the log. Where nothing is, the next fault calls `news` at once; else only one
-  /// of a new kind does, and of the others the next call tells how many there were.
+  /// What is new for the log. If that is nothing, the next fault calls `news` at once. Else only a
+  /// fault of a new kind does; others are counted, and in the lines of the next call.
   std::vector<Line> take_lines();
 
  private:
@@ -91,7 +89,7 @@ class DiskFaults final : public ImageEvents {
   std::vector<Kind> kinds_;
   std::optional<RequestFault> last_;
   std::vector<Line> lines_;
-  bool quiet_ = true;  ///< there was nothing new when the lines were taken last
+  bool quiet_ = true;  ///< take_lines() had nothing new when it was called last
 };
 
 }  // namespace tapring

@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// Whether a disk is paused, which it is while any of its requests is held: what its parts, each on
-// a worker, and the control thread have in common of that.
+// SPDX-License-Identifier: MIT Whether a disk is paused, which it is while any of its requests is
+// held: counted by its shards, each on a worker, and read by the control thread.
 #pragma once
 
 #include <array>
@@ -14,10 +13,10 @@
 
 namespace tapring {
 
-/// For any thread. Touched only when storage fails.
+/// For any thread. Used only when storage fails.
 class DiskPause {
  public:
-  /// `began`: called, on the thread of a part, when a request is held and none was.
+  /// `began`: called, on the thread of a shard, when a request is held and none was before.
   explicit DiskPause(const ErrorPolicy& policy, std::function<void()> began = {})
       : policy_(policy), began_(std::move(began)) {}
   DiskPause(const DiskPause&) = delete;
@@ -36,16 +35,16 @@ class DiskPause {
     --of(fault);
     --held_;
   }
-  /// What the request that is held for `from` met when it was tried.
+  /// A request that was held because of `from` was retried, and failed because of `to`.
   void change(StorageFault from, StorageFault to) noexcept {
     --of(from);
     ++of(to);
     ++retries_;
   }
-  /// A request waited as long as it may.
+  /// A request has waited as long as the policy lets it.
   void give_up() noexcept { ++given_up_; }
 
-  /// Requests that wait now, or are being tried again.
+  /// Requests that wait now, or are being retried.
   uint32_t held() const noexcept { return held_; }
   uint32_t held(StorageFault fault) const noexcept {
     return by_fault_[static_cast<std::size_t>(fault)];

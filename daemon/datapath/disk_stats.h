@@ -26,13 +26,13 @@ struct DiskCounters {
   uint64_t wakeups = 0;        ///< events that brought requests
   uint64_t notifications = 0;  ///< events sent to the guest
   uint64_t in_flight = 0;      ///< taken and not yet answered, now
-  uint64_t held = 0;           ///< of these, those that wait for the storage
-  uint64_t pauses = 0;         ///< how often that began
-  uint64_t retries = 0;        ///< tries of held requests that failed again
-  uint64_t given_up = 0;       ///< errors that came of having waited as long as the policy allows
+  uint64_t held = 0;           ///< of those, the ones that wait for the storage
+  uint64_t pauses = 0;         ///< how often the disk went from no held request to one
+  uint64_t retries = 0;        ///< of held requests, that failed again
+  uint64_t given_up = 0;       ///< held requests that failed, having waited as long as they may
 };
 
-/// A total with a single writer: an addition need not be atomic as a whole.
+/// A total with a single writer, so that load, addition and store need not be one atomic operation.
 class Counter {
  public:
   void add(uint64_t amount) noexcept {
@@ -47,8 +47,8 @@ class Counter {
   std::atomic<uint64_t> value_ = 0;
 };
 
-/// Of the queues of a disk on one worker, and apart from what other threads write. See DiskCounters
-/// for what each counts.
+/// The counters of a disk's queues on one worker, in cache lines that no other thread writes. See
+/// DiskCounters for what each counts.
 struct alignas(64) DiskStats {
   struct PerOperation {
     Counter requests;
@@ -64,8 +64,8 @@ struct alignas(64) DiskStats {
   Counter wakeups;
   Counter notifications;
   Counter in_flight;
-  std::atomic<bool> left_unanswered = false;  ///< at its end requests were left to a successor
-  std::atomic<bool> ring_broken = false;  ///< a queue was stopped for good: its indices are wild
+  std::atomic<bool> left_unanswered = false;  ///< requests were left to a successor, at the end
+  std::atomic<bool> ring_broken = false;  ///< a queue was stopped: its indices are impossible
 
   void add_to(DiskCounters& sum) const noexcept {
     sum.reads += reads.requests.get();

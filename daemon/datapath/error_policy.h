@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// What becomes of a request that its storage cannot do: its guest is told, or it waits until the
-// storage can.
+// SPDX-License-Identifier: MIT What becomes of a request that the storage fails: its guest is told,
+// or the request waits until the storage can do it.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +15,7 @@ namespace tapring {
 
 enum class OnError : uint8_t {
   report,  ///< to the guest, at once
-  pause,   ///< the request waits and is done again; the guest's other requests go on
+  pause,   ///< the request waits and is retried; the guest's other requests go on
 };
 
 /// The names of OnError's values, in their order.
@@ -24,20 +23,20 @@ std::span<const char* const> on_error_names() noexcept;
 std::optional<OnError> parse_on_error(std::string_view name);
 const char* on_error_name(OnError choice) noexcept;
 
-/// What storage can say that another try may mend.
+/// Failures of the storage that may pass.
 enum class StorageFault : uint8_t { no_space, io_error };
 
 /// "no space" or "I/O error".
 const char* fault_name(StorageFault fault) noexcept;
 
-/// nullopt for an error that is not the storage's, and for one that will stay: nothing mends a
-/// request that it cannot do at all, or a write that it lost after it was done.
+/// nullopt for an error that is not the storage's, and for one that a retry cannot mend: a request
+/// that it cannot do at all, or a write that it lost after it was done.
 std::optional<StorageFault> storage_fault(Error error) noexcept;
 
 struct ErrorPolicy {
   OnError on_no_space = OnError::pause;
   OnError on_io_error = OnError::report;
-  uint32_t pause_limit_seconds = 0;  ///< that a request waits before its guest is told; 0: for ever
+  uint32_t pause_limit_seconds = 0;  ///< how long a request may wait; 0: for ever
 
   OnError on(StorageFault fault) const noexcept {
     return fault == StorageFault::no_space ? on_no_space : on_io_error;
@@ -48,7 +47,7 @@ struct ErrorPolicy {
 inline constexpr ErrorPolicy kReportErrors{OnError::report, OnError::report, 0};
 inline constexpr uint32_t kMaxPauseLimitSeconds = 7 * 24 * 3600;
 
-/// A policy in words: values by the names of ErrorPolicy's fields. What is missing, or is
+/// A policy as text: values by the names of ErrorPolicy's fields. A field that is missing, or is
 /// kDefaultWord, is as the daemon's configuration says.
 using PolicyWords = std::map<std::string, std::string>;
 inline constexpr const char* kDefaultWord = "default";
@@ -56,11 +55,11 @@ inline constexpr const char* kDefaultWord = "default";
 /// The names of the fields.
 std::span<const char* const> policy_fields() noexcept;
 
-/// Changes one field of `policy`, but for kDefaultWord. False, and nothing is changed, where there
-/// is no such field or no such value.
+/// Sets one field of `policy`, or leaves it for kDefaultWord. False, and nothing is changed, if
+/// there is no such field or value.
 bool assign(ErrorPolicy& policy, std::string_view field, std::string_view value);
 
-/// What a right value of the field looks like, to end a message with: "report, pause or default".
+/// The valid values of the field, to end a message with: "report, pause or default".
 std::string expected_of(std::string_view field);
 
 }  // namespace tapring

@@ -28,7 +28,7 @@ void HeldRequests::check() {
   probe(StorageFault::io_error);
 }
 
-/// If it is time for that, and nothing else is being tried.
+/// Retries one request if it is time, and if no other is being retried.
 void HeldRequests::probe(StorageFault fault) {
   HeldRequest* request = first(fault);
   Loop::Clock::time_point& next = next_probe_[static_cast<std::size_t>(fault)];
@@ -37,7 +37,7 @@ void HeldRequests::probe(StorageFault fault) {
   release(*request, Verdict::again);
 }
 
-/// nullptr if none waits for it.
+/// The first that waits because of `fault`; nullptr if none does.
 HeldRequest* HeldRequests::first(StorageFault fault) const noexcept {
   const auto found = std::ranges::find(waiting_, fault, &HeldRequest::fault_);
   return found == waiting_.end() ? nullptr : *found;
@@ -57,7 +57,7 @@ bool HeldRequests::is_overdue(const HeldRequest& request, uint32_t limit_seconds
          loop_.turn_time() - request.since_ >= std::chrono::seconds(limit_seconds);
 }
 
-/// nullopt: it waits on.
+/// nullopt: it goes on waiting.
 std::optional<HeldRequests::Verdict> HeldRequests::verdict_on(const HeldRequest& request) noexcept {
   if (ended_) return Verdict::leave;
   const ErrorPolicy policy = pause_->policy();
@@ -89,8 +89,9 @@ HeldRequest::HeldRequest(HeldRequests& all, StorageFault fault)
 }
 
 HeldRequest::~HeldRequest() {
-  // It ended in another way, as after a failed flush, and says nothing of the storage. But those
-  // that others released may all be such, and nobody would go on before the next probe.
+  // This retry ended without success and without waiting again, as after a failed flush: it says
+  // nothing about the storage. If nobody went on in its place, the rest would wait for the next
+  // probe.
   if (trying_) {
     stop_trying();
     all_.release_first();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Requests that their storage failed and whose guest is to wait: each sleeps here, between two
-// tries, with nothing but its coroutine. Its data lies in the guest's pages, which stay granted
-// while it is unanswered, so it holds no bounce memory that others could use.
+// Requests that the storage failed and that wait to be retried. Between two tries a request is only
+// a suspended coroutine: its data is in the guest's pages, which stay granted until it is answered,
+// so it holds no bounce memory that others could use.
 #pragma once
 
 #include <array>
@@ -20,19 +20,20 @@ namespace tapring {
 
 class HeldRequest;
 
-/// Those of a disk that are on one worker. One thread only.
+/// The held requests of a disk on one worker. One thread only.
 ///
-/// One is tried at a time, as a probe: storage that is full, or dying, must not be stormed. Each
-/// that succeeds lets two more try, until none is left.
+/// One is retried at a time, as a probe: storage that is full, or dying, must not be stormed. Each
+/// that succeeds lets two more retry, until none is left.
 class HeldRequests {
  public:
-  /// How often one is tried, at most. The first is a little less than a second, so at each check();
-  /// in the second a failing drive may be busy with the try, and others may want it.
+  /// Between two probes, at least. For room, a little less than a second, so that each check()
+  /// probes. A failing drive is left alone for longer, as each try may keep it from work for
+  /// others.
   static constexpr std::chrono::milliseconds kNoSpaceInterval{900};
   static constexpr std::chrono::milliseconds kIoErrorInterval{9900};
 
   enum class Verdict : uint8_t {
-    again,   ///< do the request once more
+    again,   ///< retry the request
     report,  ///< tell the guest
     leave,   ///< end it without an answer
   };
@@ -43,20 +44,20 @@ class HeldRequests {
   HeldRequests& operator=(const HeldRequests&) = delete;
   ~HeldRequests();
 
-  /// Whether a request that ended so is to be held.
+  /// Whether a request that ended with `error` is to be held.
   bool holds(Error error) const noexcept {
     const auto fault = storage_fault(error);
     return fault && pause_->policy().on(*fault) == OnError::pause;
   }
 
-  /// Does what it is time for. To be called every second while anything is held, and when the
-  /// policy has changed.
+  /// Lets go of requests that the policy holds no longer, and probes when it is time. To be called
+  /// every second while anything is held, and when the policy has changed.
   void check();
 
-  /// Tries all of them now.
+  /// Retries all of them now.
   void retry_all();
 
-  /// All of them end without an answer, now and from now on.
+  /// All held requests, now and later, end without an answer.
   void end();
 
  private:
@@ -74,13 +75,13 @@ class HeldRequests {
 
   Loop& loop_;
   std::shared_ptr<DiskPause> pause_;
-  std::deque<HeldRequest*> waiting_;  ///< who waits longest since its last try is the first
+  std::deque<HeldRequest*> waiting_;  ///< the longest since its last try is the first
   unsigned trying_ = 0;
   std::array<Loop::Clock::time_point, 2> next_probe_{};  ///< of each fault
   bool ended_ = false;
 };
 
-/// One request, from the first time that it failed to its end.
+/// One request, from its first failure to its end.
 class HeldRequest {
  public:
   using Verdict = HeldRequests::Verdict;
@@ -90,7 +91,7 @@ class HeldRequest {
   HeldRequest& operator=(const HeldRequest&) = delete;
   ~HeldRequest();
 
-  /// Sleeps until the verdict on what failed so.
+  /// Suspends until the verdict on a request that failed because of `fault`.
   class Wait {
    public:
     explicit Wait(HeldRequest& request) noexcept : request_(request) {}
@@ -103,7 +104,7 @@ class HeldRequest {
   };
   Wait wait(StorageFault fault) noexcept;
 
-  /// The last try did it.
+  /// The retry succeeded.
   void succeeded();
 
  private:

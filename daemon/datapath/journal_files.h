@@ -10,7 +10,7 @@ namespace tapring {
 
 class JournalFiles final : public JournalStore {
  public:
-  /// Makes the directory if need be, for its owner only. Throws std::system_error.
+  /// Makes the directory if there is none, for its owner only. Throws std::system_error.
   explicit JournalFiles(const std::filesystem::path& run_dir);
 
   SharedMemory open(const std::string& disk, uint32_t queue, std::size_t bytes) override;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where the journals of rings are kept for the next tapringd. For any thread.
+// Where the journals of rings are kept for the next tapringd: an interface, for any thread.
 #pragma once
 
 #include <cstddef>
@@ -16,17 +16,17 @@ class JournalStore {
  public:
   virtual ~JournalStore() = default;
 
-  /// The journal of a queue of a disk, as it was left; zeros where nobody left any. `disk`: a name
-  /// that no other disk has now. Throws std::system_error that says what to do.
+  /// The memory of a queue's journal as it was left; zeros if there was none. `disk`: a name that
+  /// no other disk has now. Throws std::system_error that says what to do.
   virtual SharedMemory open(const std::string& disk, uint32_t queue, std::size_t bytes) = 0;
 
   /// For tests.
   virtual JournalObserver* observer() noexcept { return nullptr; }
 
-  /// Of a disk that has ended, all its queues'.
+  /// Removes the journals of all queues of a disk that has ended.
   virtual void remove(const std::string& disk) noexcept = 0;
 
-  /// Those that have a journal here.
+  /// The disks that have a journal here.
   virtual std::set<std::string> disks() const = 0;
 };
 

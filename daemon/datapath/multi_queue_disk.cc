@@ -9,8 +9,8 @@
 
 namespace tapring {
 
-// Of each operation, what came of it so far. Held by the work that is under way for it, and used
-// on the control thread.
+// What is known of an operation while it is under way in the shards. Owned by the work posted for
+// it, and used on the control thread.
 
 struct MultiQueueDisk::Connecting {
   std::size_t awaited;
@@ -64,7 +64,7 @@ MultiQueueDisk::MultiQueueDisk(Executor& control, Workers& workers, const MultiQ
   for (std::size_t i = 0; i < options.rings.queues.size(); ++i) workers_.add_queue(first.worker);
 }
 
-/// For the next queue.
+/// Where the next queue goes.
 MultiQueueDisk::Shard& MultiQueueDisk::choose_shard(Images& images) {
   const uint32_t worker = workers_.least_busy();
   const auto there = std::ranges::find(shards_, worker, &Shard::worker);
@@ -86,7 +86,7 @@ void MultiQueueDisk::connect(Connected then) {
 
 void MultiQueueDisk::connect_shard(Shard& shard, const std::shared_ptr<Connecting>& all) {
   Worker& worker = workers_[shard.worker];
-  // What belongs to the control thread is let go of there only, so no copy of it stays behind.
+  // Moved from thread to thread, so that what the control thread owns is destroyed there.
   worker.loop().post([self = shared_from_this(), all = all, &worker, &shard, &control = control_,
                       image = std::move(shard.image), sharer = std::move(shard.sharer),
                       options = shard.options, stats = shard.stats]() mutable {
@@ -144,7 +144,7 @@ void MultiQueueDisk::measure(Disk::Measured then) {
           measured.measure([self = std::move(self), all = std::move(all),
                             &control](const Result<uint64_t>& sectors) mutable {
             control.post([self = std::move(self), all = std::move(all), sectors] {
-              // What each shard can serve by now.
+              // The smallest: what every shard can serve by now.
               if (all->sectors && (!sectors || *sectors < *all->sectors)) all->sectors = sectors;
               if (--all->awaited == 0) all->then(all->sectors);
             });

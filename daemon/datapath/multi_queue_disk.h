@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT
-// A connected disk as the control thread has it: in shards, each on another worker with some of the
-// queues and the image opened for itself.
+// SPDX-License-Identifier: MIT A connected disk as the control thread sees it: in shards, each a
+// Disk on another worker, with some of the queues and with an image that was opened for that
+// worker.
 #pragma once
 
 #include <cstddef>
@@ -16,40 +16,40 @@
 
 namespace tapring {
 
-/// Used on the control thread, where all it is given runs. Counts its queues as those of `workers`
-/// until it has ended or could not be connected.
+/// Used on the control thread, where all callbacks run. Its queues count as its workers' until it
+/// has ended, or could not be connected.
 class MultiQueueDisk : public std::enable_shared_from_this<MultiQueueDisk> {
  public:
-  /// The same image, opened for several loops: one at least.
+  /// The same image, opened once for each of one or more loops.
   using Images = std::vector<std::unique_ptr<OpenImage>>;
 
-  /// Opens the image for so many loops, or for fewer where it cannot be served on several. Blocks.
+  /// Opens the image for so many loops, or for fewer if it cannot be served on several. Blocks.
   static Images share(std::unique_ptr<OpenImage> image, std::size_t loops);
 
-  /// Deals the queues out, each to the worker that has fewest; when `images` are used up, the rest
-  /// to the first worker of the disk. Takes from `images` what it needs: the caller closes the
-  /// others. `control` and `workers` outlive this.
+  /// Gives each queue to the worker that has the fewest; when `images` are used up, the rest to the
+  /// first worker of the disk. Takes the images that it needs: the caller closes the others.
+  /// `control` and `workers` outlive this.
   MultiQueueDisk(Executor& control, Workers& workers, Images& images, const DiskOptions& options);
 
-  /// Serves the image of `other`, with all queues on one worker that has it. Where `other` is not
-  /// connected any more, this one cannot be either.
+  /// Serves the image of `other`, with all queues on the first worker of that one. It cannot be
+  /// connected if `other` has ended by then.
   MultiQueueDisk(Executor& control, Workers& workers, const MultiQueueDisk& other,
                  const DiskOptions& options);
   MultiQueueDisk(const MultiQueueDisk&) = delete;
   MultiQueueDisk& operator=(const MultiQueueDisk&) = delete;
 
-  /// Maps and binds all rings. `then` gets the first error, or nothing; after an error nothing is
-  /// held.
+  /// Maps and binds all rings. `then` gets the first error, or an empty string; after an error
+  /// nothing stays mapped, bound or open.
   using Connected = std::move_only_function<void(const std::string& error)>;
   void connect(Connected then);
 
-  // What follows is for a disk that is connected.
+  // The following are for a disk that is connected.
 
-  /// Begins to serve.
+  /// Begins to take requests.
   void start();
 
-  /// Lets the guest use what others made the image larger by. `then` gets the image's present size
-  /// in sectors. One at a time.
+  /// Lets the guest use what others have made the image larger by. `then` gets the image's present
+  /// size in sectors. One call at a time.
   void measure(Disk::Measured then);
 
   /// See Disk.
@@ -59,16 +59,16 @@ class MultiQueueDisk : public std::enable_shared_from_this<MultiQueueDisk> {
   /// Ends everything, releases the image, then runs `done`. The last call.
   void end(Disk::Ending ending, Work done);
 
-  // These are right at any time, also after the end.
+  // The following are for any time, also after the end.
 
   DiskCounters counters() const noexcept;
   bool has_broken_ring() const noexcept;
 
-  /// A successor needs no journal: everything that was taken was answered, and nothing written was
-  /// lost. For a disk that has ended.
+  /// Whether a successor needs no journal: every request that was taken was answered, and no write
+  /// was lost. For a disk that has ended.
   bool left_in_order() const noexcept;
 
-  /// The numbers of the workers that have queues of it, in the order of the queues.
+  /// The numbers of the workers that have its queues, in the order of the queues.
   std::vector<uint32_t> workers() const;
 
  private:
@@ -77,7 +77,7 @@ class MultiQueueDisk : public std::enable_shared_from_this<MultiQueueDisk> {
     std::unique_ptr<OpenImage> image;  ///< until it is connected
     DiskOptions options;
     std::shared_ptr<DiskStats> stats;
-    // To be used and let go of on the worker.
+    // To be used and released on the worker's thread.
     std::shared_ptr<Disk> disk;
     std::shared_ptr<Disk> sharer;  ///< until it is connected, if that one's image is served instead
   };

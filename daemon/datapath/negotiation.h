@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a frontend asks for with the keys it writes: pure, from keys to values.
+// What a frontend asks for by the keys it writes. Pure: from keys to values.
 #pragma once
 
 #include <cstdint>
@@ -35,11 +35,11 @@ struct RingOffer {
   bool persistent_grants = false;
 };
 
-/// The value of a key of the frontend's directory, "ring-ref" or "queue-0/event-channel".
+/// Reads a key of the frontend's directory, such as "ring-ref" or "queue-0/event-channel".
 using FrontendKeys = std::function<std::optional<std::string>(const std::string&)>;
 
-/// Reads only the keys that the number of queues and pages implies: others may be left from the
-/// guest's previous kernel. The error names the key, its value and what would be right.
+/// Reads only the keys that the numbers of queues and of pages call for: others may be left from
+/// the guest's previous kernel. The error names the key, its value and what would be valid.
 std::expected<RingSetup, std::string> negotiate(const FrontendKeys& read, const RingOffer& offer);
 
 }  // namespace tapring

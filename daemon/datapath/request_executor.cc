@@ -53,7 +53,7 @@ Task<Outcome> refused(BlkifStatus status) {
 
 RequestExecutor::RequestExecutor(const QueueContext& context)
     : context_(context),
-      persistent_(context.worker.grants(), context.worker.kept_pages(), context.domain,
+      persistent_(context.worker.grants(), context.worker.mapping_budget(), context.domain,
                   context.max_persistent_grants) {}
 
 void RequestExecutor::detach() noexcept {

@@ -9,8 +9,8 @@
 
 namespace tapring {
 
-/// An open image, and all who want to know what is wrong with it: the disks of a guest and of its
-/// stub domain have one together. For the image's loop.
+/// An open image, and all that want to hear of its faults: the disks of a guest and of its stub
+/// domain have one image together. For the thread of the image's loop.
 class SharedImage {
  public:
   explicit SharedImage(std::unique_ptr<Image> image) : image_(std::move(image)) {

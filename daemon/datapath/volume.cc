@@ -7,7 +7,7 @@
 namespace tapring {
 
 Task<Error> Volume::flush() {
-  const uint64_t wanted = flushes_begun_ + 1;  // what is under way may have begun too early
+  const uint64_t wanted = flushes_begun_ + 1;  // one that is under way may have begun too early
   while (flushes_ended_ < wanted && !faults_->data_lost()) {
     if (flushing_) {
       co_await flush_ended_.wait();
@@ -24,13 +24,13 @@ Task<Error> Volume::flush() {
     if (!flush_error_) flushes_done_ = flushes_ended_;
     flush_ended_.wake_all();
   }
-  // Of two flushes at the same time the kernel fails one, for what either was to make durable.
+  // The kernel reports a loss to one flush only, though others were to make the same data durable.
   if (faults_->data_lost()) {
     const bool was_told =
         flushes_ended_ >= wanted && flush_error_ == std::errc::state_not_recoverable;
     co_return was_told ? flush_error_ : lost();
   }
-  // All that waited for one that failed fail with it: a full storage is not asked by each of them.
+  // All that share a failed flush fail with it, rather than each asking a full storage once more.
   co_return flushes_done_ >= wanted ? Error() : flush_error_;
 }
 
@@ -42,8 +42,8 @@ Task<Result<uint64_t>> Volume::grow() {
   co_return end_;
 }
 
-/// An error by which the last volume closes the image is not told here: so what was written through
-/// this one is made durable first. It may be the last after that.
+/// If others still use the image, this volume will not hear of an error when it is closed: so it
+/// flushes. The others may have gone while it did.
 Task<Error> Volume::close() {
   const std::shared_ptr<SharedImage> image = std::move(image_);
   if (image.use_count() > 1) {
@@ -63,7 +63,7 @@ bool Volume::reaches_past_end(uint64_t sector, Buffers buffers) const noexcept {
   return bytes > end_ * kSectorBytes;
 }
 
-/// As a read there does.
+/// As the error of a read there is.
 Task<Error> Volume::past_end() {
   co_return std::make_error_code(std::errc::io_error);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// An image as a guest may use it: what is the same for every format stands here once.
+// An image as a guest may use it: what is the same for every format is done here.
 #pragma once
 
 #include <memory>
@@ -14,12 +14,12 @@
 
 namespace tapring {
 
-/// Serves checked requests: in range, in whole sectors, no write to a read-only image. What a write
-/// that was lost makes impossible ends with errc::state_not_recoverable.
+/// For requests that were checked: in range, in whole sectors, no write to a read-only image. After
+/// a lost write, every write and flush ends with errc::state_not_recoverable.
 class Volume {
  public:
-  /// `geometry`: what the guest is offered of the image. `faults`: of all volumes on the same
-  /// image, whichever thread they are on.
+  /// `geometry`: what the guest is offered of the image. `faults`: shared with all volumes on the
+  /// same image, on whichever thread.
   Volume(Loop& loop, std::shared_ptr<SharedImage> image, const Geometry& geometry,
          std::shared_ptr<DiskFaults> faults)
       : flush_ended_(loop), image_(std::move(image)), faults_(std::move(faults)),
@@ -34,8 +34,8 @@ class Volume {
     if (image_) image_->remove(faults_);
   }
 
-  /// The error of what follows a lost write. That one's own error might be waited for, and another
-  /// try believed.
+  /// The error of requests after a lost write. Not the loss's own, which a policy might wait for,
+  /// to believe a retry then.
   static Error lost() noexcept { return std::make_error_code(std::errc::state_not_recoverable); }
 
   const RequestLimits& limits() const noexcept { return limits_; }
@@ -48,8 +48,9 @@ class Volume {
     if (reaches_past_end(sector, from)) return past_end();
     return image_->image().write(sector * kSectorBytes, from);
   }
-  /// Those that come while one is under way share the next: a guest has no more than that one at
-  /// the storage, where the disks of others want theirs. Its errors are those of Image::flush().
+  /// All flushes that come while one is under way share the next one, so that a guest never has
+  /// more than one at the storage, beside those of other disks. Its errors are those of
+  /// Image::flush().
   Task<Error> flush();
   Task<Error> discard(uint64_t sector, uint64_t sectors) {
     if (faults_->data_lost()) return refused();
@@ -60,15 +61,15 @@ class Volume {
     return image_->image().secure_erase(sector * kSectorBytes, sectors * kSectorBytes);
   }
 
-  /// Takes up what the image has grown by; a smaller one keeps its size, and fails where it ends:
-  /// a write past that would make the file longer again, with zeros before it.
-  /// Its present size in sectors.
+  /// Offers what the image has grown by. If it has become smaller, the volume keeps its size and
+  /// fails requests past the image's end: a write there would make the file longer again, with
+  /// zeros between. The result is the image's present size in sectors.
   Task<Result<uint64_t>> grow();
 
-  /// For another volume on this loop; null once this one is being closed.
+  /// To be shared with another volume on this loop; null once this one is being closed.
   const std::shared_ptr<SharedImage>& image() const noexcept { return image_; }
 
-  /// The last call, after every other task is done. The image is closed with its last volume.
+  /// The last call, when every other task is done. The last volume closes the image.
   Task<Error> close();
 
  private:
@@ -80,12 +81,12 @@ class Volume {
   bool flushing_ = false;
   uint64_t flushes_begun_ = 0;
   uint64_t flushes_ended_ = 0;
-  uint64_t flushes_done_ = 0;  ///< the last that made everything durable
-  Error flush_error_;          ///< of the last that ended
+  uint64_t flushes_done_ = 0;  ///< the last one that succeeded
+  Error flush_error_;          ///< of the last one that ended
   std::shared_ptr<SharedImage> image_;
   std::shared_ptr<DiskFaults> faults_;
   RequestLimits limits_;
-  uint64_t end_;  ///< of the image, in sectors, when grow() looked last
+  uint64_t end_;  ///< of the image, in sectors, at the last grow()
 };
 
 }  // namespace tapring

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the disks on one thread share: its loop, its bounce memory, its batch of grant copies.
+// What the disks on one thread share: its loop, its bounce memory, its batches.
 #pragma once
 
 #include <cstddef>
@@ -15,20 +15,19 @@
 
 namespace tapring {
 
-/// Everything here is for the loop's thread; Loop::post is the door.
+/// Everything here is for the loop's thread only; other threads hand it work by Loop::post().
 class Worker {
  public:
-  /// What the loop, the grant table and the event channels are made of differs by world; all
-  /// outlive the worker.
+  /// Loop, grant table and event channels are real or simulated, and outlive the worker.
   Worker(Loop& loop, GrantTable& grants, EventChannel& events, std::size_t arena_bytes,
-         std::size_t kept_pages = std::numeric_limits<std::size_t>::max())
+         std::size_t max_mappings = std::numeric_limits<std::size_t>::max())
       : loop_(loop),
         grants_(grants),
         events_(events),
         buffers_(loop, arena_bytes),
         copies_(loop, grants),
         responses_(loop),
-        kept_pages_(kept_pages) {}
+        mapping_budget_(max_mappings) {}
 
   Loop& loop() noexcept { return loop_; }
   GrantTable& grants() noexcept { return grants_; }
@@ -36,7 +35,7 @@ class Worker {
   BufferPool& buffers() noexcept { return buffers_; }
   GrantBatch& copies() noexcept { return copies_; }
   ResponseBatch& responses() noexcept { return responses_; }
-  KeptPages& kept_pages() noexcept { return kept_pages_; }
+  MappingBudget& mapping_budget() noexcept { return mapping_budget_; }
 
  private:
   Loop& loop_;
@@ -45,7 +44,7 @@ class Worker {
   BufferPool buffers_;
   GrantBatch copies_;
   ResponseBatch responses_;
-  KeptPages kept_pages_;
+  MappingBudget mapping_budget_;
 };
 
 }  // namespace tapring

@@ -17,7 +17,7 @@
 namespace tapring {
 namespace {
 
-/// Disks are served a little slower where that is not possible, as after a start with fewer CPUs.
+/// A failure, as on a host with fewer CPUs than configured, only makes disks a little slower.
 void keep_to(const CpuRange& cpus, uint32_t number) {
   try {
     run_on(cpus);
@@ -58,7 +58,7 @@ void WorkerThread::run(const WorkerSettings& settings, Executor& helper,
     loop.use_helper(helper);
     XenGrants grants;
     XenEventChannel events(loop);
-    Worker worker(loop, grants, events, settings.arena_bytes, settings.kept_pages);
+    Worker worker(loop, grants, events, settings.arena_bytes, settings.max_mappings);
     if (!loop.register_memory(worker.buffers().arena())) {
       const int error = errno;
       spdlog::warn("worker {}: {} MiB of bounce memory cannot be registered with io_uring: {}; "
@@ -71,7 +71,7 @@ void WorkerThread::run(const WorkerSettings& settings, Executor& helper,
     told = true;
     loop.run();
   } catch (...) {
-    if (told) throw;  // a loop that cannot go on: the service manager starts us anew
+    if (told) throw;  // the loop cannot go on: the process ends, and is started anew
     ready.set_exception(std::current_exception());
   }
 }

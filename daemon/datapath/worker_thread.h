@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A worker of production: a thread with an io_uring and handles to Xen of its own.
+// A worker of production: a thread that has its own io_uring and its own handles to Xen.
 #pragma once
 
 #include <cstddef>
@@ -17,19 +17,19 @@ struct WorkerSettings {
   uint32_t number = 0;  ///< for its name
   std::optional<CpuRange> cpus;
   std::size_t arena_bytes = 0;
-  std::size_t kept_pages = 0;  ///< see KeptPages
+  std::size_t max_mappings = 0;  ///< of pages that stay mapped: see MappingBudget
   PollWindow::Duration busy_poll{};
 };
 
 class WorkerThread {
  public:
-  /// Returns when the thread is ready. Throws what setting it up threw.
-  /// `helper`: as Loop::use_helper() takes it.
+  /// Returns when the thread is ready. Throws what setting it up threw. `helper`: for
+  /// Loop::use_helper().
   WorkerThread(const WorkerSettings& settings, Executor& helper);
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;
 
-  /// Ends the thread after its present turn; its disks are gone by then.
+  /// Ends the thread after its present turn. Its disks must have ended before.
   ~WorkerThread();
 
   Worker& worker() noexcept { return *worker_; }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which worker a queue goes to. Control thread only.
+// Which worker a queue goes to. For the control thread.
 #pragma once
 
 #include <algorithm>
@@ -15,13 +15,13 @@ namespace tapring {
 /// The workers, and how many queues each has.
 class Workers {
  public:
-  /// At least one; they outlive this.
+  /// `workers`: one or more, which outlive this.
   explicit Workers(std::vector<Worker*> workers)
       : workers_(std::move(workers)), queues_(workers_.size()) {}
 
   std::size_t count() const noexcept { return workers_.size(); }
 
-  /// The number of the one that has fewest queues.
+  /// The number of the worker that has the fewest queues.
   uint32_t least_busy() const {
     return static_cast<uint32_t>(std::ranges::min_element(queues_) - queues_.begin());
   }

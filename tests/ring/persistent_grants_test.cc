@@ -24,7 +24,7 @@ class PersistentGrantsTest : public testing::Test {
 };
 
 TEST_F(PersistentGrantsTest, KeepsAPageThatIsUsedAgain) {
-  KeptPages budget(10);
+  MappingBudget budget(10);
   PersistentGrants pages(grants_, budget, kGuest, 10);
   const GrantRef ref = page();
   EXPECT_NE(pages.page(ref), nullptr);
@@ -34,7 +34,7 @@ TEST_F(PersistentGrantsTest, KeepsAPageThatIsUsedAgain) {
 }
 
 TEST_F(PersistentGrantsTest, AllRingsTogetherKeepNoMoreThanTheirBudget) {
-  KeptPages budget(3);
+  MappingBudget budget(3);
   PersistentGrants first(grants_, budget, kGuest, 10);
   const GrantRef kept = page();
   {
@@ -55,7 +55,7 @@ TEST_F(PersistentGrantsTest, AllRingsTogetherKeepNoMoreThanTheirBudget) {
 }
 
 TEST_F(PersistentGrantsTest, WhatCannotBeMappedTakesNothing) {
-  KeptPages budget(3);
+  MappingBudget budget(3);
   PersistentGrants pages(grants_, budget, kGuest, 10);
   EXPECT_EQ(pages.page(99'999), nullptr);
   EXPECT_EQ(budget.left(), 3U);
