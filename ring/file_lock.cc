@@ -65,7 +65,7 @@ bool take_all(int fd, const LockRequest& request) {
          std::ranges::all_of(kUnshared, take_from(kUnsharedBase));
 }
 
-/// What cannot be unlocked here is with the descriptor.
+/// What cannot be unlocked here is unlocked when the descriptor is closed.
 void give_back(int fd, const LockRequest& request) noexcept {
   const auto unlock = [fd](uint64_t first, uint64_t bytes) {
     struct flock lock = byte_lock(F_UNLCK, first);

@@ -53,7 +53,7 @@ std::optional<LockLine> parse(const std::string& text) {
   return line;
 }
 
-/// On QEMU's bytes, or on those of disks.
+/// Whether it is on one of QEMU's bytes, or on a fence of ours.
 bool is_of_images(const LockLine& line) {
   return (line.first < kBehindQemu && line.last >= kQemus) || line.last >= kFirstFence;
 }
@@ -99,7 +99,7 @@ std::string name_of(pid_t pid) {
   return name;
 }
 
-/// The entries of a directory whose names are numbers: fewer of one that goes away meanwhile.
+/// The entries of a directory that are numbers: only some if it goes away meanwhile.
 std::vector<int> numbers_in(const fs::path& directory) {
   std::vector<int> numbers;
   std::error_code error;
@@ -149,7 +149,7 @@ LockHolders lock_holders(int fd) {
     const auto line = parse(text);
     if (!line || line->file != file || !is_of_images(*line)) continue;
     holders.on_this_host = true;
-    // Of a process that may not be looked at, with locks of the older kind.
+    // POSIX locks name their process here, even one that we may not look at.
     const LockHolder holder{line->pid, name_of(line->pid)};
     const bool known = std::ranges::find(holders.processes, holder) != holders.processes.end();
     if (line->pid > 0 && !known) holders.processes.push_back(holder);

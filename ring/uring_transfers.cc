@@ -10,12 +10,12 @@
 
 namespace tapring {
 
-/// Transfers that are done as one.
+/// Transfers that are submitted as one.
 class UringTransfers::MergedTransfer final : public Completion {
  public:
   explicit MergedTransfer(UringTransfers& owner) noexcept : owner_(owner) {}
 
-  /// What the kernel is asked for; stays until the result is there.
+  /// The memory of all, for the kernel; valid until the completion.
   std::span<const iovec> merge(std::span<Transfer* const> transfers) noexcept {
     count_ = transfers.size();
     std::ranges::copy(transfers, transfers_.begin());
@@ -99,7 +99,7 @@ std::span<UringTransfers::Transfer* const> UringTransfers::next_mergeable(
   return queued.first(count);
 }
 
-/// False, and nothing is done, where the kernel takes nothing more.
+/// False, and nothing is done, if the kernel takes nothing more.
 bool UringTransfers::submit_single(Transfer& transfer) try {
   const auto& [fd, direction, offset, memory, unmerged] = transfer.place_;
   io_uring_sqe& sqe = loop_.next_sqe();
@@ -125,7 +125,7 @@ bool UringTransfers::submit_merged(std::span<Transfer* const> transfers) try {
   if (transfers.size() == 1) return false;
   if (free_merged_.empty()) add_merged();
   io_uring_sqe& sqe = loop_.next_sqe();
-  // Its own until the completion, which gives it back.
+  // Owned by nobody until its completion puts it back.
   MergedTransfer* const merged = free_merged_.back().release();
   free_merged_.pop_back();
   const std::span<const iovec> memory = merged->merge(transfers);

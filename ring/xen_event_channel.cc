@@ -12,7 +12,8 @@
 namespace tapring {
 namespace {
 
-// Ports handled before the loop turns: the rest stay readable, and other work gets its turn.
+// How many events are handled in a turn of the loop. Others stay readable, while other work is
+// done.
 constexpr int kMaxPortsPerTurn = 256;
 
 }  // namespace

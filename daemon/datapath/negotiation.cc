@@ -13,7 +13,7 @@ namespace {
 
 using Refusal = std::unexpected<std::string>;
 
-/// A guest may write as much as xenstore holds, too much for us to repeat there or in the log.
+/// Shortened: a guest may write a value that is too long to repeat in the log.
 std::string quoted(std::string_view value) {
   constexpr std::size_t kMostQuoted = 64;
   return escaped(value, kMostQuoted);

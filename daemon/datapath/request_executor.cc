@@ -14,8 +14,8 @@ uint32_t bytes_in(std::span<const Segment> segments) noexcept {
   return sectors * kSectorBytes;
 }
 
-/// Only a discard is answered as not supported: then the guest sends no more of them. Of a flush
-/// that failed it must not think that it never needed one.
+/// "Not supported" makes a guest stop sending such requests. That is right for discards; without
+/// flushes it would take for durable what is not.
 BlkifStatus failure(const Request& request, Error error) noexcept {
   const bool unsupported =
       is(request, BlkifOp::discard) && error == std::errc::operation_not_supported;

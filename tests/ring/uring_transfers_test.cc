@@ -65,7 +65,7 @@ class UringTransfersTest : public testing::Test {
   }
 };
 
-TEST_F(UringTransfersTest, WhatFollowsIsJoined) {
+TEST_F(UringTransfersTest, WhatContinuesAnotherIsMerged) {
   EXPECT_EQ(results_of({write_at(0, 10), write_at(10, 20), write_at(30, 30)}),
             (std::vector<int>{10, 20, 30}));
   EXPECT_EQ(packets(), std::vector<ssize_t>{60});
@@ -92,7 +92,7 @@ TEST_F(UringTransfersTest, OfAnotherDirectionIsNot) {
   EXPECT_EQ(packets(), std::vector<ssize_t>{10});
 }
 
-TEST_F(UringTransfersTest, WhatIsToBeAloneIsNot) {
+TEST_F(UringTransfersTest, WhatIsToBeUnmergedIsNot) {
   UringTransfers::Place second = write_at(10, 20);
   second.unmerged = true;
   EXPECT_EQ(results_of({write_at(0, 10), second, write_at(30, 30), write_at(60, 40)}),
@@ -100,7 +100,7 @@ TEST_F(UringTransfersTest, WhatIsToBeAloneIsNot) {
   EXPECT_EQ(packets(), (std::vector<ssize_t>{10, 20, 70}));
 }
 
-TEST_F(UringTransfersTest, NoMoreThanSixtyFourAreJoined) {
+TEST_F(UringTransfersTest, NoMoreThanSixtyFourAreMerged) {
   std::vector<UringTransfers::Place> places;
   for (uint64_t i = 0; i < 100; ++i) places.push_back(write_at(i));
   EXPECT_EQ(results_of(places), std::vector<int>(100, 1));
@@ -114,7 +114,7 @@ TEST_F(UringTransfersTest, MemoryOfARunIsUsedAgain) {
   }
 }
 
-TEST_F(UringTransfersTest, WhatARunDidNotReachIsToBeDoneAlone) {
+TEST_F(UringTransfersTest, WhatAMergedTransferDidNotReachIsToBeRetried) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), std::fclose);
   ASSERT_EQ(::ftruncate(::fileno(file.get()), 1500), 0);
   std::vector<UringTransfers::Place> places;
@@ -128,7 +128,7 @@ TEST_F(UringTransfersTest, WhatARunDidNotReachIsToBeDoneAlone) {
   EXPECT_EQ(results_of({places[1]}), std::vector<int>{500});
 }
 
-TEST_F(UringTransfersTest, AfterAnErrorEachIsToBeDoneAlone) {
+TEST_F(UringTransfersTest, AfterAnErrorEachIsToBeRetried) {
   UringTransfers::Place first = write_at(0, 10), second = write_at(10, 20);
   first.fd = second.fd = 1'000'000;  // which nobody has open
   EXPECT_EQ(results_of({first, second}),
