@@ -33,6 +33,8 @@ class Scripts(unittest.TestCase):
         for name in ("tapringd", "systemctl", "deb-systemd-helper", "deb-systemd-invoke"):
             self.write(name, STAND_IN)
         self.write("xenstore-exists", XENSTORE_EXISTS)
+        self.store.mkdir()
+        (self.store / "domid").touch()
 
     def write(self, name, text):
         (self.bin / name).write_text(text)
@@ -116,8 +118,9 @@ class Removing(Scripts):
 
     def test_is_refused_where_xenstore_does_not_say(self):
         self.add_disk("vbd-1-51712", in_use=False)
-        self.write("xenstore-exists", "#!/bin/sh\nexit 2\n")
-        self.assertEqual(self.run_script("prerm", "remove"), 1)
+        for code in (1, 2):
+            self.write("xenstore-exists", f"#!/bin/sh\nexit {code}\n")
+            self.assertEqual(self.run_script("prerm", "remove"), 1)
 
     def test_may_be_insisted_on(self):
         self.add_disk("vbd-1-51712")
@@ -140,6 +143,12 @@ class Purging(Scripts):
     def test_keeps_the_journals_of_disks_in_use(self):
         self.add_disk("vbd-1-51712")
         self.add_disk("vbd-2-51712", in_use=False)
+        self.assertEqual(self.run_script("postrm", "purge"), 0)
+        self.assertEqual(self.journals(), ["vbd-1-51712.0", "vbd-1-51712.1"])
+
+    def test_keeps_all_journals_where_xenstore_does_not_say(self):
+        self.add_disk("vbd-1-51712", in_use=False)
+        self.write("xenstore-exists", "#!/bin/sh\nexit 1\n")
         self.assertEqual(self.run_script("postrm", "purge"), 0)
         self.assertEqual(self.journals(), ["vbd-1-51712.0", "vbd-1-51712.1"])
 
