@@ -19,6 +19,13 @@ bool DanglingEntries::dangles(const EntryWords& entry) const noexcept {
   return host != 0 && layout_.in_cluster(host) == 0 && dangles(host, layout_.cluster_bytes());
 }
 
+EntryWords DanglingEntries::without_cluster(const EntryWords& entry) const noexcept {
+  if (layout_.version < 3) return {};
+  if (!layout_.extended_l2 || entry.compressed()) return Entry::zeros(layout_).words(layout_);
+  const uint64_t allocated = entry.subclusters & UINT32_MAX;
+  return {.word = 0, .subclusters = (entry.subclusters ^ allocated) | allocated << 32U};
+}
+
 void DanglingEntries::drop_l1(uint64_t offset, uint64_t entries) {
   wrote_ |= for_each_entry(file_, layout_, EntryTable::l1(offset, entries), &writer_,
                            [&](uint64_t, EntryWords& entry) {
@@ -30,10 +37,9 @@ void DanglingEntries::drop_l1(uint64_t offset, uint64_t entries) {
 
 void DanglingEntries::drop_l2(const L2Table& table) {
   if (layout_.external_data) return;
-  const EntryWords gone = layout_.version < 3 ? EntryWords() : Entry::zeros(layout_).words(layout_);
   wrote_ |= for_each_entry(file_, layout_, EntryTable::l2(layout_, table.offset), &writer_,
                            [&](uint64_t, EntryWords& entry) {
-                             if (dangles(entry)) entry = gone;
+                             if (dangles(entry)) entry = without_cluster(entry);
                            });
 }
 

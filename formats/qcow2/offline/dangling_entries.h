@@ -20,8 +20,8 @@ class DanglingEntries {
 
   /// Of an L1 table: they lead to no table then.
   void drop_l1(uint64_t offset, uint64_t entries);
-  /// Of an L2 table: their clusters read as zeros then; in version 2, which has no such clusters,
-  /// as what is below.
+  /// Of an L2 table: what was in their clusters reads as zeros then, and the other subclusters as
+  /// before; in version 2, which has no such clusters, as what is below.
   void drop_l2(const L2Table& table);
 
   /// Makes that durable.
@@ -30,6 +30,7 @@ class DanglingEntries {
  private:
   bool dangles(uint64_t offset, uint64_t bytes) const noexcept;
   bool dangles(const EntryWords& entry) const noexcept;
+  EntryWords without_cluster(const EntryWords& entry) const noexcept;
 
   const OpenFile& file_;
   const Layout& layout_;

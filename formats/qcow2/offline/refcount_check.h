@@ -15,8 +15,7 @@
 
 namespace tapring::qcow2 {
 
-/// Past the last cluster whose refcount matters: one that is not in the file, and that nothing
-/// refers to, loses nobody anything.
+/// Past the last cluster that is in the file or that something refers to.
 uint64_t counted_end(const OpenFile& file, const Layout& layout,
                      const ReferenceCounts& counts) noexcept;
 

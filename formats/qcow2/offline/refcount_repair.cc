@@ -141,17 +141,17 @@ bool RefcountRepair::lacks_blocks() const {
   return lacks;
 }
 
-bool RefcountRepair::correct_slice(uint64_t offset, uint64_t first, uint64_t clusters, bool raises,
-                                   bool lowers) {
+bool RefcountRepair::correct_slice(uint64_t offset, uint64_t first, bool raises, bool lowers) {
   AlignedBytes slice = read_bytes(file_, offset, layout_.slice_bytes());
   bool changed = false;
   bool right = true;
-  for (uint64_t i = 0; i < clusters; ++i) {
+  const uint64_t end = counted_end(file_, layout_, counts_);
+  for (uint64_t i = 0; i < layout_.refcount_slice_entries(); ++i) {
     const uint64_t refcount = load_refcount(slice.span(), i, layout_.refcount_order);
     const uint64_t wanted = std::min<uint64_t>(counts_.of(first + i), layout_.max_refcount());
     if (refcount == wanted) continue;
     if (refcount < wanted ? !raises : !lowers) {
-      counts_.set(first + i, refcount);
+      if (first + i < end) counts_.set(first + i, refcount);
       right = false;
       continue;
     }
@@ -162,21 +162,24 @@ bool RefcountRepair::correct_slice(uint64_t offset, uint64_t first, uint64_t clu
   return right;
 }
 
+bool RefcountRepair::correct_block(uint64_t block, uint64_t first, bool raises, bool lowers) {
+  const uint64_t step = layout_.refcount_slice_entries();
+  bool right = true;
+  for (uint64_t done = 0; done < layout_.refcount_block_entries(); done += step) {
+    const uint64_t offset = block + done * layout_.refcount_bits() / 8;
+    const bool needed = counts_.any(first + done, first + done + step) ||
+                        may_have_data(file_, offset, layout_.slice_bytes());
+    if (needed) right &= correct_slice(offset, first + done, raises, lowers);
+  }
+  return right;
+}
+
 bool RefcountRepair::correct(bool raises, bool lowers) {
   bool right = !lacks_blocks();
-  const uint64_t end = counted_end(file_, layout_, counts_);
-  const uint64_t step = layout_.refcount_slice_entries();
-  for (uint64_t first = 0; first < end; first += step) {
-    const uint64_t number = first / layout_.refcount_block_entries();
-    if (number >= tables_.blocks.size()) break;
-    const uint64_t block = tables_.blocks[number];
-    const uint64_t offset =
-        block + first % layout_.refcount_block_entries() * layout_.refcount_bits() / 8;
-    const bool needed = counts_.any(first, first + step) ||
-                        (block != 0 && may_have_data(file_, offset, layout_.slice_bytes()));
-    if (block != 0 && needed) {
-      right &= correct_slice(offset, first, std::min(end - first, step), raises, lowers);
-    }
+  for (std::size_t i = 0; i < tables_.blocks.size(); ++i) {
+    if (tables_.blocks[i] == 0) continue;
+    const uint64_t first = i * layout_.refcount_block_entries();
+    right &= correct_block(tables_.blocks[i], first, raises, lowers);
   }
   writer_.sync();
   return right;

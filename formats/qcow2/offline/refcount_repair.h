@@ -42,7 +42,8 @@ class RefcountRepair {
   void write_new_blocks();
   void write_table();
   bool lacks_blocks() const;
-  bool correct_slice(uint64_t offset, uint64_t first, uint64_t clusters, bool raises, bool lowers);
+  bool correct_slice(uint64_t offset, uint64_t first, bool raises, bool lowers);
+  bool correct_block(uint64_t block, uint64_t first, bool raises, bool lowers);
 
   OpenFile& file_;
   Header& header_;

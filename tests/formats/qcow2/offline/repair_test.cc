@@ -164,6 +164,33 @@ TEST_F(Qcow2Repair, AnImageThatWasCutOffIsMended) {
   }
 }
 
+TEST_F(Qcow2Repair, SubclustersThatALostClusterDidNotHaveReadAsBefore) {
+  constexpr std::size_t kCluster = 65536;
+  const auto base = create_filled();
+  const auto path = directory_.path() / "overlay";
+  run_command("qemu-img create -q -f qcow2 -o extended_l2=on -F qcow2 -b " +
+              shell_quoted(base.string()) + ' ' + shell_quoted(path.string()));
+  run_command("qemu-io -t unsafe -f qcow2 -c 'write -q -P 7 64k 2k' " +
+              shell_quoted(path.string()));
+  std::string content = content_of(path);
+  std::filesystem::resize_file(path, 5 * kCluster);  // the tables, and no cluster of the disk
+  EXPECT_EQ(repair(path).findings.corruptions(), 0U);
+  content.replace(kCluster, 2048, 2048, '\0');
+  EXPECT_TRUE(content_of(path) == content);
+  EXPECT_EQ(complaints_of_qemu(path), "");
+}
+
+/// Else they would be leaks as soon as the file grows, and the image would look cut off for ever.
+TEST_F(Qcow2Repair, RefcountsBehindTheEndOfTheFileAreLeaks) {
+  const auto path = create_filled();
+  const uint64_t block = word(path, word(path, 48));
+  const uint64_t behind = std::filesystem::file_size(path) / 65536 + 3;
+  patch(path, block + 2 * behind, "\0\x01"s);
+  EXPECT_EQ(check(path).findings.leaks(), 1U);
+  EXPECT_EQ(repair(path).findings.leaks(), 0U);
+  EXPECT_EQ(bytes_of_file(path).substr(block + 2 * behind, 2), "\0\0"s);
+}
+
 TEST_F(Qcow2Repair, AnL1TableThatIsInAnL2TableIsLeft) {
   const auto path = create("image", "");
   constexpr uint64_t kL1 = 0x30000;
