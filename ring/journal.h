@@ -100,7 +100,7 @@ class Journal {
   void retire() noexcept;
 
   /// The storage may have lost what was acknowledged. A successor must know, as the kernel reports
-  /// it only once.
+  /// it only once. For any thread.
   void mark_data_lost() noexcept;
 
  private:

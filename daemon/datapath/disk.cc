@@ -56,8 +56,6 @@ Disk::Disk(Worker& worker, std::shared_ptr<SharedImage> image, const DiskOptions
     queues_.push_back(std::make_unique<Queue>(context_, setup, options.rings.abi, options.origin,
                                               open_journal(options, setup)));
   }
-  if (!options.faults->data_lost()) return;
-  for (const auto& queue : queues_) queue->mark_data_lost();
 }
 
 void Disk::start() {
@@ -98,7 +96,6 @@ Detached Disk::end_all(std::shared_ptr<Disk> disk, Ending ending, Work done) {
   const Error error = co_await disk->volume_.close();
   if (error == std::errc::state_not_recoverable) {
     disk->context_.faults.mark_data_lost("closing the image failed", error);
-    for (const auto& queue : disk->queues_) queue->mark_data_lost();
   } else if (error && disk->context_.log_limit != nullptr) {
     disk->context_.log_limit->log(spdlog::level::warn, disk->context_.disk,
                                   "closing the image: {}", error.message());

@@ -23,6 +23,12 @@ std::string describe(const RequestFault& fault) {
                      fault.error.message(), errno_name(fault.error));
 }
 
+DiskFaults::DiskFaults(std::string path, std::function<void()> news,
+                       std::shared_ptr<LostWrites> lost_writes)
+    : path_(std::move(path)), news_(std::move(news)), lost_writes_(std::move(lost_writes)) {
+  lost_writes_->add(*this);
+}
+
 void DiskFaults::note(const RequestFault& fault) noexcept try {
   if (count(fault)) tell();
 } catch (const std::bad_alloc&) {
@@ -44,8 +50,7 @@ bool DiskFaults::count(const RequestFault& fault) {
   return std::exchange(quiet_, false) || is_new;
 }
 
-void DiskFaults::mark_data_lost(const char* how, Error cause) noexcept try {
-  if (data_lost_.exchange(true)) return;
+void DiskFaults::writes_lost(const char* how, Error cause) noexcept try {
   fail(with_cause(how, cause) +
        "; every write and flush fails now: detach the disk, check its storage (journalctl -k) and "
        "its guest's file systems, and attach it again");
@@ -53,7 +58,7 @@ void DiskFaults::mark_data_lost(const char* how, Error cause) noexcept try {
 }
 
 void DiskFaults::corrupt(Error how) noexcept try {
-  if (data_lost_) return;
+  if (data_lost()) return;
   fail(fmt::format("{}; every write fails now: detach the disk, repair the image (tapring image "
                    "check --repair all {}), and attach it again",
                    how.message(), path_));

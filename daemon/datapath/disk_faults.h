@@ -2,17 +2,18 @@
 // served: noted by the disk's shards, each on a worker, logged and reported by the control thread.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "daemon/datapath/lost_writes.h"
 #include "daemon/host/log.h"
 #include "formats/image.h"
 #include "ring/error.h"
@@ -32,17 +33,19 @@ std::string describe(const RequestFault& fault);
 
 /// For any thread. As long as all is well, only data_lost() is called. What there is no memory to
 /// note is dropped.
-class DiskFaults final : public ImageEvents {
+class DiskFaults final : public ImageEvents, private LostWrites::Listener {
  public:
   /// Kinds of faults that are told apart, by operation and error.
   static constexpr std::size_t kMaxKinds = 32;
   static constexpr std::size_t kMaxWarnings = 8;
 
   /// `path`: of the image. `news`: called, on any thread, when take_lines() has something new.
-  explicit DiskFaults(std::string path = {}, std::function<void()> news = {})
-      : path_(std::move(path)), news_(std::move(news)) {}
+  /// `lost_writes`: of all who serve that image.
+  explicit DiskFaults(std::string path = {}, std::function<void()> news = {},
+                      std::shared_ptr<LostWrites> lost_writes = std::make_shared<LostWrites>());
   DiskFaults(const DiskFaults&) = delete;
   DiskFaults& operator=(const DiskFaults&) = delete;
+  ~DiskFaults() { lost_writes_->remove(*this); }
 
   /// A request failed, and its guest is told.
   void note(const RequestFault& fault) noexcept;
@@ -50,8 +53,11 @@ class DiskFaults final : public ImageEvents {
   /// A write that was acknowledged may be lost. The kernel reports that once and forgets it, so
   /// from now on nothing may be acknowledged as durable until the image is opened anew. `how` it
   /// became known, and the error that told of it, if any; the first call counts.
-  void mark_data_lost(const char* how, Error cause = {}) noexcept;
-  bool data_lost() const noexcept { return data_lost_; }
+  void mark_data_lost(const char* how, Error cause = {}) noexcept {
+    lost_writes_->mark(how, cause);
+  }
+  bool data_lost() const noexcept { return lost_writes_->any(); }
+  const std::shared_ptr<LostWrites>& lost_writes() const noexcept { return lost_writes_; }
 
   void corrupt(Error how) noexcept override;
   void warn(const char* what, Error cause) noexcept override;
@@ -76,13 +82,14 @@ class DiskFaults final : public ImageEvents {
     uint64_t untold;
   };
 
+  void writes_lost(const char* how, Error cause) noexcept override;
   bool count(const RequestFault& fault);
   void fail(std::string reason);
   void tell() const;
 
   const std::string path_;
   const std::function<void()> news_;
-  std::atomic<bool> data_lost_ = false;
+  const std::shared_ptr<LostWrites> lost_writes_;
   mutable std::mutex mutex_;
   std::string failure_;
   std::vector<std::string> warnings_;

@@ -32,7 +32,7 @@ class MultiQueueDisk : public std::enable_shared_from_this<MultiQueueDisk> {
   MultiQueueDisk(Executor& control, Workers& workers, Images& images, const DiskOptions& options);
 
   /// Serves the image of `other`, with all queues on the first worker of that one. It cannot be
-  /// connected if `other` has ended by then.
+  /// connected if `other` has ended by then. `options.faults` has the lost_writes() of `other`.
   MultiQueueDisk(Executor& control, Workers& workers, const MultiQueueDisk& other,
                  const DiskOptions& options);
   MultiQueueDisk(const MultiQueueDisk&) = delete;
@@ -60,6 +60,11 @@ class MultiQueueDisk : public std::enable_shared_from_this<MultiQueueDisk> {
   void end(Disk::Ending ending, Work done);
 
   // The following are for any time, also after the end.
+
+  /// See LostWrites.
+  const std::shared_ptr<LostWrites>& lost_writes() const noexcept {
+    return shards_.front().options.faults->lost_writes();
+  }
 
   DiskCounters counters() const noexcept;
   bool has_broken_ring() const noexcept;

@@ -87,6 +87,7 @@ Queue::Queue(const QueueContext& context, const QueueSetup& setup, Abi abi,
   if (recovered_.data_lost) {
     context_.faults.mark_data_lost("a flush failed under an earlier tapringd");
   }
+  context_.faults.lost_writes()->add(*this);
 }
 
 Queue::~Queue() { detach(); }
@@ -107,6 +108,7 @@ void Queue::start() {
 void Queue::detach() {
   if (!attached_) return;
   attached_ = false;
+  context_.faults.lost_writes()->remove(*this);
   taking_ = false;
   to_push_ = false;
   context_.worker.loop().stop_polling(*this);
@@ -172,8 +174,6 @@ Detached Queue::serve(Taken taken) {
   context_.stats.in_flight.add(1);
   const Outcome status = co_await executor_.run(request);
   context_.stats.in_flight.subtract(1);
-  // Before the answer: the kernel tells a loss once, so that a successor would not hear of it.
-  if (context_.faults.data_lost()) mark_data_lost();
   if (!status) co_return;
   count(request, *status, begun);
   respond(taken, *status);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "daemon/datapath/lost_writes.h"
 #include "daemon/datapath/negotiation.h"
 #include "daemon/datapath/queue_context.h"
 #include "daemon/datapath/request_executor.h"
@@ -32,7 +33,10 @@ struct RingOrigin {
 };
 
 /// Lives on the worker's thread, until every request has left QueueContext::requests.
-class Queue final : private EventSink, private Pollable, private ResponseSource {
+class Queue final : private EventSink,
+                    private Pollable,
+                    private ResponseSource,
+                    private LostWrites::Listener {
  public:
   /// Maps the ring and binds its event channel; serving starts with start(). `journal`: as it was
   /// left by whoever served the ring before. Throws std::system_error that names the grant or port,
@@ -55,11 +59,6 @@ class Queue final : private EventSink, private Pollable, private ResponseSource 
   /// Shows the guest the responses of this turn before the turn ends.
   void push_now();
 
-  /// Tells the next server of the ring that acknowledged writes may be lost.
-  void mark_data_lost() noexcept {
-    if (attached_) ring_.mark_data_lost();
-  }
-
   /// Lets go of the ring and the event channel at once: requests in flight go unanswered.
   void detach();
 
@@ -71,6 +70,10 @@ class Queue final : private EventSink, private Pollable, private ResponseSource 
   void poll() override { take_some(); }
   bool arm() override;
   void push_responses() override;
+  /// Tells the next server of the ring, whatever thread found out.
+  void writes_lost(const char* /*how*/, Error /*cause*/) noexcept override {
+    ring_.mark_data_lost();
+  }
 
   void take_some();
   void begin(const Taken& taken);

@@ -20,6 +20,7 @@ class SharedImage {
   Image& image() const noexcept { return *image_; }
 
   void add(std::shared_ptr<ImageEvents> listener) {
+    if (listeners_->corruption) listener->corrupt(listeners_->corruption);
     listeners_->all.push_back(std::move(listener));
   }
   void remove(const std::shared_ptr<ImageEvents>& listener) noexcept {
@@ -29,12 +30,14 @@ class SharedImage {
  private:
   struct Listeners final : ImageEvents {
     void corrupt(Error how) noexcept override {
+      corruption = how;
       for (const auto& listener : all) listener->corrupt(how);
     }
     void warn(const char* what, Error cause) noexcept override {
       for (const auto& listener : all) listener->warn(what, cause);
     }
     std::vector<std::shared_ptr<ImageEvents>> all;
+    Error corruption;  ///< said once, and true for whoever comes later as well
   };
 
   std::shared_ptr<Listeners> listeners_ = std::make_shared<Listeners>();

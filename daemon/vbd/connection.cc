@@ -42,7 +42,7 @@ std::string Connection::connect(Predecessor before) {
                             offered_.max_indirect_segments,
                             &context.log_limit,
                             pause_.prepare(identity_.disk.path, image.block_device),
-                            faults_.prepare(identity_.disk.path, image.loss)};
+                            faults_.prepare(identity_.disk.path, image.loss, image_.lost_writes())};
   stage_ = Stage::connecting;
   device_.log(spdlog::level::debug, "mapping {} queue(s) of {} page(s), {}{}", rings_.queues.size(),
               rings_.queues.front().ring_refs.size(), rings_.protocol,

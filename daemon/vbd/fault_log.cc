@@ -26,11 +26,13 @@ std::string to_text(std::chrono::system_clock::time_point time) {
 
 }  // namespace
 
-std::shared_ptr<DiskFaults> FaultLog::prepare(const std::string& path, Error loss) {
+std::shared_ptr<DiskFaults> FaultLog::prepare(const std::string& path, Error loss,
+                                              std::shared_ptr<LostWrites> lost_writes) {
   path_ = path;
   watching_ = false;
   shortage_.reset();
-  faults_ = std::make_shared<DiskFaults>(path, device_.tasks.poster([this] { news(); }));
+  faults_ = std::make_shared<DiskFaults>(path, device_.tasks.poster([this] { news(); }),
+                                         std::move(lost_writes));
   if (loss) faults_->mark_data_lost("under an earlier tapringd", loss);
   return faults_;
 }

@@ -22,7 +22,9 @@ class FaultLog {
 
   /// Of a disk that is about to be connected: where its workers write down what fails. `path`: of
   /// its image. `loss`: writes of an earlier process that were lost, if any were.
-  std::shared_ptr<DiskFaults> prepare(const std::string& path, Error loss);
+  /// `lost_writes`: of all who serve that image.
+  std::shared_ptr<DiskFaults> prepare(const std::string& path, Error loss,
+                                      std::shared_ptr<LostWrites> lost_writes);
 
   /// Logs what is new.
   void flush() { write_lines(); }

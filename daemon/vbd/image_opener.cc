@@ -218,7 +218,6 @@ ImageOpener::Opened ImageOpener::opened_by(const Twin& twin, const Goal& goal) c
   Opened opened;
   opened.facts = twin.image;
   opened.facts.geometry.read_only |= is_read_only();
-  opened.facts.loss = {};
   if (goal.purpose == Purpose::service) opened.image.shared = twin.disk;
   if (goal.resumed && !are_served_files(device_.node.served_files(), twin.image.files)) {
     opened.error = fmt::format(
@@ -280,6 +279,11 @@ std::shared_ptr<MultiQueueDisk> ImageOpener::make_disk(const DiskOptions& option
     release();
   }
   return disk;
+}
+
+std::shared_ptr<LostWrites> ImageOpener::lost_writes() const {
+  const auto& shared = std::get<Open>(state_).shared;
+  return shared ? shared->lost_writes() : std::make_shared<LostWrites>();
 }
 
 bool ImageOpener::lost_twin() {

@@ -89,6 +89,9 @@ class ImageOpener {
   /// What check() found counts no more.
   void forget_check() noexcept { is_checked_ = false; }
 
+  /// Of an image that is open, before make_disk(): what all disks that serve it are to share.
+  std::shared_ptr<LostWrites> lost_writes() const;
+
   /// Of an image that is open: makes the disk that serves it, and closes what that does not need.
   std::shared_ptr<MultiQueueDisk> make_disk(const DiskOptions& options);
 

@@ -11,6 +11,8 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -270,6 +272,35 @@ TEST_F(SpreadDiskTest, OfTwoFlushesAtOnceTheOtherIsNotBelieved) {
   EXPECT_TRUE(world_.run_until([&] { return one && other; }, kPatience));
   EXPECT_EQ(one, sim::kGuestError);
   EXPECT_EQ(other, sim::kGuestError);
+}
+
+// The twin is served by the first worker.
+TEST_F(SpreadDiskTest, FailedFlushOnOneWorkerIsToldToATwinOnAnother) {
+  const std::vector<QueueSetup> of_twin(setups_.begin() + 2, setups_.end());
+  setups_.resize(2);
+  EXPECT_EQ(connect(), "");
+  const DiskOptions options{.name = "2/xvda",
+                            .domain = kGuest,
+                            .geometry = {.size_bytes = kSectors * kSectorBytes},
+                            .rings = {Abi::x86_64, "x86_64-abi", of_twin},
+                            .origin = {},
+                            .faults = std::make_shared<DiskFaults>(image_, std::function<void()>(),
+                                                                   disk_->lost_writes())};
+  const auto twin = std::make_shared<MultiQueueDisk>(control_, workers_, *disk_, options);
+  std::optional<std::string> error;
+  twin->connect([&error](const std::string& answer) { error = answer; });
+  EXPECT_TRUE(world_.run_until([&] { return error.has_value(); }, kPatience));
+  EXPECT_EQ(error, "");
+  twin->start();
+  storage_.behaviour(image_).fault = [](const sim::FileOperation&) {
+    return system_error_code(EIO);
+  };
+  EXPECT_EQ(status(1, sim::kGuestFlush), sim::kGuestError);
+  storage_.behaviour(image_).fault = {};
+  EXPECT_EQ(status(2, sim::kGuestFlush), sim::kGuestError);
+  bool ended = false;
+  twin->end(Disk::Ending::abandon, [&ended] { ended = true; });
+  EXPECT_TRUE(world_.run_until([&] { return ended; }, kPatience));
 }
 
 // The kernel has told one worker, which has not heard of it yet.

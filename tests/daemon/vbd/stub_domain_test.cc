@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A guest and the stub domain that runs its device model have the same disk at the same time.
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 
 #include "tests/daemon/vbd/host_test.h"
@@ -57,6 +59,28 @@ class StubDomain : public HostTest {
 
   static std::string path_of(const DiskLine& disk) {
     return disk.params.substr(disk.params.find(':') + 1);
+  }
+
+  static void begin_flush(SimFrontend& frontend, std::optional<int16_t>& answer) {
+    frontend.flush([&answer](int16_t status) { answer = status; });
+  }
+
+  int16_t flush(SimFrontend& frontend) {
+    std::optional<int16_t> answer;
+    begin_flush(frontend, answer);
+    EXPECT_TRUE(host_.run_until([&] { return answer.has_value(); }, 10s));
+    return answer.value_or(int16_t{1});
+  }
+
+  /// After a kill, when either may be the first to open the image, and both flush at once.
+  void expect_both_are_told(SimFrontend& stub, SimFrontend& guest) {
+    std::optional<int16_t> of_stub;
+    std::optional<int16_t> of_guest;
+    begin_flush(stub, of_stub);
+    begin_flush(guest, of_guest);
+    EXPECT_TRUE(host_.run_until([&] { return of_stub && of_guest; }, 10s));
+    EXPECT_EQ(of_stub, sim::kGuestError);
+    EXPECT_EQ(of_guest, sim::kGuestError);
   }
 
   uint32_t devices_ = 0;
@@ -149,8 +173,46 @@ TEST_P(StubDomain, IsToldThatTheImageIsCorruptAsItsGuestIs) {
     EXPECT_TRUE(host_.run_until([&] { return host_.report(line.name).state == "failed"; }));
     EXPECT_THAT(reason(line), HasSubstr("the image is corrupt"));
   }
+  // So is who comes when that is known.
+  expect_detached(disk);
+  attach_and_connect(disk);
+  EXPECT_THAT(reason(disk), HasSubstr("the image is corrupt"));
   expect_detached(stubs(disk));
   expect_detached(disk);
+}
+
+// The kernel forgets the loss once it has told one daemon of it: whichever twin opens the image
+// first.
+TEST_P(StubDomain, IsToldAsItsGuestIsOfWritesLostUnderAKilledDaemon) {
+  const DiskLine disk = line_of("raw");
+  SimFrontend& stub = attach_and_connect(stubs(disk));
+  SimFrontend& guest = attach_and_connect(disk);
+  for (SimFrontend* frontend : {&stub, &guest}) {
+    expect_served(*frontend, {.requests = 20, .writes = 1, .flushes = 0});
+  }
+  host_.storage().lose_writes(path_of(disk), EIO);
+  // Else the kernel would tell the one that opens it anew, too.
+  uint64_t others = 0;
+  EXPECT_TRUE(host_.storage().take_writeback_error(path_of(disk), others));
+  host_.kill();
+  host_.start();
+  expect_both_are_told(stub, guest);
+}
+
+// What the storage says to one flush is never said again, not even to a witness.
+TEST_P(StubDomain, IsToldAfterAKillOfAFlushOfItsGuestThatFailed) {
+  const DiskLine disk = line_of("raw");
+  SimFrontend& stub = attach_and_connect(stubs(disk));
+  SimFrontend& guest = attach_and_connect(disk, {.queues = 2});
+  expect_served(stub, {.requests = 20, .writes = 1, .flushes = 0});
+  host_.storage().behaviour(path_of(disk)).fault = [](const sim::FileOperation& operation) {
+    return system_error_code(operation.kind == sim::FileOperation::Kind::sync ? EIO : 0);
+  };
+  EXPECT_EQ(flush(guest), sim::kGuestError);
+  host_.storage().behaviour(path_of(disk)).fault = {};
+  host_.kill();
+  host_.start();
+  expect_both_are_told(stub, guest);
 }
 
 TEST_P(StubDomain, MayOnlyRead) {
