@@ -16,10 +16,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Of a format that an image states: as long as it likes.
+/// An image may state a format of any length; a message quotes so much of it.
 constexpr std::size_t kMostQuoted = 64;
 
-/// As QEMU has it: what begins with letters and a colon is no file, but a way to get at one.
+/// As in QEMU, a name that begins with letters and a colon names a protocol, and not a file.
 std::string without_protocol(const ImageOptions& options, const std::string& name) {
   const std::size_t colon = name.find(':');
   if (colon == std::string::npos || name.find('/') < colon) return name;
@@ -32,14 +32,14 @@ std::string without_protocol(const ImageOptions& options, const std::string& nam
 
 const Format& format_for(const ImageOptions& options, const std::string& name,
                          const std::optional<std::string>& stated) {
-  // Without the name: what an image says is not for somebody's shell.
+  // The command does not repeat the image's own words: nobody is to paste those into a shell.
   const std::string remedy = "qemu-img rebase -u -b FILE -F FORMAT " + options.path;
   if (!stated) {
     reject(options.path,
            "the format of its backing file " + escaped(name) +
                " is not stated, and guessing it would not be safe (state it: " + remedy + ")");
   }
-  // Of a file as it is there are two drivers here; past the page cache, as the overlay is.
+  // Two drivers serve raw files. `aio` bypasses the page cache, as the overlay's driver does.
   const Format* format = find_format(*stated == "raw" ? "aio" : *stated);
   if (format == nullptr) {
     reject(options.path, "there is no driver for the format " + escaped(*stated, kMostQuoted) +

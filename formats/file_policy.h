@@ -16,8 +16,8 @@
 
 namespace tapring {
 
-/// Of the files that an image names, its backing file and its data file, these may be used. All but
-/// `any` include `owner`.
+/// Which of the files that an image names (its backing file, its data file) may be used. All but
+/// `any` also demand what `owner` does.
 enum class NamedFiles : uint8_t {
   any,
   owner,      ///< what the owner of the image could open: see owner_could_open()

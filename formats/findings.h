@@ -9,7 +9,7 @@
 
 namespace tapring {
 
-/// What is wrong with an image: how much of it, and the first of it in words.
+/// What is wrong with an image: how many faults, and the first of them in words.
 class Findings {
  public:
   static constexpr std::size_t kMostTexts = 100;
@@ -25,7 +25,7 @@ class Findings {
     say("leak: ", text);
   }
 
-  /// A table could not be followed, so that nobody knows what it refers to.
+  /// A corruption: a table that could not be followed, so that what it refers to is unknown.
   template <std::invocable Text>
   void lost_table(Text text) {
     tables_lost_ = true;

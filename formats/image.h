@@ -19,7 +19,8 @@
 
 namespace tapring {
 
-/// What an image is and offers. Fixed while it is open, but that others may make it larger.
+/// What an image is and offers. It stays the same while the image is open, except that another
+/// process may make the image larger.
 struct Geometry {
   /// A multiple of 512, and not 0. A backing file may be empty, and a raw one may end anywhere: to
   /// the image above it, what lies past its end is zeros.
@@ -67,8 +68,8 @@ class Image {
   /// reads as zeros. May end with errc::operation_not_supported.
   virtual Task<Error> discard(uint64_t offset, uint64_t bytes) = 0;
 
-  /// Makes what was there unreadable for ever. For one call at a time on each ring; blocks of the
-  /// storage that it does not cover fail it with errc::invalid_argument.
+  /// Makes what was there unreadable for ever. One call at a time on each ring. A range that covers
+  /// only a part of a block of the storage fails with errc::invalid_argument.
   virtual Task<Error> secure_erase(uint64_t /*offset*/, uint64_t /*bytes*/) {
     co_return std::make_error_code(std::errc::operation_not_supported);
   }
@@ -77,7 +78,7 @@ class Image {
   /// be used.
   virtual Task<Result<uint64_t>> size() = 0;
 
-  /// The last one to be given is told.
+  /// Only the object that was given last is told.
   virtual void report_to(std::shared_ptr<ImageEvents> /*events*/) noexcept {}
 
   /// Releases the files, and their locks if no other loop has the image. The last call, after every
@@ -95,17 +96,17 @@ class OpenImage {
   /// What an administrator may want to know, such as a size that was rounded.
   virtual const std::vector<std::string>& notices() const noexcept = 0;
 
-  /// Those that it has open, for others to be told who uses one.
+  /// The files that it has open: whoever finds one in use can then be told by which disk.
   virtual std::vector<FileId> files() const { return {}; }
 
-  /// What its tables take in memory, with those of its chain.
+  /// Bytes of memory that its tables take, and those of the images below it.
   virtual uint64_t table_bytes() const { return 0; }
 
   /// The same image for one loop more, with the same locks; nullptr where it cannot be served on
   /// several. Blocks.
   virtual std::unique_ptr<OpenImage> share() const { return nullptr; }
 
-  /// Of each file that is written to: open_witness(). Blocks.
+  /// An open_witness() of each file that is written to. Blocks.
   virtual std::vector<UniqueFd> witnesses() const { return {}; }
 
   /// Moves the image to its loop. Called once, on the loop's thread; nothing else follows.
@@ -136,7 +137,7 @@ struct ImageOptions {
   std::optional<Namer> named_by{};       ///< the image that names this file
   /// The real paths of the images whose chain it is in; empty unless it is a backing file.
   std::vector<std::string> overlays;
-  /// Of its backing file, and of the backing files of that, for those that cannot state them.
+  /// The formats of the backing files, from the top, below images that cannot state them.
   std::vector<std::string> backing_formats;
   uint64_t map_cache_bytes = 0;  ///< for its map, where it has one; 0: as its size suggests
   /// A repair takes memory and time, so the caller bounds how many run at once.

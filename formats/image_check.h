@@ -11,18 +11,19 @@ namespace tapring {
 
 enum class Repair : uint8_t {
   leaks,      ///< refcounts that are too large
-  refcounts,  ///< those that are too small, missing refcount blocks, and marks of entries besides
-  /// And lets go of what is lost: entries that lead out of the file, and snapshots of which the
-  /// file has not even the entry.
+  refcounts,  ///< also those that are too small, missing refcount blocks, and flags of entries
+  /// Also gives up what is lost: entries that lead out of the file, and snapshots whose entries in
+  /// the snapshot table lie past its end.
   all,
 };
 
 struct CheckOptions {
-  /// Told of each step: how many of how many are done. It may throw.
+  /// Called after each step with how many of how many are done. It may throw.
   std::function<void(uint64_t done, uint64_t all)> progress{};
-  /// For counts, and again for lists: an image that wants more is refused.
+  /// The memory for reference counts, and as much again for lists of tables: an image that needs
+  /// more is rejected.
   uint64_t max_bytes = uint64_t{1} << 30;
-  /// For refcount blocks and tables that are missing; likewise.
+  /// The room in the file for missing refcount blocks and tables; likewise.
   uint64_t max_growth = UINT64_MAX;
 };
 
@@ -31,7 +32,7 @@ struct ImageCheck {
   uint64_t guest_clusters = 0;
   uint64_t allocated_clusters = 0;
   uint64_t compressed_clusters = 0;
-  uint64_t end_bytes = 0;  ///< of the last cluster that something refers to
+  uint64_t end_bytes = 0;  ///< where the last cluster ends that something refers to
   bool dirty = false;
   bool corrupt = false;
 };

@@ -53,7 +53,7 @@ Task<Error> RawImage::flush() {
   if (lost_) co_return lost_;
   const Error error = sync_result(co_await file_->sync());
   if (error == std::errc::state_not_recoverable) lost_ = error;
-  // Of two syncs at the same time the kernel fails one, for what either was to make durable.
+  // Of two concurrent syncs the kernel fails only one, though the lost write concerns both.
   co_return lost_ ? lost_ : error;
 }
 
@@ -98,7 +98,8 @@ class OpenRawImage final : public OpenImage {
 
   std::vector<FileId> files() const override { return {file_.id}; }
 
-  /// Not in larger blocks: writes to parts of one wait for each other, which takes one loop.
+  /// Not where blocks of the storage are larger than a sector: writes to parts of one block must
+  /// wait for each other, which they can on one loop only.
   std::unique_ptr<OpenImage> share() const override {
     if (file_.dio_align > kSector) return nullptr;
     std::optional<OpenFile> file = share_file(file_);

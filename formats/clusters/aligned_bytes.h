@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Memory that O_DIRECT takes, and no core dump: what guests wrote may be in it.
+// Memory that is aligned for O_DIRECT and left out of core dumps, as guests' data may be in it.
 #pragma once
 
 #include <sys/uio.h>

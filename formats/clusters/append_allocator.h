@@ -6,14 +6,14 @@
 
 namespace tapring {
 
-/// Of an image that counts no references: new clusters are at the end of its file, and none is used
-/// again.
+/// For an image that counts no references: new clusters are at the end of its file, and none is
+/// used again.
 class AppendAllocator final : public ClusterAllocator {
  public:
   AppendAllocator(const qcow2::Layout& layout, uint64_t file_bytes) noexcept
       : layout_(layout), next_(layout.round_up(file_bytes)) {}
 
-  /// All that are asked for.
+  /// Always as many clusters as are asked for.
   Task<Result<Allocation>> allocate(uint64_t clusters, bool may_grow) override;
   Task<Error> release(HostRange /*range*/) override { co_return Error{}; }
   Task<Error> write_dirty() override { co_return Error{}; }

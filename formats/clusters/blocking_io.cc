@@ -20,8 +20,8 @@ using qcow2::kSector;
 
 namespace {
 
-/// Why the file is not used past the page cache although its storage would take that; empty if it
-/// is. Its end may be anywhere, and a write there is to fill whole blocks.
+/// Why the file is used through the page cache although its storage supports O_DIRECT; empty if it
+/// need not be. With O_DIRECT a write at the end of the file must fill whole blocks.
 std::string why_not_direct(const OpenFile& file, const ImageOptions& options) {
   const bool will_be_filled = !options.read_only && options.purpose == Purpose::probe;
   if (file.size_bytes % kSector != 0 && !will_be_filled) return "its size is no multiple of 512";
@@ -33,8 +33,8 @@ std::string why_not_direct(const OpenFile& file, const ImageOptions& options) {
 
 }  // namespace
 
-/// QEMU leaves files that end within a sector. This only ever makes them longer, also where another
-/// does so too; what fails is left as it is.
+/// QEMU leaves files that end within a sector. This only ever makes a file longer, even if another
+/// process does so at the same time. Where it fails, the file stays as it is.
 void fill_last_sector(OpenFile& file) noexcept {
   const uint64_t rest = file.size_bytes % kSector;
   if (rest == 0 || file.block_device) return;
@@ -64,7 +64,7 @@ AlignedBytes read_bytes(const OpenFile& file, uint64_t offset, std::size_t bytes
                                 static_cast<off_t>(begin + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw std::system_error(errno, std::system_category(), "read " + file.path);
-    // What O_DIRECT gives at the end of a file is no whole block.
+    // At the end of a file O_DIRECT reads less than a whole block.
     if (got == 0 || static_cast<std::size_t>(got) % kSector != 0) break;
     done += static_cast<std::size_t>(got);
   }

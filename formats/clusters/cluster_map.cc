@@ -44,7 +44,7 @@ Task<Result<Extent>> ClusterMap::extent(uint64_t offset, uint64_t bytes) {
   co_return extent_at(layout_, (*loaded)->bytes.span(), offset, bytes);
 }
 
-/// The table may be replaced while it is read.
+/// Loads again if the table was replaced while it was read.
 Task<Result<SliceRef>> ClusterMap::slice(uint64_t offset) {
   for (;;) {
     const uint64_t host = slice_host(offset);
@@ -60,7 +60,8 @@ void ClusterMap::set_table(uint64_t index, uint64_t host, std::span<const std::b
   l1_.entries.set(index, L1Entry::own(host));
 }
 
-/// As it is to be in the file, counted from the one where the table begins.
+/// A sector of the L1 table as it is to be in the file. `sector` counts from the one in which the
+/// table begins.
 AlignedBytes ClusterMap::l1_sector(uint64_t sector) const {
   const uint64_t begin = l1_.offset % kSector;
   const uint64_t end = begin + l1_.entries.size() * 8;

@@ -18,7 +18,7 @@ class ClusterMap {
   struct L1Table {
     L1Entries entries;    ///< as many as the disk needs
     uint64_t offset = 0;  ///< where it is in the file
-    /// Sectors of which it has only a part, as they were read; empty where it has all of them.
+    /// Its first and last sectors as they were read, where it has only a part of them; else empty.
     AlignedBytes first_sector;
     AlignedBytes last_sector;
     bool little_endian = false;
@@ -38,7 +38,7 @@ class ClusterMap {
 
   uint64_t l1_index(uint64_t offset) const noexcept { return offset / layout_.l2_covers(); }
   qcow2::L1Entry l1_entry(uint64_t index) const noexcept { return l1_.entries[index]; }
-  /// Its L2 table is in the file, with this content.
+  /// Puts an L2 table into the map that is in the file already, with this content.
   void set_table(uint64_t index, uint64_t host, std::span<const std::byte> content);
 
   /// There is an L2 table for the offset.

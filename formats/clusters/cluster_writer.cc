@@ -18,7 +18,7 @@ using qcow2::Feature;
 using qcow2::Header;
 using qcow2::kSector;
 
-/// What it refers to is set up before it.
+/// Called when the members that the allocator refers to are set up.
 std::unique_ptr<ClusterAllocator> ClusterWriter::allocator_for(
     const Context& context, std::optional<std::vector<uint64_t>> refcounts) {
   if (!refcounts) return std::make_unique<AppendAllocator>(layout_, file_.end());
@@ -50,8 +50,8 @@ ClusterWriter::ClusterWriter(const Context& context, WritableParts parts)
       header_changes_(context.loop),
       copy_ended_(context.loop) {}
 
-/// Before the first change: what else the image promises of its content is so no more, such as
-/// bitmaps of what was changed. And before each: what waits to be written is bounded.
+/// Before the first change, clears the autoclear bits: what an image promises besides, such as its
+/// bitmaps, is not true of the changed disk. Before each change, bounds what waits to be written.
 Task<Error> ClusterWriter::begin_change() {
   if (broken_) co_return broken_;
   if (!changed_) {
@@ -68,8 +68,8 @@ Task<Error> ClusterWriter::begin_change() {
   co_return co_await commit_.make_room();
 }
 
-/// What is on its way to be released is waited for before the file grows: else a guest that writes
-/// and discards would have a file without end.
+/// Waits for clusters that are about to be released before it lets the file grow: else a guest that
+/// writes and discards would have a file that grows without end.
 Task<Result<ClusterAllocator::Allocation>> ClusterWriter::allocate(uint64_t clusters) {
   for (;;) {
     const bool may_grow = !commit_.must_release_first();
@@ -88,7 +88,7 @@ Task<Error> ClusterWriter::end_change(Error error) {
   if (layout_.version < 3) co_return error;
   header_.set(Header::kIncompatibleAt,
               header_.get<uint64_t>(Header::kIncompatibleAt) | Feature::kCorrupt);
-  // That it is corrupt is what matters to the guest.
+  // Whether this write works or not, the guest is told that the image is corrupt.
   co_await header_.write();
   co_return error;
 }
@@ -145,7 +145,7 @@ Task<Error> ClusterWriter::write_parts(uint64_t offset, Buffers from) {
   co_return co_await commit_.wait_written(generation);
 }
 
-/// To where the map said in this turn.
+/// `host` is where the map said in this turn of the loop.
 Task<Error> ClusterWriter::write_data(uint64_t host, Buffers from, uint64_t skip, uint64_t bytes) {
   if (!external() && metadata_.hits(host, bytes)) co_return ImageErrc::metadata_overlap;
   const GracePeriods::Reader reader(grace_periods_);
@@ -153,7 +153,7 @@ Task<Error> ClusterWriter::write_data(uint64_t host, Buffers from, uint64_t skip
   co_return co_await data().write(host, part.buffers());
 }
 
-/// What begins at `offset` and can be written where it is.
+/// The extent at `offset` that may be overwritten in place, if there is one.
 std::optional<Extent> ClusterWriter::writable_extent(const TableSlice& slice, uint64_t offset,
                                                      uint64_t bytes) const noexcept {
   Extent extent = extent_at(layout_, slice.bytes.span(), offset, bytes);
@@ -209,7 +209,7 @@ Task<Result<uint64_t>> ClusterWriter::write_some(uint64_t offset, Buffers from, 
   co_return std::unexpected(error);
 }
 
-/// Why nothing may be done to the cluster that the entry leads to.
+/// Why the cluster that the entry leads to may be neither written nor released; no error if it may.
 Error ClusterWriter::fault_of(const Entry& entry) const noexcept {
   if (!entry.valid()) return ImageErrc::invalid_entry;
   if (external()) return {};
@@ -223,8 +223,8 @@ Error ClusterWriter::fault_of(const Entry& entry) const noexcept {
   return metadata_.hits(range.offset, range.bytes) ? ImageErrc::metadata_overlap : Error();
 }
 
-/// Where the data of as many clusters as can be are to go: into the cluster that the first has, or
-/// into new ones.
+/// Chooses where the write goes: into the cluster that the first entry has already, or into new
+/// ones, for as many clusters as one allocation gives.
 Task<Result<ClusterWriter::Run>> ClusterWriter::place(const TableSlice& slice, uint64_t offset,
                                                       uint64_t bytes) {
   const Entry first = map_.entry(slice, offset);
@@ -252,8 +252,8 @@ Task<Result<ClusterWriter::Run>> ClusterWriter::place(const TableSlice& slice, u
   co_return run;
 }
 
-/// Without subclusters all of a cluster is mapped at once. With them only those that are touched,
-/// but for what cannot stay where it is.
+/// Without subclusters a cluster is mapped as a whole. With them only the touched ones are, unless
+/// the cluster moves and its other data must move with it.
 bool ClusterWriter::copies_whole(const Entry& old, bool allocated) const noexcept {
   return !layout_.extended_l2 || old.compressed() || (allocated && old.has_data());
 }
@@ -302,7 +302,7 @@ Task<Error> ClusterWriter::copy_and_write(const TableSlice& slice, const Run& ru
                                           uint64_t skip) {
   const bool head_zero = reads_as_zeros(slice, run.cow_begin, run.offset);
   const bool tail_zero = reads_as_zeros(slice, run.end, run.cow_end);
-  // A file's new clusters are zeros already.
+  // Clusters that were never written read as zeros already.
   const uint64_t head_bytes = run.known_zero && head_zero ? 0 : run.offset - run.cow_begin;
   const uint64_t tail_bytes = run.known_zero && tail_zero ? 0 : run.cow_end - run.end;
   const bool copies = head_bytes + tail_bytes > 0;

@@ -19,19 +19,20 @@
 
 namespace tapring {
 
-/// What opening an image for writing finds besides.
+/// What is needed of an image besides its map to write to it.
 struct WritableParts {
   AlignedBytes header_sector;
   MetadataRegions metadata;
   std::optional<std::vector<uint64_t>> refcount_table;  ///< nullopt: it counts no references
 };
 
-/// Writes to clusters that are the disk's alone go straight there. For others each run of clusters
-/// is claimed, so that two writes to one new cluster follow each other, and gets clusters of the
-/// file that follow each other. What of them the write does not cover is copied.
+/// A write to clusters that only the disk refers to goes straight there. For other clusters it
+/// locks the run of them, so that two writes to one new cluster come one after the other, and
+/// allocates clusters of the file that follow each other. What the write does not cover of them is
+/// copied.
 class ClusterWriter {
  public:
-  /// Each copies up to a cluster; others wait.
+  /// So many writes may copy at once, each up to a cluster; others wait.
   static constexpr int kMaxCopies = 8;
 
   struct Context {
@@ -126,7 +127,7 @@ class ClusterWriter {
   RangeLock clusters_;
   RangeLock tables_;
   RangeLock header_changes_;
-  /// Counts one that copies, if it does.
+  /// Held by a write that copies, and counted then.
   class CopyPass {
    public:
     CopyPass(ClusterWriter& writer, bool copies) noexcept : writer_(writer), copies_(copies) {

@@ -19,13 +19,13 @@ using qcow2::L1Entry;
 
 namespace {
 
-/// A discard of more slices lets others in between. Where nothing is mapped it waits for nothing
-/// else, and a table of the L1 may have four million entries.
+/// After so many slices a discard lets other requests have a turn: where nothing is mapped it never
+/// waits, and an L1 table may have four million entries.
 constexpr uint64_t kSlicesOfATurn = 256;
 
 }  // namespace
 
-/// The slice that maps `offset`, of an L2 table that is the disk's alone.
+/// The slice that maps `offset`, of an L2 table that only the disk refers to: made if need be.
 Task<Result<SliceRef>> ClusterWriter::writable_slice(uint64_t offset) {
   const uint64_t index = map_.l1_index(offset);
   const auto is_own = [&] { return map_.l1_entry(index).has_own_table(); };
@@ -40,7 +40,8 @@ Task<Result<SliceRef>> ClusterWriter::writable_slice(uint64_t offset) {
   co_return co_await map_.slice(offset);
 }
 
-/// What a table maps that others have too is not the disk's alone either, whatever an entry says.
+/// A snapshot shares every cluster of a table that it shares, whatever the flags of its entries
+/// say.
 void ClusterWriter::clear_copied_flags(AlignedBytes& table) const noexcept {
   if (external()) return;
   for (uint64_t i = 0; i < layout_.l2_entries(); ++i) {
@@ -113,8 +114,8 @@ Task<Error> ClusterWriter::discard(uint64_t offset, uint64_t bytes) {
   co_return co_await end_change(error);
 }
 
-/// More than may wait is not left to the next commit: the death of the process would leak it all,
-/// and an idle guest would keep its room.
+/// Releases a large backlog now, and not with the next commit: until then the death of the process
+/// would leak it, and an idle guest would keep its room.
 Task<Error> ClusterWriter::release_backlog() {
   if (!commit_.must_release_first()) co_return Error{};
   Error error;

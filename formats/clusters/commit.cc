@@ -9,13 +9,13 @@
 namespace tapring {
 namespace {
 
-/// Of many releases, others are let in between.
+/// After so many releases other requests get a turn.
 constexpr std::size_t kReleasesOfATurn = 256;
 
 }  // namespace
 
 Task<Error> Commit::run() {
-  const uint64_t wanted = begun_ + 1;  // what is under way may have begun too early
+  const uint64_t wanted = begun_ + 1;  // the one under way may have begun before the last write
   while (synced_ < wanted) {
     if (running_) {
       co_await progress_.wait();
@@ -39,7 +39,7 @@ Task<Error> Commit::wait_written(uint64_t generation) {
   co_return Error{};
 }
 
-/// Who waits for it meanwhile begins another if it fails.
+/// If it fails, whoever waits for it meanwhile begins another.
 Task<Error> Commit::begin() {
   running_ = true;
   const Error error = co_await run_once();
@@ -79,7 +79,7 @@ Task<Error> Commit::sync() {
   co_return error;
 }
 
-/// What there is no memory for is leaked.
+/// Ranges for which there is no memory are leaked.
 void Commit::append(std::vector<HostRange>& to, std::span<const HostRange> ranges) noexcept {
   try {
     to.insert(to.end(), ranges.begin(), ranges.end());
@@ -105,8 +105,8 @@ Task<Error> Commit::make_room() {
   co_return error;
 }
 
-/// A commit writes the entries, the sync of the next one makes that durable, then only transfers
-/// that are under way are waited for.
+/// One commit writes the new entries, the sync of the next makes them durable; after that only the
+/// transfers that are under way keep the clusters from being used again.
 Task<Error> Commit::release_some() {
   if (!releases_.empty() || !unsynced_releases_.empty()) {
     co_return co_await wait_written(map_.generation());
@@ -115,7 +115,7 @@ Task<Error> Commit::release_some() {
   co_return Error{};
 }
 
-/// What fails here leaves clusters that are not used again.
+/// A failure here leaks clusters: they are not used again.
 Detached Commit::release(std::vector<HostRange>& all) {
   if (all.empty()) co_return;
   const TaskGroup::Member member(releasing_);
@@ -149,7 +149,7 @@ Task<Error> Commit::release_all(std::span<const HostRange> ranges, std::size_t& 
 
 Task<Error> Commit::finish() {
   Error error = co_await wait_written(begun_ + 1);
-  // The sync of another one tells that those entries are durable.
+  // The sync of a second commit makes the entries of the first durable.
   if (!error) error = co_await run();
   co_await releasing_.drained();
   co_await puncher_.finish();

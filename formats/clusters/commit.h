@@ -6,11 +6,12 @@
 //   3. sync: data, new tables and refcounts are durable, and the entries of the commits before
 //   4. the copies are written: L2 entries and L1 entries; guests' writes are done
 //
-// So an entry in the file never refers to what is not there, and what a power cut leaves behind is
-// leaked clusters at most. What nothing in the file refers to any more, for certain since a sync,
-// is released, to be used again at once. A guest's flush is the sync of a commit that began after
-// it: the entries of what was done by then are in the file already. So it loses nothing where there
-// is no room for refcounts or entries: these stay to be written, and the sync is done all the same.
+// So an entry in the file never refers to data that is not there, and the worst that a power cut
+// leaves behind is leaked clusters. A cluster is released, and may be used again, once a sync has
+// made it certain that nothing in the file refers to it any more. A guest's flush is the sync of a
+// commit that begins after it: the entries of the writes done by then are in the file already. So
+// where there is no room for refcounts or entries a flush still succeeds: they stay in memory to be
+// written later, and the sync is done all the same.
 #pragma once
 
 #include <cstdint>
@@ -31,10 +32,11 @@ namespace tapring {
 
 class Commit {
  public:
-  /// Slices of the map and ranges to release that may wait; then a writer sees to them first.
+  /// How many slices of the map, and how many ranges to release, may wait. With more, a writer
+  /// first commits or releases some.
   static constexpr std::size_t kMaxDirty = 64;
   static constexpr std::size_t kMaxReleases = 4096;
-  /// With more than this to release, the file does not grow and a discard does not end.
+  /// With more bytes than this to release, the file does not grow and a discard does not end.
   static constexpr uint64_t kMaxReleasedBytes = uint64_t{32} << 20;
 
   struct Context {
@@ -60,28 +62,28 @@ class Commit {
         releasing_(loop),
         releases_in_turn_(loop) {}
 
-  /// Makes durable all that was done before the call. Calls at once share the work.
+  /// Makes durable all that was done before the call. Concurrent calls share the work.
   Task<Error> run();
 
   /// Ends when the changes of this generation of the map, and of those before it, are in the file:
   /// then they survive the death of the process. Concurrent calls share the work.
   Task<Error> wait_written(uint64_t generation);
 
-  /// The map no longer refers to the range. It is released when the file does not either.
+  /// For a range that the map no longer refers to: releases it once the file does not either.
   void release_later(HostRange range);
 
-  /// Until no more waits to be written and released than may.
+  /// Waits until no more is to be written and released than the bounds above allow.
   Task<Error> make_room();
 
-  /// There are clusters that the file need not grow for once they are released.
+  /// So many clusters wait to be released that the file need not grow: use those instead.
   bool must_release_first() const noexcept { return pending_.bytes > kMaxReleasedBytes; }
   /// Does the next step towards that.
   Task<Error> release_some();
 
   void report_to(ImageEvents& events) noexcept { events_ = &events; }
 
-  /// All is in the file and durable, and every cluster is released that was to be. Before this is
-  /// destroyed.
+  /// Writes everything, makes it durable, and releases every cluster that was to be. Must end
+  /// before this is destroyed.
   Task<Error> finish();
 
  private:
@@ -99,7 +101,7 @@ class Commit {
     return map_.dirty_slices() >= kMaxDirty || allocator_.must_commit();
   }
 
-  /// From release_later() until it is done.
+  /// What release_later() was given and is not released yet.
   struct Pending {
     std::size_t ranges = 0;
     uint64_t bytes = 0;
@@ -114,8 +116,8 @@ class Commit {
   std::optional<HostFile>& data_file_;
   Puncher& puncher_;
   Pending pending_;
-  std::vector<HostRange> releases_;           ///< whose entries are in memory
-  std::vector<HostRange> unsynced_releases_;  ///< whose entries are written
+  std::vector<HostRange> releases_;           ///< whose new entries are in memory only
+  std::vector<HostRange> unsynced_releases_;  ///< whose new entries are written, and not synced
   uint64_t begun_ = 0;
   uint64_t synced_ = 0;   ///< the last commit that had its sync
   uint64_t written_ = 0;  ///< the last commit whose entries are written

@@ -21,11 +21,11 @@ class CompressedClusters {
  public:
   using Content = std::shared_ptr<const AlignedBytes>;
 
-  /// Kept unpacked, or one cluster where that is larger.
+  /// So many bytes of unpacked clusters are kept, or one cluster where that is larger.
   static constexpr uint64_t kKeptBytes = uint64_t{1} << 20;
-  /// Unpacking less than this takes no longer than handing it to another thread.
+  /// A smaller cluster is unpacked on the loop: that takes no longer than asking another thread.
   static constexpr uint64_t kAsideBytes = 16384;
-  /// Read and unpacked at once; each takes twice a cluster of memory. Others wait.
+  /// How many are read and unpacked at once, as each takes memory for two clusters. Others wait.
   static constexpr int kMaxLoads = 8;
 
   CompressedClusters(Loop& loop, HostFile& file, const qcow2::Layout& layout,

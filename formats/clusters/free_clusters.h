@@ -8,11 +8,11 @@
 
 namespace tapring {
 
-/// Clusters of the file that have no reference, as far as they are remembered. `Filled` ones still
-/// take room of the storage; of `punched` ones it has taken the room back.
+/// Clusters of the file without references, as far as they are remembered. "Filled" ones still take
+/// room of the storage; "punched" ones are holes of the file.
 class FreeClusters {
  public:
-  /// Of both kinds together. What is more is forgotten: punched ones first, as they cost nothing.
+  /// Of both kinds together. More are forgotten: punched ones first, as they take no room.
   static constexpr std::size_t kMaxRuns = 16384;
   static constexpr uint64_t kNone = UINT64_MAX;
   static constexpr std::size_t kMaxBeingPunched = 64;
@@ -23,7 +23,7 @@ class FreeClusters {
     bool punched = false;
   };
 
-  /// With room for the runs that are being punched, so that the end of a punch does not fail.
+  /// Reserves memory for the runs that are being punched, so that the end of a punch cannot fail.
   FreeClusters() { being_punched_.reserve(kMaxBeingPunched); }
 
   void add(Run run);

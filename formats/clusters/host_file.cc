@@ -46,7 +46,7 @@ Task<Error> HostFile::sync() {
   if (lost_) co_return lost_;
   const Error error = sync_result(co_await file_->sync());
   if (error == std::errc::state_not_recoverable) lost_ = error;
-  // Of two at the same time the kernel fails one, for what either was to make durable.
+  // Of two concurrent syncs the kernel fails only one, though the lost write concerns both.
   co_return lost_ ? lost_ : error;
 }
 

@@ -16,8 +16,8 @@ class HostFile {
 
   Task<Error> read(uint64_t offset, Buffers into);
   Task<Error> write(uint64_t offset, Buffers from);
-  /// A lost_write() from the first sync that failed on, as the kernel tells it once: nothing is
-  /// certain any more.
+  /// After the first sync that failed, always lost_write(): the kernel reports a loss only once,
+  /// and nothing is certain from then on.
   Task<Error> sync();
   /// Once the storage has said that it cannot do this at all, it is not asked again.
   Task<Error> discard(uint64_t offset, uint64_t bytes);
@@ -26,7 +26,7 @@ class HostFile {
   /// may be a lost write.
   Task<Error> close();
 
-  /// Bytes that the file had when it was opened or that we have written since.
+  /// Where the file ends: as long as it was when it was opened, or as we have written since.
   uint64_t end() const noexcept { return end_; }
 
  private:

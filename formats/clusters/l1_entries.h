@@ -11,8 +11,8 @@
 
 namespace tapring {
 
-/// The entries of an L1 table. Takes memory for the parts in which some lead to an L2 table: a
-/// sparse file may have a table of 32 MiB in a hole.
+/// The entries of an L1 table. Takes memory only for parts of it that lead to L2 tables: a sparse
+/// file may have a table of 32 MiB that is one hole.
 class L1Entries {
  public:
   L1Entries() = default;

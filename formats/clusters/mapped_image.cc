@@ -46,7 +46,7 @@ Task<Error> MappedImage::read(uint64_t offset, Buffers into) {
   return read_parts(offset, into);
 }
 
-/// From where the map said in this turn.
+/// `host` is where the map said in this turn of the loop.
 Task<Error> MappedImage::read_data(uint64_t host, Buffers into) {
   const GracePeriods::Reader reader(grace_periods_);
   co_return co_await data().read(host, into);
@@ -88,7 +88,7 @@ Task<Error> MappedImage::read_extent(Extent extent, uint64_t offset, Buffers int
   co_return ImageErrc::invalid_entry;
 }
 
-/// What the backing file is too short for reads as zeros.
+/// Past the end of the backing file the disk reads as zeros.
 Task<Error> MappedImage::read_backing(uint64_t offset, Buffers into) {
   const uint64_t bytes = bytes_of(into);
   const uint64_t there = offset < backing_bytes_ ? std::min(bytes, backing_bytes_ - offset) : 0;

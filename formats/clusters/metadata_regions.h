@@ -31,8 +31,8 @@ class MetadataRegions {
   /// Before settle(). `offset` begins a cluster.
   void add(Table table, uint64_t offset, uint64_t bytes);
 
-  /// Why the tables cannot be as they were added; nullopt if they can. `file_bytes`: what the file
-  /// has; the last cluster need not be whole.
+  /// Why the tables that were added cannot all be there, such as two that overlap; nullopt if they
+  /// can. `file_bytes`: the size of the file, whose last cluster need not be whole.
   std::optional<std::string> settle(uint64_t file_bytes);
 
   /// Whether any of these bytes of the file belong to a table.
@@ -41,7 +41,8 @@ class MetadataRegions {
   /// Whether all of these bytes of the file belong to tables of this kind.
   bool holds(Table table, uint64_t offset, uint64_t bytes) const noexcept;
 
-  /// After settle(): these clusters become tables, before they are written; or are none any more.
+  /// After settle(): these clusters become tables, which is told before they are written; or they
+  /// are none any more.
   void insert(Table table, uint64_t offset, uint64_t bytes);
   void remove(uint64_t offset, uint64_t bytes);
 

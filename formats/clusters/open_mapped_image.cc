@@ -17,10 +17,11 @@ namespace {
 /// The whole map of an image of 256 GiB in clusters of 64 KiB; of a larger one a part.
 constexpr uint64_t kMaxMapCacheBytes = uint64_t{32} << 20;
 constexpr uint64_t kMinMapCacheBytes = uint64_t{256} << 10;
-/// Of a chain. The largest table takes 32 MiB, for a disk of 2 PiB in clusters of 64 KiB.
+/// For all L1 tables of a chain. The largest takes 32 MiB: a disk of 2 PiB in clusters of 64 KiB.
 constexpr uint64_t kMaxTableBytes = uint64_t{64} << 20;
 
-/// The deeper in a chain, the less, so that a long one does not take many times as much.
+/// The deeper an image is in its chain, the less its map may take: else the caches of a long chain
+/// would add up.
 uint64_t map_cache_bytes(const ImageOptions& options, const Layout& layout) {
   if (options.map_cache_bytes > 0) return options.map_cache_bytes;
   const uint64_t whole = (layout.size_bytes >> layout.cluster_bits) * layout.l2_entry_bytes();
@@ -81,8 +82,8 @@ void OpenMappedImage::check_tables_of_chain(const ImageOptions& options) const {
                            " COPY makes one image of the chain)");
 }
 
-/// Without zero clusters there is no way to hide what the backing file has; without references,
-/// none to use a cluster again.
+/// 0 where an image cannot discard: version 2 has no zero clusters to hide the backing file with,
+/// and without refcounts a cluster cannot be used again.
 uint32_t OpenMappedImage::discard_granularity() const noexcept {
   const Layout& layout = image_.header.layout;
   if (!image_.writable || !image_.writable->refcount_table) return 0;

@@ -11,18 +11,18 @@
 
 namespace tapring {
 
-/// Gives the room of free clusters back to the storage, as holes in the file. They may be used
-/// again before: so this is done when nothing else is, and but for one at a time while requests
-/// change the image. What fails is tried again once more clusters have become free.
+/// Gives the room of free clusters back to the storage by punching holes into the file. A cluster
+/// that is used again soon needs no hole, so this happens when nothing else does; while requests
+/// change the image, one hole at a time. After a failure it waits until more clusters are free.
 class Puncher {
  public:
   /// At once; while the image is being changed, one.
   static constexpr std::size_t kMaxPunches = 8;
-  /// Each one's: clusters that are being punched cannot be used again meanwhile.
+  /// The size of a hole: its clusters cannot be used again while it is being punched.
   static constexpr uint64_t kMaxPunchBytes = uint64_t{2} << 20;
-  /// When the image is closed, so many more; what is still waiting then keeps its room.
+  /// So many more are punched when the image is closed; what still waits then keeps its room.
   static constexpr std::size_t kMaxPunchesAtClose = 2 * kMaxPunches;
-  /// Runs that wait to be punched; then discards wait.
+  /// With so many runs waiting to be punched, discards wait.
   static constexpr std::size_t kMaxWaiting = 8192;
 
   /// Held while a request changes the image.
@@ -50,10 +50,10 @@ class Puncher {
     start();
   }
 
-  /// Until there is room for more that waits. Within a Change.
+  /// Waits until fewer runs than kMaxWaiting wait. Called within a Change.
   Task<Error> room();
 
-  /// Before this is destroyed, and after the last Change.
+  /// The last call, after the last Change: ends when no punch is under way any more.
   Task<Error> finish();
 
  private:

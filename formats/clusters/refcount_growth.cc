@@ -21,7 +21,7 @@ using Table = MetadataRegions::Table;
 
 }  // namespace
 
-/// The block takes the first of the clusters that it counts: none of them is in use.
+/// The block goes into the first of the clusters that it counts: none of them is in use.
 Task<Error> Refcounts::make_block(uint64_t table_index) {
   const uint64_t cluster = table_index * layout_.refcount_block_entries();
   const uint64_t offset = cluster << layout_.cluster_bits;
@@ -61,8 +61,8 @@ Task<Error> Refcounts::write_block(uint64_t table_index, uint64_t offset, Aligne
                                    {&entries, 1});
 }
 
-/// After a write of the header that failed it may name either table. As long as they say the same
-/// that does no harm.
+/// After a failed write the header may name either table, which does no harm as long as both say
+/// the same. So the header must be written before either table changes.
 Task<Error> Refcounts::settle_header() {
   if (!header_unsure_) co_return Error{};
   const Error error = co_await header_.write();
@@ -75,7 +75,8 @@ void Refcounts::set_in_header(uint64_t table, uint64_t bytes) noexcept {
   header_.set(Header::kRefcountClustersAt, static_cast<uint32_t>(bytes >> layout_.cluster_bits));
 }
 
-/// The new table, and the blocks that count its clusters, go where the old one counts nothing.
+/// The new table, and the blocks that count its clusters, go behind everything that the old table
+/// counts.
 Task<Error> Refcounts::grow_table() {
   const Error unsettled = co_await settle_header();
   if (unsettled) co_return unsettled;

@@ -52,7 +52,7 @@ void Refcounts::set(const SliceRef& slice, uint64_t cluster, uint64_t refcount) 
   slice->dirty_sectors |= 1U << byte / kSector;
 }
 
-/// What is released comes first, then what the search finds. The file grows last.
+/// Takes released clusters first, then free ones that it searches for. The file grows last.
 Task<Result<Refcounts::Allocation>> Refcounts::allocate(uint64_t clusters, bool may_grow) {
   RangeLock::Guard guard(allocating_, 0, 1);
   co_await guard;

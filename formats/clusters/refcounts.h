@@ -19,9 +19,9 @@ namespace tapring {
 
 class Refcounts final : public ClusterAllocator {
  public:
-  /// Slices that wait to be written, at most, but for what one commit adds.
+  /// So many dirty slices may wait to be written, and those that one commit adds.
   static constexpr std::size_t kMaxDirty = 64;
-  /// Of the slices that need not be in memory.
+  /// Memory for slices that nobody needs at the moment.
   static constexpr uint64_t kCacheBytes = uint64_t{1} << 20;
 
   struct Place {
@@ -67,7 +67,7 @@ class Refcounts final : public ClusterAllocator {
   Place place_;
   TableCache cache_;
   DirtySlices dirty_;
-  FreeClusters free_;   ///< of those that were released
+  FreeClusters free_;   ///< those that were released
   uint64_t next_ = 0;   ///< clusters before it are taken, or in free_, or it has forgotten them
   bool header_unsure_ = false;  ///< in the file it may name a table that was not taken into use
   uint64_t first_never_written_;  ///< from this cluster on the file has never been written

@@ -54,7 +54,8 @@ void TableCache::replace(uint64_t host, std::span<const std::byte> content) noex
   }
 }
 
-/// What is held or dirty stays, above the budget: requests in flight and the commit bound it.
+/// Slices that are held or dirty stay, even above the budget: their number is bounded by the
+/// requests in flight and by the commit.
 void TableCache::make_room() noexcept {
   auto last = by_use_.end();
   while (held_bytes() > budget_bytes_ && last != by_use_.begin()) {

@@ -38,7 +38,7 @@ using SliceRef = std::shared_ptr<TableSlice>;
 
 class TableCache {
  public:
-  /// Keeps at most `budget_bytes` of what nobody holds and is in the file, and one slice more.
+  /// Keeps at most `budget_bytes` of slices that nobody holds and that are not dirty, and one more.
   /// `grace_periods`: what reads of the file are under way.
   TableCache(Loop& loop, HostFile& file, uint64_t slice_bytes, uint64_t budget_bytes,
              GracePeriods& grace_periods) noexcept
@@ -48,12 +48,14 @@ class TableCache {
         budget_bytes_(budget_bytes),
         grace_periods_(grace_periods) {}
 
-  /// nullptr unless it is in memory. `host` is where a slice begins. Until the next await only.
+  /// The slice that begins at `host` of the file, valid until the next await; nullptr unless it is
+  /// in memory.
   TableSlice* find(uint64_t host) noexcept;
 
   Task<Result<SliceRef>> load(uint64_t host);
 
-  /// A table is now in the file where another may have been before: `content`, all of it.
+  /// Tells that there is a new table at `host`, with this content: slices of a former one that are
+  /// in memory take it over.
   void replace(uint64_t host, std::span<const std::byte> content) noexcept;
 
   uint64_t held_bytes() const noexcept { return slices_.size() * slice_bytes_; }

@@ -10,8 +10,9 @@
 
 namespace tapring {
 
-/// Writes the tables of an image in use. Nothing else does: a table goes only to clusters that hold
-/// one of its kind, so no entry that was believed too soon makes it land on another.
+/// Writes the tables of an image in use; nothing else does. It writes a table only to clusters that
+/// hold a table of that kind, so that a bad entry that was believed cannot make it overwrite
+/// others.
 class TableWriter {
  public:
   TableWriter(HostFile& file, const MetadataRegions& metadata) noexcept

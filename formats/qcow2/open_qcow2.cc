@@ -24,9 +24,9 @@ namespace tapring {
 namespace qcow2 {
 namespace {
 
-/// To count clusters in, while an image is repaired that is being opened.
+/// The memory for counting clusters when opening an image repairs it.
 constexpr uint64_t kMaxRepairBytes = uint64_t{256} << 20;
-/// For new refcounts then, besides as much as the file has.
+/// Such a repair may add as much to the file as that takes already, and so many clusters.
 constexpr uint64_t kFewClusters = 16;
 
 std::string repair_command(const OpenFile& file) {
@@ -49,10 +49,10 @@ std::string rescue_command(const OpenFile& file) {
          file.path + " COPY)";
 }
 
-/// An L1 table, of which the disk needs the beginning.
+/// An L1 table. It may be longer than the disk needs.
 struct ReadL1 {
   ClusterMap::L1Table table;
-  std::vector<uint64_t> tables;  ///< all that it leads to, also from behind the disk's end
+  std::vector<uint64_t> tables;  ///< every L2 table, also of entries past the end of the disk
 };
 
 ReadL1 read_l1(const OpenFile& file, const Layout& layout, uint64_t offset, uint64_t entries) {
@@ -81,7 +81,8 @@ struct Bookkeeping {
   std::vector<uint64_t> refcount_table;
 };
 
-/// The tables of the image must each have clusters of their own, inside the file: or why not.
+/// Where the tables of the image are; or why not every table lies in the file, in clusters of its
+/// own.
 std::expected<MetadataRegions, std::string> map_tables(const OpenFile& file, const Header& header,
                                                        const std::vector<uint64_t>& l2_tables,
                                                        const Bookkeeping& books) {
@@ -108,8 +109,8 @@ std::expected<MetadataRegions, std::string> map_tables(const OpenFile& file, con
   return tables;
 }
 
-/// Makes the refcounts of an image right that QEMU did not close: nobody else has it. What was
-/// done, in words.
+/// Repairs the refcounts of an image that QEMU did not close and that nobody else uses. Says in
+/// words what was done.
 std::string repair_dirty(OpenFile& file, const ImageOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   CheckOptions limits;
@@ -181,7 +182,7 @@ class OpenQcow2 final : public OpenMappedImage {
     }
   }
 
-  /// Of an image that is to be written.
+  /// Before an image is written to: rejects it if it is marked as corrupt, repairs it if as dirty.
   void check_state(const ImageOptions& options) {
     OpenFile& file = image_.file;
     if ((image_.header.incompatible & Feature::kCorrupt) != 0) {
@@ -198,7 +199,8 @@ class OpenQcow2 final : public OpenMappedImage {
     image_.header = read_header(file);
   }
 
-  /// Of an image that is only read, a notice says what is wrong: its data can be saved.
+  /// Rejects an image that is to be written to. One that is only read is served with a notice of
+  /// what is wrong, so that its data can be saved.
   void fail_writer(bool read_only, const std::string& reason, const std::string& remedy) {
     if (!read_only) reject(image_.file.path, reason + remedy);
     notices_.push_back(image_.file.path + ": " + reason +
@@ -225,7 +227,7 @@ class OpenQcow2 final : public OpenMappedImage {
     return books;
   }
 
-  /// Of an image that is only read, what is wrong with the books is left out of them.
+  /// For an image that is only read, damaged bookkeeping is dropped.
   MetadataRegions check_tables(const std::vector<uint64_t>& l2_tables, Bookkeeping& books,
                                bool read_only) {
     const OpenFile& file = image_.file;
@@ -243,7 +245,7 @@ class OpenQcow2 final : public OpenMappedImage {
     reject(file.path, tables.error() + (repairable ? repair_command(file) : rescue_command(file)));
   }
 
-  /// A part of the tables that cannot be read fails nothing here: the disk may not need it.
+  /// Tables that cannot be read are no error here: the guest may never need them.
   void note_missing_end(const std::vector<uint64_t>& refcount_table) try {
     std::vector<uint64_t> l2_tables;
     image_.l1.entries.for_each(

@@ -14,8 +14,8 @@
 namespace tapring::qcow2 {
 
 struct Bitmap {
-  static constexpr uint32_t kInUse = 1 << 0;  ///< it was not stored when the image was closed
-  static constexpr uint32_t kAuto = 1 << 1;   ///< it follows all writes
+  static constexpr uint32_t kInUse = 1 << 0;  ///< not stored when the image was closed: invalid
+  static constexpr uint32_t kAuto = 1 << 1;   ///< it marks every write to the disk
 
   uint64_t table_offset = 0;
   uint32_t table_entries = 0;
@@ -30,11 +30,11 @@ struct BitmapTableEntry {
   static constexpr uint64_t kReserved = ~(kOffset | 1);
 };
 
-/// What is read of a directory, and of a table; longer ones are refused (as by QEMU).
+/// Longer directories and tables are refused, as QEMU refuses them.
 constexpr uint64_t kMaxBitmapDirectoryBytes = uint64_t{64} << 20;
 constexpr uint32_t kMaxBitmapTableEntries = 0x8000000;
 
-/// `directory`: all of it. The reason why not is about the image.
+/// `directory`: all of its bytes. The error says what is wrong with the image.
 std::expected<std::vector<Bitmap>, std::string> parse_bitmaps(std::span<const std::byte> directory,
                                                               const BitmapsExtension& extension);
 

@@ -9,20 +9,20 @@
 namespace tapring::qcow2 {
 namespace {
 
-/// Whether `more` goes on where the extent ends.
+/// Whether the next unit, of this kind and at this place, goes on where the extent ends.
 bool continues(const Extent& extent, ExtentKind kind, uint64_t host) noexcept {
   if (extent.kind != kind) return false;
   if (kind == ExtentKind::data) return extent.host + extent.bytes == host;
   return kind == ExtentKind::unallocated || kind == ExtentKind::zero;
 }
 
-/// Of units: the first, which without subclusters is the only one, reads as zeros.
+/// In Entry's units: the first one reads as zeros. Without subclusters it is the only one.
 constexpr uint64_t kFirstZero = uint64_t{1} << Layout::kSubclusters;
 
-// Of version 1. There all clusters are the disk's alone, and none reads as zeros.
+// In version 1 only the disk refers to a cluster, and there are no zero clusters.
 constexpr uint64_t kCompressed1 = uint64_t{1} << 63;
 
-/// A compressed cluster's size, in bytes, stands above its offset.
+/// Version 1: where in the word the size of a compressed cluster begins, above its offset.
 constexpr uint32_t size_shift(const Layout& layout) noexcept {
   return 62 - layout.cluster_bits;
 }

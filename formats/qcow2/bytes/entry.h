@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What entries of L1 and L2 tables say. An image may have anything in them, and flags are believed
-// when a guest writes: so their words are parsed here, once, into values that make sense.
+// What entries of L1 and L2 tables say. An image may hold anything in them, and a guest's write
+// trusts their flags. So their words are parsed in this one place, into values that make sense.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +22,8 @@ struct EntryBits {
   static constexpr uint64_t kReservedL1 = ~(kCopied | kOffset);
 };
 
-/// An entry of an L1 table: the L2 table that it leads to, if any, and whether that is the disk's
-/// alone. A table that is not there is nobody's.
+/// An entry of an L1 table: the L2 table that it leads to, if any, and whether only the disk refers
+/// to that. An entry without a table never says so.
 class L1Entry {
  public:
   constexpr L1Entry() noexcept = default;  ///< leads to no table
@@ -39,7 +39,7 @@ class L1Entry {
   bool has_own_table() const noexcept { return (word_ & EntryBits::kCopied) != 0; }
   uint64_t table() const noexcept { return word_ & EntryBits::kOffset; }
 
-  /// As it is in the file, in the byte order of this machine.
+  /// The word for the file, in the byte order of this machine.
   uint64_t word(const Layout& layout) const noexcept {
     return layout.version == 1 ? table() : word_;
   }
@@ -50,8 +50,8 @@ class L1Entry {
   uint64_t word_ = 0;
 };
 
-/// The words of an entry of an L2 table, in the byte order of this machine, and as version 2 has
-/// them: whatever the table has there.
+/// The words of an entry of an L2 table as they are there, unchecked: in the byte order of this
+/// machine, and those of version 1 in the form of version 2.
 struct EntryWords {
   uint64_t word = 0;
   uint64_t subclusters = 0;  ///< extended entries only: 32 bits "allocated", then 32 bits "zero"
@@ -71,8 +71,8 @@ EntryWords load_words(const Layout& layout, std::span<const std::byte> slice,
 void store_words(const Layout& layout, std::span<std::byte> slice, uint64_t index,
                  const EntryWords& words) noexcept;
 
-/// What an entry of an L2 table says of its cluster. Words that contradict each other, or the
-/// image, make an invalid one, and then nothing of them is believed.
+/// What an entry of an L2 table says of its cluster. Words that contradict each other or the image
+/// make an invalid entry, of which nothing is believed.
 class Entry {
  public:
   constexpr Entry() noexcept = default;  ///< unallocated
@@ -82,7 +82,7 @@ class Entry {
 
   /// Reads as zeros, and has no room in the file.
   static Entry zeros(const Layout& layout) noexcept;
-  /// Has a cluster of the file, which nothing else has; not its units yet.
+  /// Has a cluster of the file that nothing else refers to; none of its units is data yet.
   static Entry own(uint64_t host) noexcept { return Entry(Place::own, host); }
 
   bool operator==(const Entry&) const = default;
@@ -95,16 +95,16 @@ class Entry {
   uint64_t host() const noexcept { return has_host() ? word_ : 0; }
   uint64_t compressed_word() const noexcept { return compressed() ? word_ : 0; }
 
-  /// Of the unit that has this index in the cluster: 0 where there are no subclusters.
+  /// The kind of a unit, by its index in the cluster: 0 where there are no subclusters.
   ExtentKind kind(uint32_t unit) const noexcept;
   bool has_data() const noexcept { return (units_ & kAllocated) != 0; }
 
-  /// Those units are data now; has_host() is true.
+  /// Makes these units data. Only where has_host().
   void set_data(uint32_t first_unit, uint32_t units) noexcept;
-  /// The units of a cluster that moves to where this one is.
+  /// Takes over the kinds of all units from a cluster whose data move to this one.
   void take_units(const Entry& old) noexcept { units_ = old.units_; }
 
-  /// For the table. Not of an invalid one.
+  /// The words for the table. Not for an invalid entry.
   EntryWords words(const Layout& layout) const noexcept;
 
  private:
@@ -119,7 +119,8 @@ class Entry {
   uint64_t units_ = 0;  ///< as EntryWords::subclusters; without subclusters of one unit
 };
 
-/// Where the data of a compressed cluster lie: any bytes, to the end of a sector.
+/// Where the data of a compressed cluster lie: they begin at any byte, and the range ends with a
+/// sector.
 struct CompressedPlace {
   uint64_t offset;
   uint64_t bytes;

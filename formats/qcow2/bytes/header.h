@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The first cluster of a qcow2 image: its header and the extensions of it, as values. The format is
-// QEMU's docs/interop/qcow2; its names are used here.
+// The first cluster of a qcow2 image: its header and header extensions, as values. The format, and
+// its names, are those of QEMU's docs/interop/qcow2.
 #pragma once
 
 #include <cstddef>
@@ -40,7 +40,7 @@ struct BitmapsExtension {
 };
 
 struct Header {
-  // The smallest of the format and of QEMU: what makes us hold memory is bounded by them.
+  // The smaller of the format's and of QEMU's bounds: they bound the memory that an image can take.
   static constexpr uint32_t kMinClusterBits = 9;
   static constexpr uint32_t kMaxClusterBits = 21;
   static constexpr uint64_t kMaxL1Bytes = uint64_t{32} << 20;
@@ -50,7 +50,7 @@ struct Header {
 
   static constexpr std::size_t kV2Bytes = 72;
   static constexpr std::size_t kV3Bytes = 104;
-  /// Where a writer changes the header: all in the first sector.
+  /// Offsets of the fields that a writer changes: all in the first sector.
   static constexpr std::size_t kL1EntriesAt = 36, kL1OffsetAt = 40, kRefcountTableAt = 48,
                                kRefcountClustersAt = 56, kSnapshotsAt = 60, kSnapshotTableAt = 64,
                                kIncompatibleAt = 72, kAutoclearAt = 88;
@@ -80,8 +80,8 @@ struct Header {
 /// The cluster size of an image whose file begins with these bytes, or why it is none.
 std::expected<uint64_t, std::string> cluster_bytes_of(std::span<const std::byte> beginning);
 
-/// Why the refcount table, or the snapshot table, cannot be what the header says of it; nullopt if
-/// it can. Who only reads the disk needs neither.
+/// Why the refcount table, or the snapshot table, cannot be where the header says; nullopt if it
+/// can. Reading the disk needs neither.
 std::optional<std::string> refcount_table_fault(const Header& header);
 std::optional<std::string> snapshot_table_fault(const Header& header);
 
@@ -91,8 +91,8 @@ std::string crypt_name(uint32_t method);
 /// Why an image of this method is not served; nullopt if it is not encrypted.
 std::optional<std::string> crypt_fault(uint32_t method);
 
-/// `first_cluster`: all of it, or what the file has. The reason why not names the field, its value
-/// and, where there is one, the remedy; it is about the image, whose name goes before it.
+/// `first_cluster`: all of it, or as much as the file has. The error names the field, its value and
+/// the remedy, if there is one; the caller puts the image's name before it.
 std::expected<Header, std::string> parse_header(std::span<const std::byte> first_cluster);
 
 }  // namespace tapring::qcow2

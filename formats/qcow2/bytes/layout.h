@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The sizes that follow from an image's header. Version 1 is qcow (formats/qcow), whose L2 tables
-// have a size of their own; what is of references is for versions 2 and 3.
+// The sizes that follow from an image's header. Version 1 is qcow (formats/qcow): its header states
+// the size of L2 tables, and it has no refcounts.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,7 @@ struct Layout {
     return cluster_begin(bytes + cluster_bytes() - 1);
   }
 
-  /// What is mapped at once: a subcluster where there are such, else a cluster.
+  /// The unit of mapping: a subcluster where there are such, else a cluster.
   uint64_t unit_bytes() const noexcept {
     return extended_l2 ? cluster_bytes() / kSubclusters : cluster_bytes();
   }

@@ -25,19 +25,19 @@ struct Snapshot {
   std::optional<uint64_t> size_bytes;  ///< of the disk then, where the entry says so
 };
 
-/// What is read of a table; one with longer entries is refused.
+/// A longer table is refused.
 constexpr uint64_t kMaxSnapshotTableBytes = uint64_t{16} << 20;
 
 struct SnapshotTable {
   std::vector<Snapshot> snapshots;  ///< those that can be used
   uint64_t bytes = 0;               ///< of the table, as far as its entries could be followed
   uint32_t entries = 0;             ///< so many of them, with those that cannot be used
-  bool cut_off = false;             ///< the file has no more of them, though the header says so
+  bool cut_off = false;             ///< the file ends before the last entry of the header's count
   std::vector<std::string> faults;  ///< why it, or a snapshot of it, cannot be used
-  std::vector<std::string> flaws;   ///< of what can be used all the same
+  std::vector<std::string> flaws;   ///< what is wrong with snapshots that can be used all the same
 };
 
-/// `bytes`: from where the table begins, as much as the file has of kMaxSnapshotTableBytes.
+/// `bytes`: the file from where the table begins, kMaxSnapshotTableBytes or to its end.
 SnapshotTable parse_snapshots(std::span<const std::byte> bytes, const Header& header);
 
 /// By id, else by name; nullptr if there is none.

@@ -36,7 +36,7 @@ class Steps {
   uint64_t all_ = 0;
 };
 
-/// Everything that refers to a cluster, counted.
+/// Counts everything that refers to a cluster.
 struct Counted {
   Counted(const OpenFile& file, const Header& header, const CheckOptions& options)
       : counts(options.max_bytes),
@@ -62,7 +62,7 @@ struct Counted {
   Steps steps;
 };
 
-/// The fields of the header in `set`, and then all is durable.
+/// Lets `set` change fields in the header's sector, writes that, and makes everything durable.
 void change_header(const OpenFile& file, FileWriter& writer,
                    const std::function<void(std::span<std::byte>)>& set) {
   AlignedBytes sector = read_bytes(file, 0, kSector);
@@ -71,7 +71,7 @@ void change_header(const OpenFile& file, FileWriter& writer,
   writer.sync();
 }
 
-/// Tables that something else is in are not written.
+/// Gives up what is lost. Does not write to tables that share a cluster with something else.
 void drop_lost(const OpenFile& file, const Header& header, Counted& counted, FileWriter& writer) {
   ReferenceWalk& walk = counted.walk;
   if (walk.dangling() > 0) {
@@ -96,7 +96,7 @@ void drop_lost(const OpenFile& file, const Header& header, Counted& counted, Fil
   });
 }
 
-/// Likewise.
+/// Likewise for the flags.
 void repair_flags(OpenFile& file, const Header& header, Counted& counted, FileWriter& writer) {
   CopiedFlags flags(file, header, counted.counts, counted.findings, &writer);
   if (counted.walk.may_write_l1(header.l1_offset)) flags.check_l1();
@@ -111,7 +111,7 @@ void repair_once(OpenFile& file, Repair repair, FileWriter& writer, const CheckO
   Header header = read_header(file);
   Counted counted(file, header, options);
   if (repair == Repair::all) drop_lost(file, header, counted, writer);
-  // New tables behind the end of the file would be what such an entry leads to.
+  // A dangling entry would lead to the new tables that are appended to the file.
   if (repair == Repair::refcounts && counted.walk.dangling() > 0) return;
   if (!counted.refcounts.has_table()) header.refcount_table_clusters = 0;
   RefcountRepair refcounts(file, header, counted.counts,
@@ -119,7 +119,7 @@ void repair_once(OpenFile& file, Repair repair, FileWriter& writer, const CheckO
                            options.max_growth);
   const bool raises = repair != Repair::leaks;
   if (raises) refcounts.rebuild_tables();
-  // What a lost table refers to may be among what seems to be leaked.
+  // Clusters that seem leaked may belong to a table that could not be followed.
   const bool right = refcounts.correct(raises, !counted.findings.tables_lost());
   if (right || raises) repair_flags(file, header, counted, writer);
 }

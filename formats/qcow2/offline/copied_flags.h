@@ -12,8 +12,8 @@
 
 namespace tapring::qcow2 {
 
-/// The entries of the disk's tables that say whether their cluster is referred to once, and so may
-/// be written in place. (Those of snapshots say nothing.)
+/// Checks the flag COPIED of the entries of the disk's tables: that the cluster has one reference,
+/// and so may be written in place. (In a snapshot's tables the flag means nothing.)
 class CopiedFlags {
  public:
   struct Sizes {
@@ -21,13 +21,13 @@ class CopiedFlags {
     uint64_t compressed_clusters = 0;  ///< among those
   };
 
-  /// `counts`: the refcounts. With a `writer` entries are repaired, else told of in `findings`.
+  /// `counts`: the refcounts. With a `writer`, wrong flags are repaired, else they are findings.
   CopiedFlags(const OpenFile& file, const Header& header, const ReferenceCounts& counts,
               Findings& findings, FileWriter* writer)
       : file_(file), header_(header), counts_(counts), findings_(findings), writer_(writer) {}
 
   void check_l1();
-  /// One that the L1 table leads to.
+  /// An L2 table that the disk's L1 table leads to.
   void check_l2(const L2Table& table);
 
   const Sizes& sizes() const noexcept { return sizes_; }

@@ -103,7 +103,7 @@ uint64_t l1_bytes(const Header& header) {
   return header.layout.round_up(uint64_t{header.l1_entries} * 8);
 }
 
-/// So that tables lie in the file: new room reads as zeros.
+/// Makes the file long enough to hold its tables; the new part reads as zeros.
 void grow(OpenFile& file, uint64_t bytes) {
   if (bytes <= file.size_bytes) return;
   if (::ftruncate(file.fd.get(), static_cast<off_t>(bytes)) != 0) {

@@ -13,7 +13,7 @@ namespace tapring::qcow2 {
 
 /// What an image is to be.
 struct NewImage {
-  /// Version, sizes, compression, names and feature bits; where its tables will be is left open.
+  /// Version, sizes, compression, names and feature bits. The places of its tables are not set yet.
   Header header;
   /// Each cluster of the disk gets its place in the file now.
   bool preallocated = false;
@@ -22,8 +22,8 @@ struct NewImage {
 /// Why there can be no such image, or none that is served here; nullopt if it can be.
 std::optional<std::string> why_not(const NewImage& image);
 
-/// Makes an empty file such an image, durably. why_not() is asked before. `progress` is told of
-/// each step, how many of how many of its kind are done; it may throw. Throws std::system_error.
+/// Makes the empty file such an image, durably; the caller has asked why_not(). Throws
+/// std::system_error.
 void write_new_image(OpenFile& file, FileWriter& writer, const NewImage& image,
                      const CreateProgress& progress);
 

@@ -11,17 +11,18 @@
 
 namespace tapring::qcow2 {
 
-/// Entries of tables that lead out of the file, as of an image that was cut off. What they led to
-/// is lost; and whatever is put behind the end of the file would be theirs, so they go first.
+/// Clears entries that lead past the end of the file, as an image has that was truncated. The data
+/// are lost; but whatever is appended to the file later would seem to be theirs, so a repair begins
+/// with these.
 class DanglingEntries {
  public:
   DanglingEntries(const OpenFile& file, const Header& header, FileWriter& writer) noexcept
       : file_(file), layout_(header.layout), writer_(writer) {}
 
-  /// Of an L1 table: they lead to no table then.
+  /// In an L1 table: the entries lead to no table then.
   void drop_l1(uint64_t offset, uint64_t entries);
-  /// Of an L2 table: what was in their clusters reads as zeros then, and the other subclusters as
-  /// before; in version 2, which has no such clusters, as what is below.
+  /// In an L2 table: what was in the lost clusters reads as zeros then, and the other subclusters
+  /// as before; in version 2, which has no zero clusters, as the backing file.
   void drop_l2(const L2Table& table);
 
   /// Makes that durable.

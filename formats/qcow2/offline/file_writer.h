@@ -9,7 +9,8 @@
 
 namespace tapring::qcow2 {
 
-/// Changes a file that nobody else uses, and its size: this blocks. Throws std::system_error.
+/// Writes to a file that nobody else uses, and may make it longer. Blocks, and throws
+/// std::system_error.
 class FileWriter {
  public:
   /// `file` must outlive it.

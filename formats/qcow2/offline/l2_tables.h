@@ -12,7 +12,7 @@ namespace tapring::qcow2 {
 struct L2Table {
   uint64_t offset = 0;
   uint64_t references = 0;
-  uint64_t active = 0;    ///< so many of the references are the disk's, not those of snapshots
+  uint64_t active = 0;    ///< how many of the references are the disk's own, not snapshots'
   uint64_t l1_index = 0;  ///< of the first entry that leads to it
 };
 

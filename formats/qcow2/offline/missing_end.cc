@@ -13,10 +13,10 @@
 namespace tapring::qcow2 {
 namespace {
 
-/// Of L2 tables, and as much again of refcount blocks; 256 tables of the usual size.
+/// The bound for L2 tables, and another for refcount blocks: 256 tables of the usual size.
 constexpr uint64_t kMostBytes = uint64_t{16} << 20;
 
-/// Whether a refcount from this one on is not 0.
+/// Whether any refcount of the block, from this index on, is not 0.
 bool counts_from(std::span<const std::byte> block, uint64_t index, uint32_t order) {
   for (; (index << order) % 8 != 0; ++index) {
     if (load_refcount(block, index, order) != 0) return true;
@@ -25,7 +25,8 @@ bool counts_from(std::span<const std::byte> block, uint64_t index, uint32_t orde
                              [](std::byte byte) { return byte != std::byte{0}; });
 }
 
-/// True where that cannot be known. After a crash such clusters may be leaks.
+/// Whether refcounts count clusters past the end of the file, or that cannot be known. After a
+/// crash such clusters may be leaks only.
 bool counts_past_end(const OpenFile& file, const Layout& layout,
                      std::span<const uint64_t> refcount_table) {
   if (refcount_table.empty()) return true;
@@ -71,7 +72,7 @@ std::optional<uint64_t> place_past_end(const OpenFile& file, const OpenFile& dat
 std::optional<std::string> find_missing_end(const OpenFile& file, const OpenFile& data,
                                             const Layout& layout, std::vector<uint64_t> l2_tables,
                                             std::span<const uint64_t> refcount_table) {
-  // What is in a data file is not counted; but that is as long as the disk.
+  // Refcounts do not count the clusters of a data file; but that is as long as the disk.
   const bool suspect = layout.external_data ? data.size_bytes < layout.size_bytes
                                             : counts_past_end(file, layout, refcount_table);
   if (!suspect) return std::nullopt;

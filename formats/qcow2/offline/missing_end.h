@@ -12,9 +12,10 @@
 
 namespace tapring::qcow2 {
 
-/// Looks whether the file was cut off, as by a copy that did not end: then the map leads past its
-/// end, and what was there reads as zeros. A guest that writes makes the file longer, and nothing
-/// shows it any more; so it is said when the image is opened. nullopt if nothing is missing.
+/// Looks whether the file was truncated, as by a copy that did not finish: then the map leads past
+/// its end, and what was there reads as zeros. Once a guest's writes make the file longer, nothing
+/// shows the loss any more; so a notice tells it when the image is opened. nullopt if nothing is
+/// missing.
 ///
 /// `data`: the data file, or `file` again. `l2_tables`: of the disk, all inside the file.
 /// `refcount_table`: empty if it cannot be read. Reads at most kMostBytes of tables, and only a

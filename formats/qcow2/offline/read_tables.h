@@ -17,13 +17,13 @@ namespace tapring::qcow2 {
 /// Refuses an encrypted image, which is not served.
 Header read_header(const OpenFile& file);
 
-/// Of an encrypted image too.
+/// As read_header(), but also of an encrypted image.
 Header peek_header(const OpenFile& file);
 
-/// Refuses nothing: what is wrong is among the faults of the table.
+/// Rejects nothing: the table's `faults` say what is wrong with it.
 SnapshotTable read_snapshots(const OpenFile& file, const Header& header);
 
-/// Or why there is none that can be followed.
+/// The entries of the refcount table, or why it cannot be followed.
 std::expected<std::vector<uint64_t>, std::string> read_refcount_table(const OpenFile& file,
                                                                       const Header& header);
 

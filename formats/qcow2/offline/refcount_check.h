@@ -19,19 +19,19 @@ namespace tapring::qcow2 {
 uint64_t counted_end(const OpenFile& file, const Layout& layout,
                      const ReferenceCounts& counts) noexcept;
 
-/// The refcounts of an image beside what was counted.
+/// Compares the refcounts of an image with the references that were counted.
 class RefcountCheck {
  public:
   /// Reads the refcount table, if it can be. Throws std::system_error.
   RefcountCheck(const OpenFile& file, const Header& header, ReferenceCounts& counts,
                 Findings& findings);
 
-  /// Counts the table and its blocks, then tells which of them can be used: those in clusters of
-  /// their own. Everything else was counted before.
+  /// Counts the refcount table and its blocks, after everything else was counted; then finds which
+  /// of them can be used: those that share their clusters with nothing.
   void count_tables();
 
-  /// After count_tables(), for each block of blocks(). Then the counts of its clusters are as the
-  /// refcounts say: entries are judged by those.
+  /// After count_tables(), for each block of blocks(). Afterwards the counts of its clusters are
+  /// what the refcounts say, as the flags of entries are judged by those.
   void compare(std::size_t block);
   /// For clusters that no block of the table counts.
   void compare_rest();

@@ -50,7 +50,8 @@ uint64_t RefcountRepair::allocate(uint64_t clusters) {
   return first << layout_.cluster_bits;
 }
 
-/// Blocks for clusters that are referred to; those of the new blocks come in the next round.
+/// Adds blocks for the clusters that are referred to and have none. The new blocks need refcounts
+/// too: those come in the next round.
 bool RefcountRepair::add_missing() {
   const uint64_t entries = layout_.refcount_block_entries();
   std::set<uint64_t> missing;
@@ -69,7 +70,7 @@ bool RefcountRepair::add_missing() {
   return !missing.empty();
 }
 
-/// A place for the table, where it has none or none that is large enough.
+/// Finds a new place for the table if it has none, or too small a one. Whether it did.
 bool RefcountRepair::place_table() {
   const uint64_t room = (uint64_t{header_.refcount_table_clusters} << layout_.cluster_bits) / 8;
   if (tables_.table_usable && tables_.blocks.size() <= room) return false;
@@ -88,7 +89,7 @@ void RefcountRepair::write_new_blocks() {
     const uint64_t entries = layout_.refcount_slice_entries();
     uint64_t first = number * layout_.refcount_block_entries();
     for (uint64_t at = 0; at < layout_.cluster_bytes(); at += layout_.slice_bytes()) {
-      // What a file has never had there reads as zeros.
+      // Past the end of the file a slice of zeros need not be written.
       const bool is_last = at + layout_.slice_bytes() == layout_.cluster_bytes();
       if (!file_.block_device && !is_last && !counts_.any(first, first + entries)) {
         first += entries;

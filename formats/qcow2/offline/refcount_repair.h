@@ -11,28 +11,29 @@
 
 namespace tapring::qcow2 {
 
-/// Makes the refcounts of an image what was counted. At any moment the power may go: a refcount is
-/// then what it was or what it is to be, and the image no worse than before.
+/// Makes the refcounts of an image equal to the references that were counted. A power cut at any
+/// moment leaves each refcount as it was or as it is to be, and the image no worse than before.
 class RefcountRepair {
  public:
-  /// What is known of the refcounts there are, by RefcountCheck.
+  /// What RefcountCheck found of the refcount table and its blocks.
   struct Tables {
     std::vector<uint64_t> blocks;
     bool table_usable = true;
   };
 
-  /// `counts`: of everything, those tables included. `header` learns where the table is then.
-  /// `max_growth`: CheckOptions'.
+  /// `counts`: of all references, those of the refcount tables included. `header` is changed to
+  /// where the refcount table is afterwards. `max_growth`: CheckOptions'.
   RefcountRepair(OpenFile& file, Header& header, ReferenceCounts& counts, Tables tables,
                  FileWriter& writer, uint64_t max_growth);
 
-  /// Replaces what cannot be used of table and blocks, and makes what is missing, past the end of
-  /// what the file has: no cluster is written that might be somebody's. Throws std::system_error,
-  /// and where there is no room.
+  /// Replaces the table and blocks that cannot be used, and makes missing ones, all past the end of
+  /// the file: it writes to no cluster that something might refer to. Throws std::system_error,
+  /// also where there is no room.
   void rebuild_tables();
 
-  /// Makes the refcounts of all blocks right: with `raises` those that are too small, with `lowers`
-  /// those that are too large. What stays as it is becomes the count. Whether all are right now.
+  /// Corrects the refcounts in all blocks: with `raises` those that are too small, with `lowers`
+  /// those that are too large. Where one stays as it is, the count is set to it. Returns whether
+  /// all are right now.
   bool correct(bool raises, bool lowers);
 
  private:

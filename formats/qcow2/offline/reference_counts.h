@@ -12,16 +12,16 @@
 
 namespace tapring::qcow2 {
 
-/// An image would need more memory to be checked than it may take.
+/// Checking the image would take more memory than allowed.
 struct TooMuchMemory : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// How often each cluster of an image's file is referred to. Takes memory for the clusters that
-/// are: 4 bytes for each where most are, and for one that lies alone about 100.
+/// How often each cluster of an image's file is referred to. Takes memory for those that are: 4
+/// bytes each where most of their neighbours are too, and about 100 for one that lies alone.
 class ReferenceCounts {
  public:
-  /// Where counting ends: no image has so many references.
+  /// Counting stops here; no image has so many references to a cluster.
   static constexpr uint32_t kMost = UINT32_MAX;
 
   explicit ReferenceCounts(uint64_t max_bytes) : max_bytes_(max_bytes) {}
@@ -29,7 +29,7 @@ class ReferenceCounts {
   /// Throws TooMuchMemory.
   void add(uint64_t cluster, uint64_t times);
   void remove_one(uint64_t cluster) noexcept;
-  /// Of a cluster that has some.
+  /// Does nothing for a cluster that was never added.
   void set(uint64_t cluster, uint64_t count) noexcept;
   uint32_t of(uint64_t cluster) const noexcept;
 
@@ -55,7 +55,7 @@ class ReferenceCounts {
  private:
   static constexpr uint64_t kPiece = 512;
 
-  /// The counts of clusters that follow each other: those that there are, or where they are many,
+  /// The counts of kPiece clusters that follow each other: a sorted list of few, or an array of
   /// all.
   class Piece {
    public:

@@ -76,7 +76,7 @@ void ReferenceWalk::count_tables(const SnapshotTable& snapshots) {
   for (const Snapshot& snapshot : snapshots.snapshots) {
     count_l1("the L1 table of a snapshot", snapshot.l1_offset, snapshot.l1_entries, false);
   }
-  // Without the bit nobody keeps the bitmaps up: their clusters count as leaked.
+  // Without the bit the bitmaps are not kept up to date, and their clusters count as leaked.
   if (header_.bitmaps && (header_.autoclear & Feature::kBitmaps) != 0) {
     count_bitmaps(*header_.bitmaps);
   }
@@ -174,7 +174,7 @@ bool ReferenceWalk::may_write_l1(uint64_t offset) const noexcept {
   return l1_tables_.contains(offset);
 }
 
-/// What is wrong with it apart from where it leads; nullptr if nothing is.
+/// What is wrong with the entry apart from where it leads; nullptr if nothing is.
 const char* ReferenceWalk::fault_of(const EntryWords& entry) const noexcept {
   constexpr uint64_t kReserved = 0x3F00'0000'0000'01FE;
   if (entry.compressed()) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an image's tables refer to, but for those of the refcounts (refcount_check.h).
+// Counts what an image's tables refer to, except the refcount tables (refcount_check.h).
 #pragma once
 
 #include <cstdint>
@@ -18,11 +18,12 @@
 
 namespace tapring::qcow2 {
 
-/// Whether the file has the range, but for less than a cluster of it.
+/// Whether the range lies in the file, of whose last cluster a part may be missing.
 bool lies_inside(const OpenFile& file, const Layout& layout, uint64_t offset,
                  uint64_t bytes) noexcept;
 
-/// Follows each table once, whatever leads to it: that bounds the time by the size of the file.
+/// Follows each table once, however often it is referred to: so the size of the file bounds the
+/// time.
 class ReferenceWalk {
  public:
   ReferenceWalk(const OpenFile& file, const Header& header, ReferenceCounts& counts,
@@ -32,28 +33,28 @@ class ReferenceWalk {
   /// cannot be read, and TooMuchMemory.
   void count_tables(const SnapshotTable& snapshots);
 
-  /// Those that the L1 tables lead to.
+  /// The L2 tables that the L1 tables lead to.
   std::span<const L2Table> l2_tables() { return l2_tables_.sorted(); }
 
-  /// Counts what one of them maps.
+  /// Counts the clusters that an L2 table maps.
   void count_mapped(const L2Table& table);
 
-  /// After everything is counted: whether tables have clusters of their own.
+  /// After everything is counted: finds tables that share a cluster with something else.
   void check_overlaps();
 
-  /// After check_overlaps(): whether the table is the disk's L1 table, or a snapshot's, and nothing
-  /// else is there, so that it may be written.
+  /// After check_overlaps(): whether this is the L1 table of the disk or of a snapshot and shares
+  /// its clusters with nothing, so that it may be written.
   bool may_write_l1(uint64_t offset) const noexcept;
   /// Likewise of an L2 table.
   bool may_write(const L2Table& table) const noexcept {
     return counts_.of(table.offset >> layout_.cluster_bits) == table.references;
   }
 
-  /// Entries that lead out of the file.
+  /// How many entries lead out of the file.
   uint64_t dangling() const noexcept { return dangling_; }
 
  private:
-  /// Whether the table can be followed; it is counted then.
+  /// Counts the clusters of a table. False, and a finding, if it cannot be followed.
   bool claim(const std::string& what, uint64_t offset, uint64_t bytes);
   void count(uint64_t offset, uint64_t bytes, uint64_t times);
   void count_l1(const std::string& what, uint64_t offset, uint32_t entries, bool active);
