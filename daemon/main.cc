@@ -27,20 +27,20 @@
 #include "daemon/control/control.h"
 #include "daemon/datapath/journal_files.h"
 #include "daemon/datapath/worker_thread.h"
-#include "daemon/host/answer_limit.h"
 #include "daemon/host/core_dumps.h"
 #include "daemon/host/descriptor_store.h"
 #include "daemon/host/disk_limit.h"
 #include "daemon/host/helper_threads.h"
 #include "daemon/host/log.h"
 #include "daemon/host/notify.h"
+#include "daemon/host/reply_timeout.h"
 #include "daemon/host/signals.h"
 #include "daemon/host/sysfs_blkback.h"
 #include "daemon/host/thread_background.h"
 #include "daemon/host/watchdog.h"
 #include "daemon/vbd/sandbox.h"
 #include "daemon/vbd/server.h"
-#include "daemon/xenstore/lasting_xenstore.h"
+#include "daemon/xenstore/reconnecting_xenstore.h"
 #include "daemon/xenstore/xen_xenstore.h"
 #include "daemon/xenstore/xenstore_lock.h"
 
@@ -126,8 +126,7 @@ ServerSettings settings_of(const Options& options) {
   return settings;
 }
 
-std::vector<std::unique_ptr<WorkerThread>> start_workers(const Options& options,
-                                                         Executor& helper) {
+std::vector<std::unique_ptr<WorkerThread>> start_workers(const Options& options, Executor& helper) {
   std::vector<std::unique_ptr<WorkerThread>> threads;
   for (uint32_t i = 0; i < options.worker_count(); ++i) {
     WorkerSettings settings{.number = i,
@@ -172,7 +171,7 @@ struct Start {
   int argc;
   char** argv;
   Options options;
-  std::vector<std::string> troubles;
+  std::vector<std::string> problems;
 };
 
 void remember(const Options& options) {
@@ -205,7 +204,7 @@ void reload(Start& start, Server& server) {
   }
 }
 
-std::unique_ptr<XenstoreConnection> connect(boost::asio::io_context& control, AnswerLimit& answers,
+std::unique_ptr<XenstoreConnection> connect(boost::asio::io_context& control, ReplyTimeout& answers,
                                             XenstoreLock& only_one) {
   auto connection = std::make_unique<XenXenstore>(control, &answers);
   only_one.take();
@@ -224,14 +223,14 @@ int serve(Start& start, bool& serving) {
   ThreadBackground background;
   const SysfsBlkback blkback;
   JournalFiles journals(options.run_dir);
-  AnswerLimit answers(AnswerLimit::kPatience);
-  LastingXenstore store([&] { return connect(context, answers, only_one); }, control, control);
+  ReplyTimeout answers(ReplyTimeout::kPatience);
+  ReconnectingXenstore store([&] { return connect(context, answers, only_one); }, control, control);
   HelperThreads helpers;
   const auto threads = start_workers(options, helpers);
   std::vector<Worker*> workers;
   for (const auto& thread : threads) workers.push_back(&thread->worker());
   ServerSettings settings = settings_of(options);
-  settings.troubles = start.troubles;
+  settings.problems = start.problems;
   Server server({store, control, background, control, blkback, journals, witnesses, workers},
                 std::move(settings));
   std::optional<Control> socket(std::in_place, context, options.run_dir, server);
@@ -263,9 +262,8 @@ int serve(Start& start, bool& serving) {
         });
   };
   // A terminal that closes says SIGHUP as well: then the daemon goes on.
-  const Signals signals(context, [&](int signal) {
-    return signal == SIGHUP ? reload(start, server) : stop();
-  });
+  const Signals signals(
+      context, [&](int signal) { return signal == SIGHUP ? reload(start, server) : stop(); });
   const Repeat size_check(context, kSizeCheckInterval, [&server] { server.check_sizes(); });
   server.start([&notify, &serving, &options] {
     remember(options);
@@ -288,12 +286,12 @@ int serve(Start& start, bool& serving) {
 
 int main(int argc, char** argv) {
   tapring::block_signals();
-  std::vector<std::string> troubles;
-  const auto options = tapring::parse_options(argc, argv, troubles);
+  std::vector<std::string> problems;
+  const auto options = tapring::parse_options(argc, argv, problems);
   if (!options) return options.error();
   tapring::start_logging(options->log_level);
   tapring::allow_core_dumps(options->core_dumps);
-  tapring::Start start{argc, argv, *options, std::move(troubles)};
+  tapring::Start start{argc, argv, *options, std::move(problems)};
   bool serving = false;
   try {
     return tapring::serve(start, serving);

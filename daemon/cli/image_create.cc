@@ -79,7 +79,7 @@ class NewFile {
  private:
   /// It was opened twice, by its path.
   void check_same(int fd) const {
-    struct stat status {};
+    struct stat status{};
     if (::fstat(fd, &status) == 0 && file_.id == file_id_of(status)) return;
     throw std::runtime_error(path_ + " was replaced by another file meanwhile: try again");
   }

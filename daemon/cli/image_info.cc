@@ -17,8 +17,8 @@
 #include <sstream>
 #include <system_error>
 
-#include "daemon/cli/ctl_pages.h"
-#include "daemon/cli/ctl_table.h"
+#include "daemon/cli/pages.h"
+#include "daemon/cli/table.h"
 #include "formats/backing_file.h"
 #include "formats/format.h"
 #include "formats/printable.h"
@@ -171,7 +171,7 @@ void print(const ImageDescription& description, std::ostream& out) {
     if (extensions->data_file) print_line(out, "data file", *extensions->data_file);
     print_bitmaps(*extensions, out);
   }
-  for (const std::string& trouble : clusters.troubles) print_line(out, "trouble", trouble);
+  for (const std::string& problem : clusters.troubles) print_line(out, "problem", problem);
   if (extensions) print_snapshots(extensions->snapshots, description.size_bytes, out);
 }
 
@@ -231,18 +231,18 @@ ImageChain image_chain(const std::string& path, const std::string& format,
       const std::string below = path_named_by(above, backing->name);
       seen.push_back(std::filesystem::weakly_canonical(below).string());
       if (std::ranges::count(seen, seen.back()) > 1 || seen.size() > kMaxChain) {
-        chain.trouble = "the backing files lead back to " + below + ", or are too many";
+        chain.problem = "the backing files lead back to " + below + ", or are too many";
       } else if (!backing->format) {
-        chain.trouble = "the format of the backing file " + below + " is not stated";
+        chain.problem = "the format of the backing file " + below + " is not stated";
         if (!chain.images.back().description.extensions) {
-          chain.trouble += " (state it: --backing-format FORMAT)";
+          chain.problem += " (state it: --backing-format FORMAT)";
         }
       } else {
         chain.images.push_back(image_info(below, *backing->format));
         continue;
       }
     } catch (const std::system_error& error) {
-      chain.trouble = error.what();
+      chain.problem = error.what();
     }
     break;
   }
@@ -267,7 +267,7 @@ void print(const ImageInfo& info, std::ostream& out) {
   print_line(out, "size",
              fmt::format("{} ({} bytes)", human_bytes(info.description.size_bytes),
                          info.description.size_bytes));
-  print_line(out, "taken", human_bytes(info.allocated_bytes));
+  print_line(out, "disk size", human_bytes(info.allocated_bytes));
   print_line(out, "in use by", words_of(info.holders));
   print(info.description, out);
 }

@@ -30,11 +30,11 @@ std::string format_by_content(const std::string& path);
 /// `format`: empty for what the content says. Throws std::system_error.
 ImageInfo image_info(const std::string& path, const std::string& format);
 
-/// The image and its backing files, from the top. They stop where one states no format; `trouble`
+/// The image and its backing files, from the top. They stop where one states no format; `problem`
 /// says so then, or why the next cannot be read.
 struct ImageChain {
   std::vector<ImageInfo> images;
-  std::string trouble;
+  std::string problem;
 };
 
 /// `backing_formats`: those of the backing files of qcow images, which cannot state them, from the

@@ -79,8 +79,8 @@ void map_image(const std::string& path, const std::string& format, bool chain,
   ImageChain images;
   if (chain) {
     images = image_chain(path, format, backing_formats);
-    if (!images.trouble.empty()) {
-      throw std::system_error(EINVAL, std::system_category(), images.trouble);
+    if (!images.problem.empty()) {
+      throw std::system_error(EINVAL, std::system_category(), images.problem);
     }
   } else {
     images.images.push_back(image_info(path, format));

@@ -39,9 +39,9 @@ uint32_t online_cpus(uint32_t limit) {
 
 using Problems = std::vector<std::string>;
 
-void complain(const OptionsWorld& world, std::string_view problem,
+void complain(const OptionStreams& streams, std::string_view problem,
               LogLevel level = LogLevel::err) {
-  fmt::print(world.err, "{}tapringd: {}\n", priority_prefix(world.reader, level), problem);
+  fmt::print(streams.err, "{}tapringd: {}\n", priority_prefix(streams.reader, level), problem);
 }
 
 std::optional<OptionValue> value_of(const toml::node& node) {
@@ -237,16 +237,16 @@ class CommandLine {
   }
 
   /// The exit code if that is all: help was asked for, or the usage is wrong.
-  std::optional<int> parse(std::span<const char* const> arguments, const OptionsWorld& world) {
+  std::optional<int> parse(std::span<const char* const> arguments, const OptionStreams& streams) {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     try {
       app_.parse(std::move(reversed));
     } catch (const CLI::CallForHelp&) {
-      world.out << app_.help();
+      streams.out << app_.help();
       return 0;
     } catch (const CLI::ParseError& error) {
-      complain(world, fmt::format("{}; tapringd --help lists what there is",
-                                  printable(error.what())));
+      complain(streams,
+               fmt::format("{}; tapringd --help lists what there is", printable(error.what())));
       return kUsageError;
     }
     return std::nullopt;
@@ -301,11 +301,11 @@ uint32_t Options::queue_limit() const {
 }
 
 std::expected<Options, int> parse_options(std::span<const char* const> arguments,
-                                          const OptionsWorld& world) {
-  CommandLine line(world.default_config);
-  if (const std::optional<int> code = line.parse(arguments, world)) return std::unexpected(*code);
+                                          const OptionStreams& streams) {
+  CommandLine line(streams.default_config);
+  if (const std::optional<int> code = line.parse(arguments, streams)) return std::unexpected(*code);
   if (line.version) {
-    world.out << version_line("tapringd") << "\n";
+    streams.out << version_line("tapringd") << "\n";
     return std::unexpected(0);
   }
   Options options;
@@ -314,34 +314,34 @@ std::expected<Options, int> parse_options(std::span<const char* const> arguments
     read_file(line.config(), options, problems);
   }
   line.apply(options, problems);
-  if (line.check && world.checks_host && problems.empty()) problems = problems_of_host(options);
-  for (const std::string& problem : problems) complain(world, problem);
-  if (line.check && world.checks_host && problems.empty()) {
+  if (line.check && streams.checks_host && problems.empty()) problems = problems_of_host(options);
+  for (const std::string& problem : problems) complain(streams, problem);
+  if (line.check && streams.checks_host && problems.empty()) {
     for (const std::string& warning : warnings_of_host(options)) {
-      complain(world, warning, LogLevel::warn);
+      complain(streams, warning, LogLevel::warn);
     }
   }
-  const bool starts = !line.check && !line.dump_config && world.troubles != nullptr;
+  const bool starts = !line.check && !line.dump_config && streams.problems != nullptr;
   if (!problems.empty() && starts) {
     if (const auto last = options_of_last_start(options.run_dir)) {
-      world.troubles->push_back(
+      streams.problems->push_back(
           "the configuration is wrong (tapringd --check-config): that of the last start is in use, "
           "as disks wait");
-      complain(world, world.troubles->back());
+      complain(streams, streams.problems->back());
       return *last;
     }
   }
   if (!problems.empty()) return std::unexpected(kUsageError);
-  if (line.dump_config) dump(options, world.out);
+  if (line.dump_config) dump(options, streams.out);
   if (line.dump_config || line.check) return std::unexpected(0);
   return options;
 }
 
 std::expected<Options, int> parse_options(int argc, char** argv,
-                                          std::vector<std::string>& troubles) {
+                                          std::vector<std::string>& problems) {
   std::vector<const char*> arguments(argv + std::min(argc, 1), argv + argc);
   return parse_options(arguments, {kDefaultConfig, std::cout, std::cerr, reader_of_stderr(),
-                                   /*checks_host=*/true, &troubles});
+                                   /*checks_host=*/true, &problems});
 }
 
 void keep_for_next_start(const Options& options) {

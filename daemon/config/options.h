@@ -112,14 +112,14 @@ struct Options {
 inline constexpr const char* kDefaultConfig = "/etc/tapring/tapringd.toml";
 
 /// Where parse_options() reads and writes, other than the arguments.
-struct OptionsWorld {
+struct OptionStreams {
   std::filesystem::path default_config = kDefaultConfig;  ///< may be missing
   std::ostream& out;
   std::ostream& err;
   LogReader reader = LogReader::terminal;  ///< of err
   bool checks_host = false;                ///< --check-config: also whether this host can do it
   /// Where it says what the options are taken in spite of; nullptr: there is no such thing.
-  std::vector<std::string>* troubles = nullptr;
+  std::vector<std::string>* problems = nullptr;
 };
 
 /// Keeps the options in their run_dir. A start whose configuration is wrong goes on with them while
@@ -129,10 +129,10 @@ void keep_for_next_start(const Options& options);
 /// The options of the daemon's command line `arguments` (without the program's name). Instead the
 /// exit code if there is nothing to run: what was asked for, or what is wrong, is printed by then.
 std::expected<Options, int> parse_options(std::span<const char* const> arguments,
-                                          const OptionsWorld& world);
+                                          const OptionStreams& streams);
 
 /// The same from main()'s arguments to standard output and standard error, for a start.
 std::expected<Options, int> parse_options(int argc, char** argv,
-                                          std::vector<std::string>& troubles);
+                                          std::vector<std::string>& problems);
 
 }  // namespace tapring

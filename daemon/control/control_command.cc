@@ -65,7 +65,7 @@ json::object describe(const Administration& disks, const std::optional<std::stri
   return {{"ok", true},
           {"time_ns", time.count()},
           {"disks", std::move(described)},
-          {"troubles", json::value_from(disks.troubles())}};
+          {"troubles", json::value_from(disks.problems())}};
 }
 
 json::object list(const json::object&, Administration& disks) {
@@ -145,9 +145,9 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
-    {"list", list},     {"show", show}, {"stats", stats},     {"resume", resume},
-    {"policy", policy}, {"log", log},   {"version", version},  {"adopt", adopt},
-    {"release", release},
+    {"list", list},       {"show", show},     {"stats", stats},
+    {"resume", resume},   {"policy", policy}, {"log", log},
+    {"version", version}, {"adopt", adopt},   {"release", release},
 };
 
 json::object run(const json::value& request, Administration& disks) {

@@ -25,7 +25,7 @@ namespace tapring {
 ///   {"command": "version"}                 what the daemon was built from
 ///
 /// Disks are answered as {"ok": true, "time_ns": ..., "disks": [DiskReport...], "troubles": [...]},
-/// ordered by domain and number; time_ns is a steady clock's, for rates; a trouble is what is wrong
+/// ordered by domain and number; time_ns is a steady clock's, for rates; a problem is what is wrong
 /// with more than one disk, in words. A refusal is {"ok": false, "error": "..."}.
 std::string answer_control(std::string_view request, Administration& disks);
 

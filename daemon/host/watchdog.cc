@@ -13,7 +13,7 @@
 namespace tapring {
 
 void Watchdog::watch(std::string name, Executor& thread, std::function<bool()> excused) {
-  wards_.push_back({.name = std::move(name), .thread = &thread, .excused = std::move(excused)});
+  threads_.push_back({.name = std::move(name), .thread = &thread, .excused = std::move(excused)});
 }
 
 void Watchdog::start(std::chrono::microseconds interval, std::function<void()> before_look) {
@@ -34,29 +34,29 @@ void Watchdog::start(std::chrono::microseconds interval, std::function<void()> b
 
 void Watchdog::look() {
   bool well = true;
-  for (Ward& ward : wards_) well = !hangs(ward) && well;
+  for (WatchedThread& watched : threads_) well = !hangs(watched) && well;
   if (well) beat_();
 }
 
-bool Watchdog::hangs(Ward& ward) {
-  const bool excused = ward.excused && ward.excused();
-  if (ward.answered->exchange(false)) {
-    if (ward.looks > kMostLooks) spdlog::info("{} goes on", ward.name);
-    ward.looks = 0;
-    ward.thread->post([answered = ward.answered] { *answered = true; });
+bool Watchdog::hangs(WatchedThread& watched) {
+  const bool excused = watched.excused && watched.excused();
+  if (watched.answered->exchange(false)) {
+    if (watched.looks > kMostLooks) spdlog::info("{} goes on", watched.name);
+    watched.looks = 0;
+    watched.thread->post([answered = watched.answered] { *answered = true; });
     return false;
   }
   if (excused) {
-    ward.looks = 0;
+    watched.looks = 0;
     return false;
   }
-  if (++ward.looks == kMostLooks + 1) {
+  if (++watched.looks == kMostLooks + 1) {
     spdlog::critical(
         "{} hangs: it has done nothing of what it was handed, a defect of tapringd; "
         "the service manager is not told any more that all is well",
-        ward.name);
+        watched.name);
   }
-  return ward.looks > kMostLooks;
+  return watched.looks > kMostLooks;
 }
 
 }  // namespace tapring

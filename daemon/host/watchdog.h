@@ -42,7 +42,7 @@ class Watchdog {
   void look();
 
  private:
-  struct Ward {
+  struct WatchedThread {
     std::string name;
     Executor* thread;
     std::function<bool()> excused;
@@ -50,10 +50,10 @@ class Watchdog {
     unsigned looks = 0;  ///< without an answer
   };
 
-  static bool hangs(Ward& ward);
+  static bool hangs(WatchedThread& watched);
 
   const std::function<void()> beat_;
-  std::vector<Ward> wards_;
+  std::vector<WatchedThread> threads_;
   std::jthread thread_;  ///< the last: it uses the others
 };
 

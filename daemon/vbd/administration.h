@@ -21,7 +21,7 @@ class Administration {
   virtual std::vector<DiskReport> report() const = 0;
 
   /// What is wrong with more than one disk, a line each.
-  virtual std::vector<std::string> troubles() const { return {}; }
+  virtual std::vector<std::string> problems() const { return {}; }
 
   /// Tries at once what a paused disk holds.
   virtual std::string resume(const VbdName& disk) = 0;

@@ -19,13 +19,13 @@ constexpr const char* kGone = "it is gone";
 
 // In the directory of our own domain, where a domain without privileges may write: as long as it is
 // there, xenstored is the one that we knew, or has kept what that one knew.
-constexpr const char* kMark = "data/tapringd";
+constexpr const char* kMarkerKey = "data/tapringd";
 
 }  // namespace
 
 Server::Server(const ServerPorts& ports, ServerSettings settings)
     : store_(ports.store),
-      troubles_(std::move(settings.troubles)),
+      problems_(std::move(settings.problems)),
       kinds_(std::move(settings.kinds)),
       workers_(ports.workers),
       control_(ports.control, log_limit_),
@@ -56,7 +56,7 @@ void Server::configure(ServerSettings settings) {
   context_.errors = settings.errors;
   context_.lock_wait = settings.lock_wait;
   context_.plain_lines = settings.plain_lines;
-  troubles_ = std::move(settings.troubles);
+  problems_ = std::move(settings.problems);
   for (const auto& [name, device] : devices_) {
     device->policy_wrote();
     schedule(name);
@@ -66,12 +66,12 @@ void Server::configure(ServerSettings settings) {
 void Server::start(Work serving) {
   serving_ = std::move(serving);
   store_.deliver_to([this](const WatchEvent& event) { on_event(event); });
-  store_.connect([this] { greet(); });
+  store_.connect([this] { on_connected(); });
 }
 
 /// Each connection, before any look at a node: what is missing in xenstore now may not have been
 /// taken away.
-void Server::greet() {
+void Server::on_connected() {
   // Relative paths are in the directory of our own domain, which may be a driver domain.
   const auto own = parse_decimal(store_.read("domid").value_or(""));
   if (!own) {
@@ -79,11 +79,11 @@ void Server::greet() {
         "xenstore does not say which domain this is (key domid): systemctl start xen-init-dom0");
   }
   context_.backend_domain = static_cast<DomainId>(*own);
-  if (!devices_.empty() && !store_.read(kMark)) keep_disks();
+  if (!devices_.empty() && !store_.read(kMarkerKey)) keep_disks();
   // What was written meanwhile had no event, and the watches that fire now name none of its keys.
   for (const auto& [name, device] : devices_) device->policy_wrote();
   if (serving_) drop_stale_records();
-  leave_mark();
+  write_marker();
   watch_kinds();
   if (serving_) std::exchange(serving_, nullptr)();
 }
@@ -124,10 +124,10 @@ void Server::drop_stale_records() {
   }
 }
 
-void Server::leave_mark() {
+void Server::write_marker() {
   const std::string home = fmt::format("/local/domain/{}", context_.backend_domain);
   try {
-    update(store_, home, {"domid"}, {{kMark, "1"}});
+    update(store_, home, {"domid"}, {{kMarkerKey, "1"}});
   } catch (const XenstoreLost&) {
     throw;
   } catch (const std::system_error& refusal) {
@@ -278,13 +278,13 @@ std::vector<DiskReport> Server::report() const {
   return reports;
 }
 
-std::vector<std::string> Server::troubles() const {
-  std::vector<std::string> troubles = troubles_;
+std::vector<std::string> Server::problems() const {
+  std::vector<std::string> problems = problems_;
   if (!store_.absence().empty()) {
-    troubles.push_back(
+    problems.push_back(
         fmt::format("xenstore is away, so that no disk can come or go: {}", store_.absence()));
   }
-  return troubles;
+  return problems;
 }
 
 std::string Server::resume(const VbdName& disk) {

@@ -16,13 +16,13 @@
 #include "daemon/vbd/administration.h"
 #include "daemon/vbd/device.h"
 #include "daemon/vbd/guarded_executor.h"
-#include "daemon/xenstore/lasting_xenstore.h"
+#include "daemon/xenstore/reconnecting_xenstore.h"
 
 namespace tapring {
 
 /// What a server is made of; differs by world, and outlives it.
 struct ServerPorts {
-  LastingXenstore& store;
+  ReconnectingXenstore& store;
   Executor& control;
   Background& background;
   Timer& timer;
@@ -41,7 +41,7 @@ struct ServerSettings {
   /// How long somebody on this host may hold the lock of an image that is being attached.
   std::chrono::milliseconds lock_wait{0};
   PlainLines plain_lines = PlainLines::take;
-  std::vector<std::string> troubles;  ///< of the configuration
+  std::vector<std::string> problems;  ///< of the configuration
 };
 
 class Server final : public Administration {
@@ -68,7 +68,7 @@ class Server final : public Administration {
   bool idle() const;
 
   std::vector<DiskReport> report() const override;
-  std::vector<std::string> troubles() const override;
+  std::vector<std::string> problems() const override;
   std::string resume(const VbdName& disk) override;
   std::string set_policy(const VbdName& disk, const PolicyWords& words) override;
   std::string adopt(const VbdName& name) override;
@@ -76,11 +76,11 @@ class Server final : public Administration {
 
  private:
   bool has_room() const;
-  void greet();
+  void on_connected();
   void watch_kinds();
   void keep_disks();
   void drop_stale_records();
-  void leave_mark();
+  void write_marker();
   void on_event(const WatchEvent& event);
   void scan(const std::string& kind);
   void check_domains();
@@ -93,8 +93,8 @@ class Server final : public Administration {
   const Device* user_of(const FileId& file, const Device& but) const;
   const Device* twin_of(const Device& disk) const;
 
-  LastingXenstore& store_;
-  std::vector<std::string> troubles_;
+  ReconnectingXenstore& store_;
+  std::vector<std::string> problems_;
   const std::vector<std::string> kinds_;
   Workers workers_;
   LogLimit log_limit_;

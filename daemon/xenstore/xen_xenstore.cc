@@ -35,13 +35,13 @@ bool means_lost(int error) noexcept {
 
 }  // namespace
 
-XenXenstore::Handle XenXenstore::open_handle(XenstoreLine& line, AnswerLimit* limit) {
+XenXenstore::Handle XenXenstore::open_handle(XenstoreSocket& socket, ReplyTimeout* timeout) {
   // It may hang, and cannot be ended; those who watch this thread know that it waits.
-  const AnswerLimit::Wait wait(limit, -1);
-  XenstoreLine::require_listener();
+  const ReplyTimeout::Wait wait(timeout, -1);
+  XenstoreSocket::require_listener();
   Handle handle(xs_open(0));
   if (!handle) fail("cannot reach xenstored (is it running? systemctl status xen)");
-  line.find();
+  socket.find();
   return handle;
 }
 
@@ -49,14 +49,14 @@ XenXenstore::Handle XenXenstore::open_handle(XenstoreLine& line, AnswerLimit* li
 /// connection any more may say anything (libxenstore 4.17: EINVAL), so that is asked first.
 template <typename Call>
 auto XenXenstore::ask(const std::string& what, Call call) {
-  const AnswerLimit::Wait wait(limit_, line_.socket());
+  const ReplyTimeout::Wait wait(timeout_, socket_.fd());
   errno = 0;
   auto answer = call();
   if (answer) return answer;
   const int error = errno;
   if (wait.expired()) throw XenstoreLost(ETIMEDOUT, what);
   if (means_lost(error)) throw XenstoreLost(error, what);
-  if (line_.ended()) throw XenstoreLost(ECONNRESET, what);
+  if (socket_.ended()) throw XenstoreLost(ECONNRESET, what);
   errno = error;
   return answer;
 }
@@ -72,8 +72,8 @@ class XenXenstore::Transaction final : public XenstoreTransaction {
   Transaction& operator=(const Transaction&) = delete;
 
   ~Transaction() override {
-    if (transaction_ == XBT_NULL || store_.line_.ended()) return;
-    const AnswerLimit::Wait wait(store_.limit_, store_.line_.socket());
+    if (transaction_ == XBT_NULL || store_.socket_.ended()) return;
+    const ReplyTimeout::Wait wait(store_.timeout_, store_.socket_.fd());
     xs_transaction_end(store_.handle_.get(), transaction_, true);
   }
 
@@ -108,16 +108,16 @@ class XenXenstore::Transaction final : public XenstoreTransaction {
   std::string written_;  ///< last
 };
 
-XenXenstore::XenXenstore(boost::asio::io_context& control, AnswerLimit* limit)
+XenXenstore::XenXenstore(boost::asio::io_context& control, ReplyTimeout* timeout)
     : control_(control),
-      limit_(limit),
-      handle_(open_handle(line_, limit)),
+      timeout_(timeout),
+      handle_(open_handle(socket_, timeout)),
       events_(control),
       end_(control) {
   events_.assign(xs_fileno(handle_.get()));
   wait();
-  if (line_.hangup() < 0) return;
-  end_.assign(line_.hangup());
+  if (socket_.hangup() < 0) return;
+  end_.assign(socket_.hangup());
   wait_for_end();
 }
 
@@ -165,8 +165,8 @@ void XenXenstore::watch(const std::string& path, const std::string& token) {
 
 void XenXenstore::unwatch(const std::string& path, const std::string& token) {
   // Gone already when the connection is: nothing to be done about it.
-  if (line_.ended()) return;
-  const AnswerLimit::Wait wait(limit_, line_.socket());
+  if (socket_.ended()) return;
+  const ReplyTimeout::Wait wait(timeout_, socket_.fd());
   xs_unwatch(handle_.get(), path.c_str(), token.c_str());
 }
 

@@ -14,17 +14,17 @@ extern "C" {  // the header does not say so itself
 #include <string>
 #include <vector>
 
-#include "daemon/host/answer_limit.h"
+#include "daemon/host/reply_timeout.h"
 #include "daemon/xenstore/xenstore.h"
-#include "daemon/xenstore/xenstore_line.h"
+#include "daemon/xenstore/xenstore_socket.h"
 
 namespace tapring {
 
 class XenXenstore final : public XenstoreConnection {
  public:
-  /// Throws std::system_error when xenstored cannot be reached. `limit`, if there is one, outlives
-  /// this, and bounds each wait for an answer.
-  explicit XenXenstore(boost::asio::io_context& control, AnswerLimit* limit = nullptr);
+  /// Throws std::system_error when xenstored cannot be reached. `timeout`, if there is one,
+  /// outlives this, and bounds each wait for an answer.
+  explicit XenXenstore(boost::asio::io_context& control, ReplyTimeout* timeout = nullptr);
   ~XenXenstore() override;
 
   std::optional<std::string> read(const std::string& path) override;
@@ -46,7 +46,7 @@ class XenXenstore final : public XenstoreConnection {
 
   using Handle = std::unique_ptr<xs_handle, Close>;
 
-  static Handle open_handle(XenstoreLine& line, AnswerLimit* limit);
+  static Handle open_handle(XenstoreSocket& socket, ReplyTimeout* timeout);
   template <typename Call>
   auto ask(const std::string& what, Call call);
   std::optional<std::string> read_in(xs_transaction_t transaction, const std::string& path);
@@ -56,8 +56,8 @@ class XenXenstore final : public XenstoreConnection {
   void deliver();
 
   boost::asio::io_context& control_;
-  AnswerLimit* limit_;
-  XenstoreLine line_;
+  ReplyTimeout* timeout_;
+  XenstoreSocket socket_;
   Handle handle_;
   boost::asio::posix::stream_descriptor events_;
   boost::asio::posix::stream_descriptor end_;

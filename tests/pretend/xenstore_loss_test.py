@@ -27,7 +27,7 @@ class XenstoreLoss(machine.PretendTest):
         machine.wait_until(f"'{text}' in the log",
                            lambda: self.daemon.text().count(text) >= count)
 
-    def troubles(self):
+    def problems(self):
         return self.daemon.ask_json("list")["troubles"]
 
     def start_load(self, domain=1):
@@ -55,7 +55,7 @@ class LostConnection(XenstoreLoss):
             self.wait_for_line("xenstore: connected again", loss)
             guest.wait_for_answers(100)
         self.assertEqual(self.daemon.holdings_when_quiet()[0], before)
-        self.assertEqual(self.troubles(), [])
+        self.assertEqual(self.problems(), [])
         self.serve_another(domain=2)
         guest.stop()
         self.assert_good(guest.end())
@@ -66,7 +66,7 @@ class LostConnection(XenstoreLoss):
         self.machine.guest("create-domain", domain=2)
         self.proxy.refuse()
         self.wait_for_line("until xenstore is there")
-        self.assertIn("xenstore is away", self.troubles()[0])
+        self.assertIn("xenstore is away", self.problems()[0])
         guest.wait_for_answers(1000)
         attach = self.machine.start(self.machine.command(
             "attach", domain=2, params=f"aio:{self.machine.make_image()}",

@@ -258,7 +258,7 @@ void Exploration::mend_storage() {
   host_.journals().at_store(0, nullptr);
   if (!host_.running()) host_.start();
   host_.xenstored().come_back();
-  host_.run_until([this] { return host_.troubles().empty(); });
+  host_.run_until([this] { return host_.problems().empty(); });
   host_.toolstack().script_takes(100ms);
   host_.toolstack().script_writes("connected");
   host_.background().stop_holding();

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "daemon/vbd/server.h"
-#include "daemon/xenstore/lasting_xenstore.h"
+#include "daemon/xenstore/reconnecting_xenstore.h"
 #include "tests/sim/background.h"
 #include "tests/sim/blkback.h"
 #include "tests/sim/disk_model.h"
@@ -110,8 +110,8 @@ class Host {
   uint64_t backend_state(const DiskLine& line) const;
 
   /// What the daemon says is wrong with more than one disk.
-  std::vector<std::string> troubles() const {
-    return daemon_ ? daemon_->server->troubles() : std::vector<std::string>();
+  std::vector<std::string> problems() const {
+    return daemon_ ? daemon_->server->problems() : std::vector<std::string>();
   }
 
   const ErrorPolicy& errors() const noexcept { return errors_; }
@@ -173,7 +173,7 @@ class Host {
     bool dead = false;
     SimXenstore* connection = nullptr;  ///< the newest
     std::weak_ptr<const bool> connection_life;
-    LastingXenstore xenstore;
+    ReconnectingXenstore xenstore;
     std::deque<SimWorker> workers;
     std::unique_ptr<Server> server;
   };

@@ -41,7 +41,7 @@ class OptionsTest : public testing::Test {
 
   std::expected<Options, int> start(const std::string& text) {
     write_config(text);
-    return parse_options({}, {config(), out_, err_, LogReader::terminal, true, &troubles_});
+    return parse_options({}, {config(), out_, err_, LogReader::terminal, true, &problems_});
   }
 
   std::filesystem::path run_dir() const { return directory_.path() / "run"; }
@@ -53,7 +53,7 @@ class OptionsTest : public testing::Test {
   TemporaryDirectory directory_;
   std::ostringstream out_;
   std::ostringstream err_;
-  std::vector<std::string> troubles_;
+  std::vector<std::string> problems_;
 };
 
 TEST_F(OptionsTest, NothingSaidGivesTheDefaults) {
@@ -253,8 +253,8 @@ TEST_F(OptionsTest, CheckConfigRefusesARunDirThatCannotBe) {
 
 TEST_F(OptionsTest, TheJournalIsToldThatAWrongConfigurationIsAnError) {
   write_config("max_disk = 5\n");
-  const OptionsWorld world{config(), out_, err_, LogReader::journal};
-  EXPECT_EQ(parse_options({}, world), std::unexpected(2));
+  const OptionStreams streams{config(), out_, err_, LogReader::journal};
+  EXPECT_EQ(parse_options({}, streams), std::unexpected(2));
   EXPECT_THAT(err(), testing::StartsWith("<3>tapringd: "));
 }
 
@@ -269,7 +269,7 @@ TEST_F(OptionsTest, AStartWithAWrongConfigurationGoesOnWithTheLastOneWhileDisksW
   EXPECT_EQ(start(wrong), std::unexpected(2)) << "nobody waits";
   std::ofstream(run_dir() / "journal" / "vbd-1-51712.0").close();
   EXPECT_EQ(start(wrong), last);
-  EXPECT_THAT(troubles_, testing::ElementsAre(HasSubstr("tapringd --check-config")));
+  EXPECT_THAT(problems_, testing::ElementsAre(HasSubstr("tapringd --check-config")));
   EXPECT_THAT(err(), HasSubstr("max_disk"));
   EXPECT_EQ(parse({"--check-config"}), std::unexpected(2));
 }
@@ -284,7 +284,7 @@ TEST_F(OptionsTest, AStartWithARightConfigurationUsesThatOne) {
   const auto options = start(fmt::format("run_dir = '{}'\n", run_dir().string()));
   ASSERT_TRUE(options) << err();
   EXPECT_EQ(options->max_disks, Options{}.max_disks);
-  EXPECT_THAT(troubles_, testing::IsEmpty());
+  EXPECT_THAT(problems_, testing::IsEmpty());
 }
 
 TEST_F(OptionsTest, AReloadTakesWhatIsLiveAndNamesTheRest) {

@@ -82,14 +82,14 @@ class FakeReporter final : public Administration {
     step_ = {.reads = requests, .read_bytes = bytes, .read_ns = ns};
   }
 
-  void set_troubles(std::vector<std::string> troubles) {
+  void set_problems(std::vector<std::string> problems) {
     const std::scoped_lock lock(mutex_);
-    troubles_ = std::move(troubles);
+    problems_ = std::move(problems);
   }
 
-  std::vector<std::string> troubles() const override {
+  std::vector<std::string> problems() const override {
     const std::scoped_lock lock(mutex_);
-    return troubles_;
+    return problems_;
   }
 
   std::vector<DiskReport> report() const override {
@@ -153,7 +153,7 @@ class FakeReporter final : public Administration {
   mutable std::mutex mutex_;
   mutable std::vector<DiskReport> disks_;
   DiskCounters step_;
-  std::vector<std::string> troubles_;
+  std::vector<std::string> problems_;
 };
 
 }  // namespace tapring

@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 class XenstoreLoss : public HostTest {
  protected:
   bool is_back() {
-    return host_.run_until([this] { return host_.troubles().empty(); });
+    return host_.run_until([this] { return host_.problems().empty(); });
   }
 
   void write_policy(const DiskLine& disk, const std::string& word) {
@@ -48,8 +48,8 @@ TEST_P(XenstoreLoss, DisksInServiceGoOn) {
   SimFrontend& frontend = attach_and_connect(line(1, "a.img"));
   host_.xenstored().go_away(1h);
   host_.world().run_for(100ms);
-  ASSERT_EQ(host_.troubles().size(), 1U);
-  EXPECT_THAT(host_.troubles().front(), testing::HasSubstr("xenstore is away"));
+  ASSERT_EQ(host_.problems().size(), 1U);
+  EXPECT_THAT(host_.problems().front(), testing::HasSubstr("xenstore is away"));
   expect_served(frontend);
   EXPECT_EQ(host_.report({.domain = 1}).state, "connected");
 }
@@ -262,7 +262,7 @@ TEST_P(XenstoreLoss, AtTheStartIsWaitedOut) {
   host_.kill();
   host_.start();
   host_.world().run_for(1s);
-  EXPECT_EQ(host_.troubles().size(), 1U);
+  EXPECT_EQ(host_.problems().size(), 1U);
   EXPECT_EQ(host_.report(disk.name).state, "");
   ASSERT_TRUE(is_back());
   EXPECT_TRUE(host_.run_until([&] { return host_.report(disk.name).state == "connected"; }));
@@ -273,8 +273,8 @@ TEST_P(XenstoreLoss, AKeyDomidThatIsMissingIsWaitedFor) {
   SimFrontend& frontend = attach_and_connect(line(1, "a.img"));
   forget_everything();
   host_.world().run_for(10s);
-  ASSERT_EQ(host_.troubles().size(), 1U);
-  EXPECT_THAT(host_.troubles().front(), testing::HasSubstr("domid"));
+  ASSERT_EQ(host_.problems().size(), 1U);
+  EXPECT_THAT(host_.problems().front(), testing::HasSubstr("domid"));
   expect_served(frontend);
   host_.toolstack().introduce(0);
   ASSERT_TRUE(is_back());

@@ -52,7 +52,7 @@ struct FakeStore {
   UniqueFd fd{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
   std::string socket_path = "/nonexistent/socket";
   UniqueFd listener;
-  UniqueFd client;  ///< the library's end
+  UniqueFd client;             ///< the library's end
   bool leaves_client = false;  ///< open when the library is done with it
   UniqueFd server;
   xs_handle handle;
@@ -237,7 +237,9 @@ TEST_F(XenXenstoreTest, TheEndOfTheSocketIsToldWhileNobodyAsks) {
 TEST_F(XenXenstoreTest, ASocketThatTheLibraryLeavesOpenIsClosed) {
   store_.listen_at(directory_.path() / "socket");
   store_.leaves_client = true;
-  { const XenXenstore xenstore(control_); }
+  {
+    const XenXenstore xenstore(control_);
+  }
   const int left = store_.client.release();
   EXPECT_EQ(::fcntl(left, F_GETFD), -1) << left;
 }
@@ -283,8 +285,8 @@ TEST_F(XenXenstoreTest, ABusyXenstoredIsWaitedFor) {
   int connected = 0;
   do {
     others.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    connected = ::connect(others.back().get(), reinterpret_cast<const sockaddr*>(&address),
-                          sizeof address);
+    connected =
+        ::connect(others.back().get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   } while (connected == 0);
   ASSERT_EQ(errno, EAGAIN);
   std::thread xenstored([&] {
@@ -299,10 +301,10 @@ TEST_F(XenXenstoreTest, ABusyXenstoredIsWaitedFor) {
 
 TEST_F(XenXenstoreTest, AnAnswerThatDoesNotComeIsALostConnection) {
   store_.listen_at(directory_.path() / "socket");
-  AnswerLimit limit(std::chrono::seconds(20));
+  ReplyTimeout limit(std::chrono::seconds(20));
   XenXenstore xenstore(control_, &limit);
   store_.in_call = [&] {
-    limit.check(AnswerLimit::Clock::now() + std::chrono::seconds(21));
+    limit.check(ReplyTimeout::Clock::now() + std::chrono::seconds(21));
     char byte = 0;
     EXPECT_EQ(::read(store_.client.get(), &byte, 1), 0);
     store_.error = EINVAL;
@@ -317,7 +319,7 @@ TEST_F(XenXenstoreTest, AnAnswerThatDoesNotComeIsALostConnection) {
 
 /// The library waits without end while xenstored takes no connection.
 TEST_F(XenXenstoreTest, WhoWatchesTheThreadKnowsThatItWaitsForTheConnection) {
-  AnswerLimit limit(std::chrono::seconds(20));
+  ReplyTimeout limit(std::chrono::seconds(20));
   bool known = false;
   store_.in_open = [&] { known = limit.was_used(); };
   const XenXenstore xenstore(control_, &limit);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/cli/ctl.h"
+#include "daemon/cli/cli.h"
 
 #include <fmt/format.h>
 #include <fmt/ostream.h>
@@ -18,12 +18,12 @@
 #include <thread>
 #include <vector>
 
-#include "daemon/cli/ctl_client.h"
-#include "daemon/cli/ctl_image.h"
-#include "daemon/cli/ctl_pages.h"
-#include "daemon/cli/ctl_rates.h"
-#include "daemon/cli/ctl_usage.h"
+#include "daemon/cli/client.h"
+#include "daemon/cli/image_command.h"
 #include "daemon/cli/image_holders.h"
+#include "daemon/cli/pages.h"
+#include "daemon/cli/rates.h"
+#include "daemon/cli/usage.h"
 #include "daemon/config/options.h"
 #include "daemon/control/json_text.h"
 #include "daemon/control/report_json.h"
@@ -57,14 +57,14 @@ struct Request {
   bool json = false;
 };
 
-json::object ask(const Request& request, const CtlWorld& world) {
+json::object ask(const Request& request, const Streams& streams) {
   json::object message{{"command", request.command}};
   if (!request.disk.empty()) message["disk"] = request.disk;
   if (!request.level.empty()) message["level"] = request.level;
   for (const auto& [field, word] : request.policy) {
     if (!word.empty()) message[field] = word;
   }
-  json::object answer = ask_daemon(request.run_dir, message, world.patience);
+  json::object answer = ask_daemon(request.run_dir, message, streams.patience);
   const json::value* ok = answer.if_contains("ok");
   if (ok != nullptr && ok->is_bool() && ok->get_bool()) return answer;
   const json::value* error = answer.if_contains("error");
@@ -80,47 +80,47 @@ std::vector<DiskReport> disks_of(const json::object& answer) {
   return disks;
 }
 
-void print_troubles(const json::object& answer, std::ostream& err) {
-  const json::value* troubles = answer.if_contains("troubles");
-  if (troubles == nullptr) return;  // an older daemon
-  for (const auto& trouble : json::value_to<std::vector<std::string>>(*troubles)) {
-    fmt::print(err, "tapring: {}\n", printable(trouble));
+void print_problems(const json::object& answer, std::ostream& err) {
+  const json::value* problems = answer.if_contains("troubles");
+  if (problems == nullptr) return;  // an older daemon
+  for (const auto& problem : json::value_to<std::vector<std::string>>(*problems)) {
+    fmt::print(err, "tapring: {}\n", printable(problem));
   }
 }
 
-void list(const Request& request, const CtlWorld& world) {
-  const json::object answer = ask(request, world);
+void list(const Request& request, const Streams& streams) {
+  const json::object answer = ask(request, streams);
   if (request.json) {
-    world.out << json_text(answer) << "\n";
+    streams.out << json_text(answer) << "\n";
   } else {
-    list_table(disks_of(answer)).print(world.out, world.colours);
-    print_troubles(answer, world.err);
+    list_table(disks_of(answer)).print(streams.out, streams.colours);
+    print_problems(answer, streams.err);
   }
 }
 
-void show(const Request& request, const CtlWorld& world) {
-  const json::object answer = ask(request, world);
+void show(const Request& request, const Streams& streams) {
+  const json::object answer = ask(request, streams);
   if (request.json) {
-    world.out << json_text(answer) << "\n";
+    streams.out << json_text(answer) << "\n";
     return;
   }
   const char* between = "";
   for (const DiskReport& disk : disks_of(answer)) {
-    world.out << between;
-    print_disk(disk, world.out);
+    streams.out << between;
+    print_disk(disk, streams.out);
     between = "\n";
   }
 }
 
 /// Waits until what the disk held has been tried: until it goes on, or everything has failed again.
-void resume(const Request& request, const CtlWorld& world) {
+void resume(const Request& request, const Streams& streams) {
   constexpr std::chrono::milliseconds kPause(50);
   constexpr std::chrono::seconds kPatience(10);  // for storage that is slow to fail
   Request look = request;
   look.command = "show";
-  const DiskReport before = disks_of(ask(look, world)).front();
+  const DiskReport before = disks_of(ask(look, streams)).front();
   const auto until = std::chrono::steady_clock::now() + kPatience;
-  json::object answer = ask(request, world);
+  json::object answer = ask(request, streams);
   for (;;) {
     const DiskReport now = disks_of(answer).front();
     if (now.state != "paused") break;
@@ -129,16 +129,16 @@ void resume(const Request& request, const CtlWorld& world) {
       throw Refused(fmt::format("{}: still paused, {}: {}", now.disk, now.paused_for, now.reason));
     }
     std::this_thread::sleep_for(kPause);
-    answer = ask(look, world);
+    answer = ask(look, streams);
   }
-  if (request.json) world.out << json_text(answer) << "\n";
+  if (request.json) streams.out << json_text(answer) << "\n";
 }
 
 /// Waits until a disk is where it was told to go: in one of the states `aims`.
-void hand_over(const Request& request, const CtlWorld& world,
+void hand_over(const Request& request, const Streams& streams,
                std::initializer_list<std::string_view> aims) {
   constexpr std::chrono::milliseconds kPause(50);
-  json::object answer = ask(request, world);
+  json::object answer = ask(request, streams);
   Request look = request;
   look.command = "show";
   const auto under_way = [&answer] {
@@ -148,52 +148,52 @@ void hand_over(const Request& request, const CtlWorld& world,
   };
   while (under_way()) {
     std::this_thread::sleep_for(kPause);
-    answer = ask(look, world);
+    answer = ask(look, streams);
   }
   for (const DiskReport& disk : disks_of(answer)) {
     if (std::ranges::find(aims, disk.state) != aims.end()) continue;
     throw Refused(fmt::format("{}: {}", request.disk, disk.reason));
   }
-  if (request.json) world.out << json_text(answer) << "\n";
+  if (request.json) streams.out << json_text(answer) << "\n";
 }
 
-void adopt(const Request& request, const CtlWorld& world) {
-  hand_over(request, world, {"connected", "paused", "errors", "failed"});
+void adopt(const Request& request, const Streams& streams) {
+  hand_over(request, streams, {"connected", "paused", "errors", "failed"});
 }
 
 /// Every disk that is served. Those that cannot be given are named, and the others go.
-void release_all(const Request& request, const CtlWorld& world) {
+void release_all(const Request& request, const Streams& streams) {
   Request list = request;
   list.command = "list";
   std::size_t kept = 0;
-  for (const DiskReport& disk : disks_of(ask(list, world))) {
+  for (const DiskReport& disk : disks_of(ask(list, streams))) {
     if (!is_served(disk)) continue;
     Request one = request;
     one.disk = disk.disk;
     one.json = false;
     try {
-      hand_over(one, world, {"kernel"});
-      if (!request.json) fmt::print(world.out, "{}: given to xen-blkback\n", disk.disk);
+      hand_over(one, streams, {"kernel"});
+      if (!request.json) fmt::print(streams.out, "{}: given to xen-blkback\n", disk.disk);
     } catch (const Refused& refusal) {
       ++kept;
-      fmt::print(world.err, "tapring: {}\n", printable(refusal.what()));
+      fmt::print(streams.err, "tapring: {}\n", printable(refusal.what()));
     }
   }
   if (kept > 0) throw Refused(fmt::format("{} disk(s) stay with tapringd", kept));
-  if (request.json) world.out << json_text(ask(list, world)) << "\n";
+  if (request.json) streams.out << json_text(ask(list, streams)) << "\n";
 }
 
-void release(const Request& request, const CtlWorld& world) {
-  return request.all ? release_all(request, world) : hand_over(request, world, {"kernel"});
+void release(const Request& request, const Streams& streams) {
+  return request.all ? release_all(request, streams) : hand_over(request, streams, {"kernel"});
 }
 
-void policy(const Request& request, const CtlWorld& world) {
-  const json::object answer = ask(request, world);
+void policy(const Request& request, const Streams& streams) {
+  const json::object answer = ask(request, streams);
   if (request.json) {
-    world.out << json_text(answer) << "\n";
+    streams.out << json_text(answer) << "\n";
     return;
   }
-  for (const DiskReport& disk : disks_of(answer)) print_policy(disk, world.out);
+  for (const DiskReport& disk : disks_of(answer)) print_policy(disk, streams.out);
 }
 
 /// Every disk's counters at one time.
@@ -210,8 +210,8 @@ struct Sample {
   }
 };
 
-Sample sample(const Request& request, const CtlWorld& world) {
-  const json::object answer = ask(request, world);
+Sample sample(const Request& request, const Streams& streams) {
+  const json::object answer = ask(request, streams);
   return {std::chrono::nanoseconds(json::value_to<int64_t>(answer.at("time_ns"))),
           disks_of(answer)};
 }
@@ -241,10 +241,10 @@ json::object json_of(const std::vector<DiskSample>& samples, std::chrono::nanose
           {"disks", std::move(disks)}};
 }
 
-void stats(const Request& request, const CtlWorld& world) {
-  const Sample before = sample(request, world);
+void stats(const Request& request, const Streams& streams) {
+  const Sample before = sample(request, streams);
   std::this_thread::sleep_for(std::chrono::duration<double>(request.interval_s));
-  const Sample after = sample(request, world);
+  const Sample after = sample(request, streams);
   const std::chrono::nanoseconds elapsed = after.time - before.time;
   std::vector<DiskSample> samples;
   samples.reserve(after.disks.size());
@@ -252,49 +252,49 @@ void stats(const Request& request, const CtlWorld& world) {
     samples.push_back({disk, rates_between(before.counters_of(disk), disk.counters, elapsed)});
   }
   if (request.json) {
-    world.out << json_text(json_of(samples, elapsed)) << "\n";
+    streams.out << json_text(json_of(samples, elapsed)) << "\n";
   } else {
-    stats_table(samples).print(world.out, world.colours);
+    stats_table(samples).print(streams.out, streams.colours);
   }
 }
 
-void log(const Request& request, const CtlWorld& world) {
-  const json::object answer = ask(request, world);
+void log(const Request& request, const Streams& streams) {
+  const json::object answer = ask(request, streams);
   if (request.json) {
-    world.out << json_text(answer) << "\n";
+    streams.out << json_text(answer) << "\n";
   } else {
-    fmt::print(world.out, "{}\n", printable(json::value_to<std::string>(answer.at("level"))));
+    fmt::print(streams.out, "{}\n", printable(json::value_to<std::string>(answer.at("level"))));
   }
 }
 
 /// Of a daemon that does not answer no disk can be named, but who has the lock can.
-std::vector<DiskReport> disks_if_any(Request request, const CtlWorld& world) {
+std::vector<DiskReport> disks_if_any(Request request, const Streams& streams) {
   request.command = "list";
   try {
-    return disks_of(ask(request, world));
+    return disks_of(ask(request, streams));
   } catch (const NoDaemon&) {
     return {};
   }
 }
 
-void holder(const Request& request, const CtlWorld& world) {
+void holder(const Request& request, const Streams& streams) {
   ImageHolders holders;
   try {
-    holders = image_holders(request.path, disks_if_any(request, world));
+    holders = image_holders(request.path, disks_if_any(request, streams));
   } catch (const std::system_error& error) {
     throw Refused(error.what());
   }
   if (request.json) {
-    world.out << json_text(to_json(holders)) << "\n";
+    streams.out << json_text(to_json(holders)) << "\n";
   } else {
-    print(holders, world.out);
+    print(holders, streams.out);
   }
 }
 
 struct Command {
   const char* name;
   const char* help;
-  void (*run)(const Request& request, const CtlWorld& world);
+  void (*run)(const Request& request, const Streams& streams);
   bool changes = false;  ///< something, if the daemon does it
 };
 
@@ -380,38 +380,38 @@ void declare(CLI::App& app, Request& request) {
   app.get_subcommand("log")->add_option("LEVEL", request.level, level_help())->type_name("");
 }
 
-int fail(const Request& request, const CtlWorld& world, ExitCode code, const std::string& reason) {
-  if (request.json) world.out << json_text({{"ok", false}, {"error", reason}}) << "\n";
-  fmt::print(world.err, "tapring: {}\n", printable(reason));
+int fail(const Request& request, const Streams& streams, ExitCode code, const std::string& reason) {
+  if (request.json) streams.out << json_text({{"ok", false}, {"error", reason}}) << "\n";
+  fmt::print(streams.err, "tapring: {}\n", printable(reason));
   return code;
 }
 
-int run(const Request& request, const CtlWorld& world) {
+int run(const Request& request, const Streams& streams) {
   const Command& command = *std::ranges::find(kCommands, request.command, &Command::name);
   try {
-    command.run(request, world);
+    command.run(request, streams);
     return kDone;
   } catch (const Refused& refusal) {
-    return fail(request, world, kRefused, refusal.what());
+    return fail(request, streams, kRefused, refusal.what());
   } catch (const NoAnswer& error) {
     const char* outlook = command.changes ? "; what it was asked to do may still happen" : "";
-    return fail(request, world, kNoAnswer, error.what() + std::string(outlook));
+    return fail(request, streams, kNoAnswer, error.what() + std::string(outlook));
   } catch (const NoDaemon& error) {
-    return fail(request, world, kNoDaemon, error.what());
+    return fail(request, streams, kNoDaemon, error.what());
   } catch (const std::exception& error) {
-    return fail(request, world, kNoDaemon,
+    return fail(request, streams, kNoDaemon,
                 fmt::format("the answer cannot be read: {}", error.what()));
   }
 }
 
-int run_arguments(const std::vector<std::string>& arguments, const CtlWorld& world) {
+int run_arguments(const std::vector<std::string>& arguments, const Streams& streams) {
   CLI::App app("Asks tapringd, which serves disks of Xen guests", "tapring");
   Request request;
   declare(app, request);
   ImageRequest image;
   declare_image(app, image);
   const auto misuse = [&](const std::string& reason) {
-    fmt::print(world.err, "tapring: {}\n", printable(reason));
+    fmt::print(streams.err, "tapring: {}\n", printable(reason));
     // The others say what a check found.
     return command_in(arguments) == "image" ? kRefused : kUsage;
   };
@@ -419,25 +419,25 @@ int run_arguments(const std::vector<std::string>& arguments, const CtlWorld& wor
     if (const auto wrong = wrong_command(app, arguments)) return misuse(*wrong);
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::Success& asked) {
-    app.exit(asked, world.out, world.err);
+    app.exit(asked, streams.out, streams.err);
     return kDone;
   } catch (const CLI::ParseError& error) {
     return misuse(error.what() + std::string("; tapring --help lists what there is"));
   }
   if (image.app->parsed()) {
     image.json = image.json || request.json;
-    return run_image(image, world);
+    return run_image(image, streams);
   }
   request.command = app.get_subcommands().front()->get_name();
-  return run(request, world);
+  return run(request, streams);
 }
 
 }  // namespace
 
-int run_ctl(std::span<const char* const> arguments, const CtlWorld& world) {
-  const int code = run_arguments(plain_arguments(arguments), world);
-  if (world.out.flush()) return code;
-  fmt::print(world.err, "tapring: the output could not be written; is there room for it?\n");
+int run_cli(std::span<const char* const> arguments, const Streams& streams) {
+  const int code = run_arguments(plain_arguments(arguments), streams);
+  if (streams.out.flush()) return code;
+  fmt::print(streams.err, "tapring: the output could not be written; is there room for it?\n");
   return code == kDone ? kRefused : code;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/host/answer_limit.h"
+#include "daemon/host/reply_timeout.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -15,7 +15,7 @@ namespace tapring {
 namespace {
 
 using namespace std::chrono_literals;
-using Clock = AnswerLimit::Clock;
+using Clock = ReplyTimeout::Clock;
 
 class AnswerLimitTest : public testing::Test {
  protected:
@@ -33,14 +33,14 @@ class AnswerLimitTest : public testing::Test {
 
   UniqueFd ours_;
   UniqueFd theirs_;
-  AnswerLimit limit_{20s};
+  ReplyTimeout limit_{20s};
 };
 
 TEST_F(AnswerLimitTest, AWaitThatIsTooLongEnds) {
   std::promise<void> waiting;
   bool expired = false;
   std::thread thread([&] {
-    const AnswerLimit::Wait wait(&limit_, ours_.get());
+    const ReplyTimeout::Wait wait(&limit_, ours_.get());
     waiting.set_value();
     char byte = 0;
     EXPECT_EQ(::read(ours_.get(), &byte, 1), 0);  // for ever, otherwise
@@ -55,7 +55,7 @@ TEST_F(AnswerLimitTest, AWaitThatIsTooLongEnds) {
 TEST_F(AnswerLimitTest, WhoDoesNotWaitOrNotLongIsLeftAlone) {
   limit_.check(Clock::now() + 21s);
   {
-    const AnswerLimit::Wait wait(&limit_, ours_.get());
+    const ReplyTimeout::Wait wait(&limit_, ours_.get());
     limit_.check(Clock::now() + 19s);
     EXPECT_FALSE(wait.expired());
   }
@@ -65,22 +65,22 @@ TEST_F(AnswerLimitTest, WhoDoesNotWaitOrNotLongIsLeftAlone) {
 
 TEST_F(AnswerLimitTest, ANewWaitHasNotExpired) {
   {
-    const AnswerLimit::Wait wait(&limit_, ours_.get());
+    const ReplyTimeout::Wait wait(&limit_, ours_.get());
     limit_.check(Clock::now() + 21s);
     EXPECT_TRUE(wait.expired());
   }
-  const AnswerLimit::Wait again(&limit_, theirs_.get());
+  const ReplyTimeout::Wait again(&limit_, theirs_.get());
   EXPECT_FALSE(again.expired());
 }
 
 TEST_F(AnswerLimitTest, SaysWhetherItWasUsed) {
   EXPECT_FALSE(limit_.was_used());
   {
-    const AnswerLimit::Wait wait(&limit_, -1);
+    const ReplyTimeout::Wait wait(&limit_, -1);
   }
   EXPECT_TRUE(limit_.was_used());
   EXPECT_FALSE(limit_.was_used());
-  const AnswerLimit::Wait wait(&limit_, -1);
+  const ReplyTimeout::Wait wait(&limit_, -1);
   EXPECT_TRUE(limit_.was_used());
   EXPECT_TRUE(limit_.was_used());
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/cli/ctl_rates.h"
+#include "daemon/cli/rates.h"
 
 namespace tapring {
 namespace {

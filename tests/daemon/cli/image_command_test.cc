@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/cli/ctl_image.h"
+#include "daemon/cli/image_command.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -23,14 +23,14 @@ namespace {
 namespace json = boost::json;
 using testing::HasSubstr;
 
-class CtlImage : public testing::Test {
+class CliImage : public testing::Test {
  protected:
   int tapring(const std::vector<std::string>& words, std::ostream* terminal = nullptr) {
     out_.str("");
     err_.str("");
     std::vector<const char*> arguments{"image"};
     for (const std::string& word : words) arguments.push_back(word.c_str());
-    return run_ctl(arguments, {out_, err_, false, terminal});
+    return run_cli(arguments, {out_, err_, false, terminal});
   }
 
   std::string out() const { return out_.str(); }
@@ -57,7 +57,7 @@ class CtlImage : public testing::Test {
   std::ostringstream err_;
 };
 
-TEST_F(CtlImage, InfoSaysWhatQemuSays) {
+TEST_F(CliImage, InfoSaysWhatQemuSays) {
   create("base", "-o compat=0.10");
   const std::string image = create("image", "-b base -F qcow2 -o extended_l2=on,refcount_bits=64");
   run_command("qemu-img snapshot -c first " + shell_quoted(image));
@@ -84,7 +84,7 @@ TEST_F(CtlImage, InfoSaysWhatQemuSays) {
             data.at("bitmaps").at(0).at("granularity"));
 }
 
-TEST_F(CtlImage, InfoOfAQcowImageNamesTheBackingFileWhoseFormatItCannotState) {
+TEST_F(CliImage, InfoOfAQcowImageNamesTheBackingFileWhoseFormatItCannotState) {
   create("base");
   const std::string image = path("image");
   run_command("qemu-img create -q -f qcow -b base -F qcow2 " + shell_quoted(image));
@@ -99,15 +99,15 @@ TEST_F(CtlImage, InfoOfAQcowImageNamesTheBackingFileWhoseFormatItCannotState) {
   EXPECT_THAT(err(), HasSubstr("the format of the backing file"));
 }
 
-TEST_F(CtlImage, ChainsOfQcowImagesTakeTheirFormatsFromTheCommand) {
+TEST_F(CliImage, ChainsOfQcowImagesTakeTheirFormatsFromTheCommand) {
   run_command("truncate -s 1M " + shell_quoted(path("raw")));
   run_command("qemu-img create -q -f qcow -b raw -F raw " + shell_quoted(path("low")));
   create("middle", "-b low -F qcow");
   const std::string top = path("top");
   run_command("qemu-img create -q -f qcow -b middle -F qcow2 " + shell_quoted(top));
   const auto with_formats = [&top](const char* command, const char* output) {
-    return std::vector<std::string>{command, top, "--chain", output, "--backing-format", "qcow2",
-                                    "--backing-format", "raw"};
+    return std::vector<std::string>{
+        command, top, "--chain", output, "--backing-format", "qcow2", "--backing-format", "raw"};
   };
   EXPECT_EQ(tapring(with_formats("info", "--json")), 0) << err();
   EXPECT_EQ(json::parse(out()).at("images").as_array().size(), 4U);
@@ -117,7 +117,7 @@ TEST_F(CtlImage, ChainsOfQcowImagesTakeTheirFormatsFromTheCommand) {
   EXPECT_THAT(err(), HasSubstr("state it: --backing-format FORMAT"));
 }
 
-TEST_F(CtlImage, InfoDescribesEncryptedImagesThatAreNotServed) {
+TEST_F(CliImage, InfoDescribesEncryptedImagesThatAreNotServed) {
   constexpr std::pair<const char*, const char*> kKinds[] = {
       {"qcow", "aes"}, {"qcow2", "aes"}, {"qcow2", "luks"}};
   for (const auto& [format, method] : kKinds) {
@@ -141,7 +141,7 @@ TEST_F(CtlImage, InfoDescribesEncryptedImagesThatAreNotServed) {
   }
 }
 
-TEST_F(CtlImage, InfoNamesFormatsThatHaveNoDriver) {
+TEST_F(CliImage, InfoNamesFormatsThatHaveNoDriver) {
   for (const std::string format : {"vpc", "vmdk", "vdi", "vhdx", "qed"}) {
     const std::string image = path(format);
     run_command("qemu-img create -q -f " + format + ' ' + shell_quoted(image) + " 4M");
@@ -155,7 +155,7 @@ TEST_F(CtlImage, InfoNamesFormatsThatHaveNoDriver) {
   }
 }
 
-TEST_F(CtlImage, InfoFollowsTheChainAsFarAsFormatsAreStated) {
+TEST_F(CliImage, InfoFollowsTheChainAsFarAsFormatsAreStated) {
   run_command("truncate -s 1M " + shell_quoted(path("raw")));
   create("middle", "-b raw -F raw");
   const std::string top = create("top", "-b middle -F qcow2");
@@ -170,7 +170,7 @@ TEST_F(CtlImage, InfoFollowsTheChainAsFarAsFormatsAreStated) {
   EXPECT_THAT(err(), HasSubstr("is not stated"));
 }
 
-TEST_F(CtlImage, InfoOfAnImageInUseSaysByWhom) {
+TEST_F(CliImage, InfoOfAnImageInUseSaysByWhom) {
   const std::string image = create("image");
   FileOptions options;
   options.path = image;
@@ -180,7 +180,7 @@ TEST_F(CtlImage, InfoOfAnImageInUseSaysByWhom) {
   EXPECT_THAT(out(), HasSubstr("in use by        holder, pid "));
 }
 
-TEST_F(CtlImage, CheckHasTheExitCodesOfQemuImg) {
+TEST_F(CliImage, CheckHasTheExitCodesOfQemuImg) {
   const std::string image = make_dirty();
   EXPECT_EQ(tapring({"check", image}), 2);
   EXPECT_THAT(out(), HasSubstr("has a refcount of 0, and 1 references"));
@@ -194,7 +194,7 @@ TEST_F(CtlImage, CheckHasTheExitCodesOfQemuImg) {
   EXPECT_EQ(tapring({"check", "--repair", "some", image}), 1);
 }
 
-TEST_F(CtlImage, CheckShowsProgressOnATerminal) {
+TEST_F(CliImage, CheckShowsProgressOnATerminal) {
   const std::string image = make_dirty();
   std::ostringstream terminal;
   EXPECT_EQ(tapring({"check", "--repair", "all", image}, &terminal), 0);
@@ -203,7 +203,7 @@ TEST_F(CtlImage, CheckShowsProgressOnATerminal) {
   EXPECT_THAT(terminal.str(), HasSubstr("100 %"));
 }
 
-TEST_F(CtlImage, AnImageInUseIsNotRepaired) {
+TEST_F(CliImage, AnImageInUseIsNotRepaired) {
   const std::string image = make_dirty();
   FileOptions options;
   options.path = image;
@@ -242,9 +242,9 @@ const NewImage kNewImages[] = {
     {"backing_file", {"--backing", "base", "--backing-format", "qcow2"}, "compat=1.1"},
 };
 
-class CtlImageCreate : public CtlImage, public testing::WithParamInterface<NewImage> {};
+class CliImageCreate : public CliImage, public testing::WithParamInterface<NewImage> {};
 
-INSTANTIATE_TEST_SUITE_P(Images, CtlImageCreate, testing::ValuesIn(kNewImages),
+INSTANTIATE_TEST_SUITE_P(Images, CliImageCreate, testing::ValuesIn(kNewImages),
                          [](const auto& tested) { return std::string(tested.param.what); });
 
 json::value format_data(const std::string& image) {
@@ -254,7 +254,7 @@ json::value format_data(const std::string& image) {
                      object["backing-filename-format"]};
 }
 
-TEST_P(CtlImageCreate, IsWhatQemuMakesOfThem) {
+TEST_P(CliImageCreate, IsWhatQemuMakesOfThem) {
   create("base");
   std::vector<std::string> words{"create", path("image"), "--format", "qcow2", "--size", "8M"};
   for (const std::string& word : GetParam().ours) {
@@ -278,7 +278,7 @@ TEST_P(CtlImageCreate, IsWhatQemuMakesOfThem) {
   EXPECT_EQ(made, format_data(path("by_qemu")));
 }
 
-TEST_F(CtlImage, AMapThatEndsInATroubleIsJsonAllTheSame) {
+TEST_F(CliImage, AMapThatEndsInATroubleIsJsonAllTheSame) {
   const std::string base = create("base");
   const std::string image = create("image", "-b base -F qcow2");
   EXPECT_EQ(tapring({"map", "--json", "--chain", image}), 0) << err();
@@ -293,7 +293,7 @@ TEST_F(CtlImage, AMapThatEndsInATroubleIsJsonAllTheSame) {
   EXPECT_THAT(err(), HasSubstr(base));
 }
 
-TEST_F(CtlImage, CreateOverwritesOnlyWhenItIsTold) {
+TEST_F(CliImage, CreateOverwritesOnlyWhenItIsTold) {
   const std::string image = create("image", "-o cluster_size=4k");
   const std::vector<std::string> words{"create", image, "--format", "raw", "--size", "10000"};
   EXPECT_EQ(tapring(words), 1);
@@ -303,7 +303,7 @@ TEST_F(CtlImage, CreateOverwritesOnlyWhenItIsTold) {
   EXPECT_EQ(std::filesystem::file_size(image), 10240U);
 }
 
-TEST_F(CtlImage, CreateShowsHowFarItIs) {
+TEST_F(CliImage, CreateShowsHowFarItIs) {
   std::ostringstream terminal;
   EXPECT_EQ(tapring({"create", path("image"), "--format", "qcow2", "--size", "64M",
                      "--cluster-size", "4K", "--preallocate", "metadata"},
@@ -315,7 +315,7 @@ TEST_F(CtlImage, CreateShowsHowFarItIs) {
   EXPECT_EQ(tapring({"check", path("image")}), 0);
 }
 
-TEST_F(CtlImage, CreateRefusesAnImageInUse) {
+TEST_F(CliImage, CreateRefusesAnImageInUse) {
   const std::string image = create("image");
   FileOptions options;
   options.path = image;
@@ -325,7 +325,7 @@ TEST_F(CtlImage, CreateRefusesAnImageInUse) {
   EXPECT_GT(std::filesystem::file_size(image), 0U);
 }
 
-TEST_F(CtlImage, CreateTakesTheSizeOfTheBackingFile) {
+TEST_F(CliImage, CreateTakesTheSizeOfTheBackingFile) {
   create("base");
   EXPECT_EQ(tapring({"create", path("top"), "--format", "qcow2", "--backing", "base",
                      "--backing-format", "qcow2"}),
@@ -334,7 +334,7 @@ TEST_F(CtlImage, CreateTakesTheSizeOfTheBackingFile) {
   EXPECT_EQ(json::parse(out()).at("images").at(0).at("size_bytes"), 8 << 20);
 }
 
-TEST_F(CtlImage, CreateSaysWhatCannotBeAndLeavesNothing) {
+TEST_F(CliImage, CreateSaysWhatCannotBeAndLeavesNothing) {
   create("base");
   const std::vector<std::pair<std::vector<std::string>, std::string>> orders{
       {{"--size", "0"}, "at least one sector"},

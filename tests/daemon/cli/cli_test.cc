@@ -13,7 +13,7 @@
 
 #include "daemon/host/log.h"
 #include "ring/open_file.h"
-#include "tests/daemon/cli/ctl_fixture.h"
+#include "tests/daemon/cli/cli_fixture.h"
 #include "tests/daemon/cli/scripted_daemon.h"
 
 namespace tapring {
@@ -22,14 +22,14 @@ namespace {
 namespace json = boost::json;
 using testing::HasSubstr;
 
-TEST_F(Ctl, ListShowsEveryDisk) {
+TEST_F(Cli, ListShowsEveryDisk) {
   EXPECT_EQ(tapring({"list"}), 0);
   EXPECT_THAT(out(), testing::MatchesRegex("DISK .*\n0/xvda .*\n0/xvdb .*\n"));
   EXPECT_EQ(err(), "");
 }
 
-TEST_F(Ctl, ListSaysWhatIsWrongWithAll) {
-  reporter_.set_troubles({"xenstore is away"});
+TEST_F(Cli, ListSaysWhatIsWrongWithAll) {
+  reporter_.set_problems({"xenstore is away"});
   EXPECT_EQ(tapring({"list"}), 0);
   EXPECT_THAT(out(), testing::MatchesRegex("DISK .*\n0/xvda .*\n0/xvdb .*\n"));
   EXPECT_EQ(err(), "tapring: xenstore is away\n");
@@ -37,14 +37,14 @@ TEST_F(Ctl, ListSaysWhatIsWrongWithAll) {
   EXPECT_EQ(json::parse(out()).at("troubles").at(0).as_string(), "xenstore is away");
 }
 
-TEST_F(Ctl, ListAsJsonIsTheReports) {
+TEST_F(Cli, ListAsJsonIsTheReports) {
   EXPECT_EQ(tapring({"list", "--json"}), 0);
   const json::value answer = json::parse(out());
   EXPECT_EQ(answer.at("disks").as_array().size(), 2U);
   EXPECT_EQ(answer.at("disks").at(1).at("state").as_string(), "refused");
 }
 
-TEST_F(Ctl, ShowTakesAVdevOrANumber) {
+TEST_F(Cli, ShowTakesAVdevOrANumber) {
   EXPECT_EQ(tapring({"show", "0/xvdb"}), 0);
   EXPECT_THAT(out(), HasSubstr("create it"));
   const std::string by_name = out();
@@ -52,7 +52,7 @@ TEST_F(Ctl, ShowTakesAVdevOrANumber) {
   EXPECT_EQ(out(), by_name);
 }
 
-TEST_F(Ctl, AnUnknownDiskIsExitCodeOne) {
+TEST_F(Cli, AnUnknownDiskIsExitCodeOne) {
   for (const char* command : {"show", "stats"}) {
     EXPECT_EQ(tapring({command, "1/xvda"}), 1);
     EXPECT_THAT(err(), HasSubstr("tapring: there is no disk 1/xvda"));
@@ -62,7 +62,7 @@ TEST_F(Ctl, AnUnknownDiskIsExitCodeOne) {
   EXPECT_FALSE(json::parse(out()).at("ok").as_bool());
 }
 
-TEST_F(Ctl, StatsShowWhatHappenedInBetween) {
+TEST_F(Cli, StatsShowWhatHappenedInBetween) {
   reporter_.read_between_reports(1000, 4096000, 50000000);
   EXPECT_EQ(tapring({"stats", "0/xvda", "--interval", "0.1", "--json"}), 0);
   const json::value answer = json::parse(out());
@@ -77,14 +77,14 @@ TEST_F(Ctl, StatsShowWhatHappenedInBetween) {
   EXPECT_EQ(disk.at("counters").at("reads").as_int64(), 2100);
 }
 
-TEST_F(Ctl, StatsAreATableOfAllDisks) {
+TEST_F(Cli, StatsAreATableOfAllDisks) {
   reporter_.set({connected_disk(0), refused_disk(0), paused_disk(0)});
   EXPECT_EQ(tapring({"stats", "--interval=0.01"}), 0);
   EXPECT_THAT(out(), testing::MatchesRegex("DISK    STATE .*\n0/xvda  connected .*\n"
                                            "0/xvdb  refused .*\n0/xvdc  paused: no space .*\n"));
 }
 
-TEST_F(Ctl, ResumeIsForAPausedDisk) {
+TEST_F(Cli, ResumeIsForAPausedDisk) {
   reporter_.set({connected_disk(0), paused_disk(0)});
   EXPECT_EQ(tapring({"resume", "0/xvda"}), 1);
   EXPECT_EQ(err(), "tapring: 0/xvda: it is not paused\n");
@@ -94,7 +94,7 @@ TEST_F(Ctl, ResumeIsForAPausedDisk) {
   EXPECT_EQ(json::parse(out()).at("disks").at(0).at("state").as_string(), "connected");
 }
 
-TEST_F(Ctl, ResumeOfADiskThatStaysPausedFails) {
+TEST_F(Cli, ResumeOfADiskThatStaysPausedFails) {
   reporter_.set({paused_disk(0)});
   reporter_.have_no_room();
   EXPECT_EQ(tapring({"resume", "0/xvdc"}), 1);
@@ -103,7 +103,7 @@ TEST_F(Ctl, ResumeOfADiskThatStaysPausedFails) {
             "is (df /srv/a.img)\n");
 }
 
-TEST_F(Ctl, AdoptAndReleaseWaitForTheirEnd) {
+TEST_F(Cli, AdoptAndReleaseWaitForTheirEnd) {
   reporter_.set({connected_disk(0)});
   EXPECT_EQ(tapring({"release", "0/xvda"}), 0);
   EXPECT_EQ(reporter_.report().front().state, "kernel");
@@ -113,21 +113,21 @@ TEST_F(Ctl, AdoptAndReleaseWaitForTheirEnd) {
   EXPECT_EQ(err(), "tapring: 0/xvda: it is there already\n");
 }
 
-TEST_F(Ctl, AdoptedIsADiskThatPausesAtOnce) {
+TEST_F(Cli, AdoptedIsADiskThatPausesAtOnce) {
   reporter_.set({connected_disk(0)});
   reporter_.pause_what_is_adopted();
   EXPECT_EQ(tapring({"release", "0/xvda"}), 0);
   EXPECT_EQ(tapring({"adopt", "0/xvda"}), 0) << err();
 }
 
-TEST_F(Ctl, ReleaseThatFailsSaysWhy) {
+TEST_F(Cli, ReleaseThatFailsSaysWhy) {
   reporter_.set({connected_disk(0)});
   reporter_.fail_moves("Device or resource busy");
   EXPECT_EQ(tapring({"release", "0/xvda"}), 1);
   EXPECT_EQ(err(), "tapring: 0/xvda: Device or resource busy\n");
 }
 
-TEST_F(Ctl, ReleaseOfAllGivesEachDiskThatIsServed) {
+TEST_F(Cli, ReleaseOfAllGivesEachDiskThatIsServed) {
   reporter_.set({connected_disk(0), refused_disk(0), connected_disk(1)});
   EXPECT_EQ(tapring({"release", "--all"}), 0) << err();
   EXPECT_EQ(out(), "0/xvda: given to xen-blkback\n1/xvda: given to xen-blkback\n");
@@ -135,21 +135,22 @@ TEST_F(Ctl, ReleaseOfAllGivesEachDiskThatIsServed) {
   EXPECT_EQ(tapring({"release", "--all"}), 0) << "none is left";
 }
 
-TEST_F(Ctl, ReleaseOfAllNamesEachDiskThatStays) {
+TEST_F(Cli, ReleaseOfAllNamesEachDiskThatStays) {
   reporter_.set({connected_disk(0), connected_disk(1)});
   reporter_.fail_moves("busy");
   EXPECT_EQ(tapring({"release", "--all"}), 1);
-  EXPECT_EQ(err(), "tapring: 0/xvda: busy\ntapring: 1/xvda: busy\n"
-                   "tapring: 2 disk(s) stay with tapringd\n");
+  EXPECT_EQ(err(),
+            "tapring: 0/xvda: busy\ntapring: 1/xvda: busy\n"
+            "tapring: 2 disk(s) stay with tapringd\n");
 }
 
-TEST_F(Ctl, ReleaseIsOfOneDiskOrAll) {
+TEST_F(Cli, ReleaseIsOfOneDiskOrAll) {
   EXPECT_EQ(tapring({"release"}), 2);
   EXPECT_THAT(err(), HasSubstr("DISK or --all"));
   EXPECT_EQ(tapring({"release", "0/xvda", "--all"}), 2);
 }
 
-TEST_F(Ctl, PolicySetsAndTells) {
+TEST_F(Cli, PolicySetsAndTells) {
   reporter_.set({paused_disk(0)});
   EXPECT_EQ(tapring({"policy", "0/xvdc", "--on-no-space", "report"}), 0);
   EXPECT_THAT(out(), testing::StartsWith("on no space      report\n"));
@@ -159,7 +160,7 @@ TEST_F(Ctl, PolicySetsAndTells) {
   EXPECT_THAT(err(), HasSubstr("on_io_error = stop: must be report, pause or default"));
 }
 
-TEST_F(Ctl, LogSetsAndTellsTheLevel) {
+TEST_F(Cli, LogSetsAndTellsTheLevel) {
   EXPECT_EQ(tapring({"log", "error"}), 0);
   EXPECT_EQ(spdlog::get_level(), LogLevel::err);
   EXPECT_EQ(tapring({"log"}), 0);
@@ -168,7 +169,7 @@ TEST_F(Ctl, LogSetsAndTellsTheLevel) {
   EXPECT_THAT(err(), HasSubstr("the levels are"));
 }
 
-TEST_F(Ctl, HolderNamesTheDisksOfTapringd) {
+TEST_F(Cli, HolderNamesTheDisksOfTapringd) {
   const std::string image = directory_.path() / "a.img";
   std::ofstream(image) << "an image";
   DiskReport disk = connected_disk(3);
@@ -187,7 +188,7 @@ TEST_F(Ctl, HolderNamesTheDisksOfTapringd) {
   EXPECT_EQ(answer.at("holders").at(0).at("disks").at(0).as_string(), "3/xvda");
 }
 
-TEST_F(Ctl, HolderNamesDisksWhoseGuestsWait) {
+TEST_F(Cli, HolderNamesDisksWhoseGuestsWait) {
   const std::string image = directory_.path() / "a.img";
   std::ofstream(image) << "an image";
   const OpenFile file = open_file({.path = image});
@@ -206,7 +207,7 @@ TEST_F(Ctl, HolderNamesDisksWhoseGuestsWait) {
   }
 }
 
-TEST_F(CtlAlone, HolderNeedsNoDaemon) {
+TEST_F(CliAlone, HolderNeedsNoDaemon) {
   const std::string image = directory_.path() / "a.img";
   std::ofstream(image) << "an image";
   EXPECT_EQ(tapring({"holder", image.c_str()}), 0);
@@ -215,7 +216,7 @@ TEST_F(CtlAlone, HolderNeedsNoDaemon) {
   EXPECT_THAT(err(), HasSubstr("open /nothing/there"));
 }
 
-TEST_F(CtlAlone, WithoutADaemonTheSocketAndTheRemedyAreNamed) {
+TEST_F(CliAlone, WithoutADaemonTheSocketAndTheRemedyAreNamed) {
   for (const char* command : {"list", "stats", "log"}) {
     EXPECT_EQ(tapring({command}), 3);
     EXPECT_THAT(err(), HasSubstr((directory_.path() / "control.sock").string()));
@@ -223,7 +224,7 @@ TEST_F(CtlAlone, WithoutADaemonTheSocketAndTheRemedyAreNamed) {
   }
 }
 
-TEST_F(CtlAlone, WrongUsageIsExitCodeTwo) {
+TEST_F(CliAlone, WrongUsageIsExitCodeTwo) {
   EXPECT_EQ(tapring({}), 2);
   EXPECT_EQ(tapring({"destroy"}), 2);
   EXPECT_EQ(tapring({"show"}), 2);
@@ -232,7 +233,7 @@ TEST_F(CtlAlone, WrongUsageIsExitCodeTwo) {
   EXPECT_THAT(err(), HasSubstr("tapring --help"));
 }
 
-TEST_F(CtlAlone, AWordThatIsNoCommandGetsOneThatIs) {
+TEST_F(CliAlone, AWordThatIsNoCommandGetsOneThatIs) {
   EXPECT_EQ(tapring({"lst"}), 2);
   EXPECT_EQ(err(), "tapring: there is no command \"lst\"; did you mean list?\n");
   EXPECT_EQ(tapring({"image", "infos", "x"}), 1);
@@ -241,7 +242,7 @@ TEST_F(CtlAlone, AWordThatIsNoCommandGetsOneThatIs) {
   EXPECT_THAT(err(), HasSubstr("there is no command \"frobnicate\"; there are list, show, "));
 }
 
-TEST_F(CtlAlone, HelpAndVersionAreCommandsToo) {
+TEST_F(CliAlone, HelpAndVersionAreCommandsToo) {
   EXPECT_EQ(tapring({"help"}), 0);
   EXPECT_THAT(out(), HasSubstr("adopt"));
   EXPECT_EQ(tapring({"help", "stats"}), 0);
@@ -250,19 +251,19 @@ TEST_F(CtlAlone, HelpAndVersionAreCommandsToo) {
   EXPECT_THAT(out(), testing::StartsWith("tapring "));
 }
 
-TEST_F(Ctl, JsonMayBeAskedForBeforeTheCommand) {
+TEST_F(Cli, JsonMayBeAskedForBeforeTheCommand) {
   EXPECT_EQ(tapring({"--json", "list"}), 0) << err();
   EXPECT_EQ(json::parse(out()).at("disks").as_array().size(), 2U);
 }
 
-TEST_F(Ctl, ADiskWithoutANameIsWrongUsage) {
+TEST_F(Cli, ADiskWithoutANameIsWrongUsage) {
   for (const char* command : {"show", "stats", "resume"}) {
     EXPECT_EQ(tapring({command, ""}), 2);
     EXPECT_THAT(err(), HasSubstr("DISK: it is empty"));
   }
 }
 
-TEST_F(Ctl, OutputThatIsLostIsAnError) {
+TEST_F(Cli, OutputThatIsLostIsAnError) {
   for (const auto& words : {std::initializer_list<const char*>{"list"},
                             {"list", "--json"},
                             {"show", "0/xvda"},
@@ -275,7 +276,7 @@ TEST_F(Ctl, OutputThatIsLostIsAnError) {
   }
 }
 
-TEST_F(CtlAlone, ADaemonThatDoesNotAnswerMayStillDoIt) {
+TEST_F(CliAlone, ADaemonThatDoesNotAnswerMayStillDoIt) {
   const ScriptedDaemon daemon(directory_.path(), std::nullopt);
   patience_ = std::chrono::milliseconds(50);
   EXPECT_EQ(tapring({"policy", "0/xvda", "--on-no-space", "pause"}), 4);
@@ -286,15 +287,15 @@ TEST_F(CtlAlone, ADaemonThatDoesNotAnswerMayStillDoIt) {
   EXPECT_EQ(tapring({"holder", "/dev/null"}), 0) << err();
 }
 
-TEST_F(CtlAlone, HelpNamesEveryCommand) {
+TEST_F(CliAlone, HelpNamesEveryCommand) {
   EXPECT_EQ(tapring({"--help"}), 0);
-  for (const char* command : {"list", "show", "stats", "resume", "adopt", "release",
-                              "policy", "log", "--run-dir"}) {
+  for (const char* command :
+       {"list", "show", "stats", "resume", "adopt", "release", "policy", "log", "--run-dir"}) {
     EXPECT_THAT(out(), HasSubstr(command));
   }
 }
 
-TEST_F(CtlAlone, VersionNamesTheCommand) {
+TEST_F(CliAlone, VersionNamesTheCommand) {
   EXPECT_EQ(tapring({"--version"}), 0);
   EXPECT_THAT(out(), testing::StartsWith("tapring "));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/cli/ctl_image.h"
+#include "daemon/cli/image_command.h"
 
 #include <fmt/format.h>
 #include <fmt/ostream.h>
@@ -25,7 +25,7 @@ namespace json = boost::json;
 
 enum ExitCode : int { kDone = 0, kFailed = 1 };
 
-int info(const ImageRequest& request, const CtlWorld& world) {
+int info(const ImageRequest& request, const Streams& streams) {
   ImageChain chain;
   if (request.chain) {
     chain = image_chain(request.path, request.format, request.backing_formats);
@@ -35,83 +35,82 @@ int info(const ImageRequest& request, const CtlWorld& world) {
   if (request.json) {
     json::array images;
     for (const ImageInfo& image : chain.images) images.push_back(to_json(image));
-    const json::object answer{{"ok", chain.trouble.empty()},
-                              {"error", chain.trouble},
-                              {"images", std::move(images)}};
-    world.out << json_text(answer) << "\n";
+    const json::object answer{
+        {"ok", chain.problem.empty()}, {"error", chain.problem}, {"images", std::move(images)}};
+    streams.out << json_text(answer) << "\n";
   } else {
     const char* between = "";
     for (const ImageInfo& image : chain.images) {
-      world.out << between;
-      print(image, world.out);
+      streams.out << between;
+      print(image, streams.out);
       between = "\n";
     }
   }
-  if (chain.trouble.empty()) return kDone;
-  fmt::print(world.err, "tapring: {}\n", printable(chain.trouble));
+  if (chain.problem.empty()) return kDone;
+  fmt::print(streams.err, "tapring: {}\n", printable(chain.problem));
   return kFailed;
 }
 
-int check(const ImageRequest& request, const CtlWorld& world) {
+int check(const ImageRequest& request, const Streams& streams) {
   std::optional<Repair> repair;
   if (request.repair == "leaks") repair = Repair::leaks;
   if (request.repair == "all") repair = Repair::all;
-  const CheckResult result = check_image(request.path, repair, world.terminal);
+  const CheckResult result = check_image(request.path, repair, streams.terminal);
   if (request.json) {
-    world.out << json_text(to_json(result)) << "\n";
+    streams.out << json_text(to_json(result)) << "\n";
   } else {
-    print(result, world.out);
+    print(result, streams.out);
   }
   return exit_code_of(result);
 }
 
 /// There may be more extents than there is memory: each is printed when it is found, and after them
 /// whether those are all.
-int map_to_json(const ImageRequest& request, const CtlWorld& world) {
+int map_to_json(const ImageRequest& request, const Streams& streams) {
   const char* before = "";
-  std::string trouble;
+  std::string problem;
   const auto print_extent = [&](const MappedExtent& extent) {
     json::object object{{"start", extent.start},
                         {"bytes", extent.bytes},
                         {"depth", extent.depth},
                         {"kind", extent.kind}};
     if (extent.offset) object["offset"] = *extent.offset;
-    world.out << before << json_text(std::move(object));
+    streams.out << before << json_text(std::move(object));
     before = ",";
   };
-  world.out << R"({"extents":[)";
+  streams.out << R"({"extents":[)";
   try {
     map_image(request.path, request.format, request.chain, request.backing_formats, print_extent);
   } catch (const std::exception& error) {
-    trouble = error.what();
+    problem = error.what();
   }
-  fmt::print(world.out, R"(],"ok":{},"error":{}}})", trouble.empty(),
-             json_text(json::value(trouble)));
-  world.out << "\n";
-  if (trouble.empty()) return kDone;
-  fmt::print(world.err, "tapring: {}\n", printable(trouble));
+  fmt::print(streams.out, R"(],"ok":{},"error":{}}})", problem.empty(),
+             json_text(json::value(problem)));
+  streams.out << "\n";
+  if (problem.empty()) return kDone;
+  fmt::print(streams.err, "tapring: {}\n", printable(problem));
   return kFailed;
 }
 
-int map(const ImageRequest& request, const CtlWorld& world) {
-  if (request.json) return map_to_json(request, world);
+int map(const ImageRequest& request, const Streams& streams) {
+  if (request.json) return map_to_json(request, streams);
   const auto print_line = [&](const MappedExtent& extent) {
-    fmt::print(world.out, "{:>15} {:>15} {:>5}  {:<11} {}\n", extent.start, extent.bytes,
+    fmt::print(streams.out, "{:>15} {:>15} {:>5}  {:<11} {}\n", extent.start, extent.bytes,
                extent.depth, extent.kind,
                extent.offset ? fmt::format("{}", *extent.offset) : std::string("-"));
   };
-  fmt::print(world.out, "{:>15} {:>15} {:>5}  {:<11} {}\n", "START", "BYTES", "DEPTH", "KIND",
+  fmt::print(streams.out, "{:>15} {:>15} {:>5}  {:<11} {}\n", "START", "BYTES", "DEPTH", "KIND",
              "OFFSET");
   map_image(request.path, request.format, request.chain, request.backing_formats, print_line);
   return kDone;
 }
 
-int create(const ImageRequest& request, const CtlWorld& world) {
+int create(const ImageRequest& request, const Streams& streams) {
   CreateOptions create_options = request.create_options;
   create_options.path = request.path;
   create_options.format = request.format;
-  create_image(create_options, world.terminal);
-  if (request.json) world.out << json_text({{"ok", true}}) << "\n";
+  create_image(create_options, streams.terminal);
+  if (request.json) streams.out << json_text({{"ok", true}}) << "\n";
   return kDone;
 }
 
@@ -177,7 +176,7 @@ void declare_create(CLI::App& create, ImageRequest& request) {
 struct Command {
   const char* name;
   const char* help;
-  int (*run)(const ImageRequest& request, const CtlWorld& world);
+  int (*run)(const ImageRequest& request, const Streams& streams);
 };
 
 constexpr Command kCommands[] = {
@@ -216,15 +215,15 @@ void declare_image(CLI::App& app, ImageRequest& request) {
       ->check(CLI::IsMember({"leaks", "all"}).description(""));
 }
 
-int run_image(const ImageRequest& request, const CtlWorld& world) {
+int run_image(const ImageRequest& request, const Streams& streams) {
   const std::string name = request.app->get_subcommands().front()->get_name();
   try {
-    return std::ranges::find(kCommands, name, &Command::name)->run(request, world);
+    return std::ranges::find(kCommands, name, &Command::name)->run(request, streams);
   } catch (const std::exception& error) {
     if (request.json) {
-      world.out << json_text({{"ok", false}, {"error", error.what()}}) << "\n";
+      streams.out << json_text({{"ok", false}, {"error", error.what()}}) << "\n";
     }
-    fmt::print(world.err, "tapring: {}\n", printable(error.what()));
+    fmt::print(streams.err, "tapring: {}\n", printable(error.what()));
     return kFailed;
   }
 }

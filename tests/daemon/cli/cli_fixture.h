@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/cli/ctl.h"
+#include "daemon/cli/cli.h"
 #include "daemon/host/log.h"
 #include "tests/daemon/control/control_thread.h"
 #include "tests/daemon/control/fake_reporter.h"
@@ -19,9 +19,9 @@
 namespace tapring {
 
 /// Speaks the command without a daemon.
-class CtlAlone : public testing::Test {
+class CliAlone : public testing::Test {
  protected:
-  ~CtlAlone() override { set_log_level(LogLevel::info); }
+  ~CliAlone() override { set_log_level(LogLevel::info); }
 
   int tapring(std::initializer_list<const char*> words, std::ostream* out = nullptr) {
     out_.str("");
@@ -29,9 +29,9 @@ class CtlAlone : public testing::Test {
     const std::string run_dir = directory_.path();
     std::vector<const char*> arguments{"--run-dir", run_dir.c_str()};
     arguments.insert(arguments.end(), words);
-    CtlWorld world{out == nullptr ? out_ : *out, err_};
+    Streams world{out == nullptr ? out_ : *out, err_};
     world.patience = patience_;
-    return run_ctl(arguments, world);
+    return run_cli(arguments, world);
   }
 
   std::string out() const { return out_.str(); }
@@ -45,9 +45,9 @@ class CtlAlone : public testing::Test {
   std::ostringstream err_;
 };
 
-class Ctl : public CtlAlone {
+class Cli : public CliAlone {
  protected:
-  Ctl() : control_(directory_.path(), reporter_) {
+  Cli() : control_(directory_.path(), reporter_) {
     reporter_.set({connected_disk(0), refused_disk(0)});
   }
 

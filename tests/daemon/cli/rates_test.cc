@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/cli/ctl_rates.h"
+#include "daemon/cli/rates.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(CtlRates, AreDifferencesOverTime) {
+TEST(CliRates, AreDifferencesOverTime) {
   const DiskCounters earlier{.reads = 10, .read_bytes = 1000, .read_ns = 100};
   const DiskCounters later{.reads = 30, .read_bytes = 5000, .read_ns = 40100};
   const DiskRates rates = rates_between(earlier, later, 2s);
@@ -18,7 +18,7 @@ TEST(CtlRates, AreDifferencesOverTime) {
   EXPECT_DOUBLE_EQ(rates.writes.per_second, 0);
 }
 
-TEST(CtlRates, KindsOfOperationsAreApart) {
+TEST(CliRates, KindsOfOperationsAreApart) {
   const DiskCounters later{
       .writes = 4, .flushes = 2, .written_bytes = 8, .write_ns = 4000, .flush_ns = 6000};
   const DiskRates rates = rates_between({}, later, 1s);
@@ -28,7 +28,7 @@ TEST(CtlRates, KindsOfOperationsAreApart) {
   EXPECT_FALSE(rates.reads.mean_latency_us);
 }
 
-TEST(CtlRates, CountersThatWentBackCountFromZero) {
+TEST(CliRates, CountersThatWentBackCountFromZero) {
   const DiskCounters earlier{.reads = 1000, .writes = 5, .read_bytes = 1000, .read_ns = 1000};
   const DiskCounters later{.reads = 3, .writes = 7, .read_bytes = 3, .read_ns = 3};
   const DiskRates rates = rates_between(earlier, later, 1s);
@@ -36,7 +36,7 @@ TEST(CtlRates, CountersThatWentBackCountFromZero) {
   EXPECT_DOUBLE_EQ(rates.writes.per_second, 7);
 }
 
-TEST(CtlRates, NoTimeGivesNoRates) {
+TEST(CliRates, NoTimeGivesNoRates) {
   EXPECT_DOUBLE_EQ(rates_between({}, {.reads = 1}, 0s).reads.per_second, 0);
 }
 

@@ -9,7 +9,7 @@
 #include "daemon/cli/image_holders.h"
 #include "formats/printable.h"
 #include "ring/open_file.h"
-#include "tests/daemon/cli/ctl_fixture.h"
+#include "tests/daemon/cli/cli_fixture.h"
 #include "tests/daemon/cli/scripted_daemon.h"
 
 namespace tapring {
@@ -24,9 +24,9 @@ constexpr const char* kHostile =
     "31m \x1b[2J \xe2\x80\xae";
 constexpr const char* kShown = "\\xff\\xfe \\xc2\\x9b31m \\x1b[2J \\xe2\\x80\\xae";
 
-class CtlHostile : public Ctl {
+class CliHostile : public Cli {
  protected:
-  CtlHostile() {
+  CliHostile() {
     DiskReport disk = refused_disk(0);
     for (std::string* text : {&disk.vdev, &disk.mode, &disk.format, &disk.path, &disk.state,
                               &disk.paused_for, &disk.reason, &disk.protocol}) {
@@ -34,7 +34,7 @@ class CtlHostile : public Ctl {
     }
     disk.notices = {kHostile};
     reporter_.set({connected_disk(0), disk});
-    reporter_.set_troubles({kHostile});
+    reporter_.set_problems({kHostile});
   }
 
   /// Nothing in it but line ends is what a terminal obeys.
@@ -44,7 +44,7 @@ class CtlHostile : public Ctl {
   }
 };
 
-TEST_F(CtlHostile, BlindsNoCommand) {
+TEST_F(CliHostile, BlindsNoCommand) {
   for (const auto& words : {std::initializer_list<const char*>{"list"},
                             {"show", "0/xvdb"},
                             {"stats", "--interval=0.01"}}) {
@@ -54,7 +54,7 @@ TEST_F(CtlHostile, BlindsNoCommand) {
   }
 }
 
-TEST_F(CtlHostile, IsShownForWhatItIs) {
+TEST_F(CliHostile, IsShownForWhatItIs) {
   EXPECT_EQ(tapring({"show", "0/xvdb"}), 0);
   EXPECT_THAT(out(), HasSubstr(kShown));
   expect_clean(out());
@@ -63,7 +63,7 @@ TEST_F(CtlHostile, IsShownForWhatItIs) {
   EXPECT_EQ(err(), std::string("tapring: ") + kShown + "\n");
 }
 
-TEST_F(CtlHostile, LeavesJsonWhatItIs) {
+TEST_F(CliHostile, LeavesJsonWhatItIs) {
   for (const auto& words : {std::initializer_list<const char*>{"list", "--json"},
                             {"show", "0/xvdb", "--json"},
                             {"stats", "--interval=0.01", "--json"}}) {
@@ -73,13 +73,13 @@ TEST_F(CtlHostile, LeavesJsonWhatItIs) {
   }
 }
 
-TEST_F(CtlHostile, MayBeTyped) {
+TEST_F(CliHostile, MayBeTyped) {
   EXPECT_EQ(tapring({"show", kHostile, "--json"}), 1);
   EXPECT_THAT(std::string(json::parse(out()).at("error").as_string()),
               HasSubstr(std::string("there is no disk ") + kShown));
 }
 
-TEST_F(CtlAlone, AnOlderDaemonsJsonIsReadThoughItIsNotUtf8) {
+TEST_F(CliAlone, AnOlderDaemonsJsonIsReadThoughItIsNotUtf8) {
   const ScriptedDaemon daemon(
       directory_.path(),
       R"({"ok":true,"time_ns":1,"troubles":[],"disks":[{"disk":"2/xvda","reason":")"
@@ -93,7 +93,7 @@ TEST_F(CtlAlone, AnOlderDaemonsJsonIsReadThoughItIsNotUtf8) {
   EXPECT_EQ(json::parse(out()).at("disks").at(0).at("reason").as_string(), "\\xff\\xfe");
 }
 
-TEST_F(Ctl, HolderFindsDisksByPathsOfAnyBytes) {
+TEST_F(Cli, HolderFindsDisksByPathsOfAnyBytes) {
   const std::string image = directory_.path() / "gr\xfc\xdf \\xfe";
   std::ofstream(image) << "an image";
   DiskReport disk = connected_disk(3);

@@ -21,7 +21,7 @@ namespace tapring {
 
 /// A connection that is made again whenever it is lost, with the watches it had, each of which
 /// fires then. While there is none everything throws XenstoreLost but unwatch() and take_events().
-class LastingXenstore final : public Xenstore {
+class ReconnectingXenstore final : public Xenstore {
  public:
   /// Makes a connection; throws std::system_error when there is nobody to connect to.
   using Opener = std::function<std::unique_ptr<XenstoreConnection>()>;
@@ -31,13 +31,14 @@ class LastingXenstore final : public Xenstore {
   static constexpr std::chrono::milliseconds kLongestPause{3000};
 
   /// `control` and `timer` outlive this.
-  LastingXenstore(Opener open, Executor& control, Timer& timer);
-  LastingXenstore(const LastingXenstore&) = delete;
-  LastingXenstore& operator=(const LastingXenstore&) = delete;
+  ReconnectingXenstore(Opener open, Executor& control, Timer& timer);
+  ReconnectingXenstore(const ReconnectingXenstore&) = delete;
+  ReconnectingXenstore& operator=(const ReconnectingXenstore&) = delete;
 
-  /// Connects, now or as soon as that is possible. On each new connection `greet` is called before
-  /// anything else is asked of it. If it throws, the connection is given up, and made anew later.
-  void connect(std::function<void()> greet);
+  /// Connects, now or as soon as that is possible. On each new connection `on_connected` is called
+  /// before anything else is asked of it. If it throws, the connection is given up, and made anew
+  /// later.
+  void connect(std::function<void()> on_connected);
 
   /// Why there is no connection; empty while there is one, and before connect().
   const std::string& absence() const noexcept { return absence_; }
@@ -70,7 +71,7 @@ class LastingXenstore final : public Xenstore {
   const Opener open_;
   Executor& control_;
   Timer& timer_;
-  std::function<void()> greet_;
+  std::function<void()> on_connected_;
   std::function<void(const WatchEvent&)> sink_;
   std::unique_ptr<XenstoreConnection> connection_;
   std::set<Watch> watches_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/cli/ctl_pages.h"
+#include "daemon/cli/pages.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>

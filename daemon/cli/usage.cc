@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/cli/ctl_usage.h"
+#include "daemon/cli/usage.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

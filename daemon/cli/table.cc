@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/cli/ctl_table.h"
+#include "daemon/cli/table.h"
 
 #include <fmt/format.h>
 #include <fmt/ostream.h>

@@ -9,7 +9,7 @@
 namespace tapring {
 
 /// Ends the connection of who waits too long, so that the wait fails. Thread-safe.
-class AnswerLimit {
+class ReplyTimeout {
  public:
   using Clock = std::chrono::steady_clock;
 
@@ -19,15 +19,15 @@ class AnswerLimit {
   /// A wait this long is logged.
   static constexpr std::chrono::seconds kNotable{3};
 
-  explicit AnswerLimit(Clock::duration patience) noexcept : patience_(patience) {}
-  AnswerLimit(const AnswerLimit&) = delete;
-  AnswerLimit& operator=(const AnswerLimit&) = delete;
+  explicit ReplyTimeout(Clock::duration patience) noexcept : patience_(patience) {}
+  ReplyTimeout(const ReplyTimeout&) = delete;
+  ReplyTimeout& operator=(const ReplyTimeout&) = delete;
 
   /// One wait, for as long as this lives; one at a time. `socket` is the connection's, which stays
   /// open meanwhile; -1: the wait cannot be ended. Without a limit nothing happens.
   class Wait {
    public:
-    Wait(AnswerLimit* limit, int socket) : limit_(limit) {
+    Wait(ReplyTimeout* limit, int socket) : limit_(limit) {
       if (limit_ != nullptr) limit_->begin(socket);
     }
     ~Wait() {
@@ -40,7 +40,7 @@ class AnswerLimit {
     bool expired() const { return limit_ != nullptr && limit_->expired(); }
 
    private:
-    AnswerLimit* limit_;
+    ReplyTimeout* limit_;
   };
 
   /// To be called now and then, by another thread than the one that waits.

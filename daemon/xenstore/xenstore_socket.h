@@ -9,7 +9,7 @@
 
 namespace tapring {
 
-class XenstoreLine {
+class XenstoreSocket {
  public:
   /// Throws XenstoreLost where there is a socket at which nobody listens, or nobody takes
   /// connections for 2 s: the library would try the kernel's device then, and wait there without
@@ -17,18 +17,18 @@ class XenstoreLine {
   static void require_listener();
 
   /// Before xs_open(). Remembers which descriptors are there.
-  XenstoreLine();
+  XenstoreSocket();
 
   /// After xs_close(), which may leave the library's descriptor open: it cancels the thread that
   /// reads, and that one's close() of a socket at its end is where a cancelled thread ends.
-  ~XenstoreLine();
+  ~XenstoreSocket();
 
   /// After it. Without effect where the connection goes through the kernel's device, which has no
   /// end.
   void find();
 
   /// -1 if there is none. A duplicate of the library's.
-  int socket() const noexcept { return socket_.get(); }
+  int fd() const noexcept { return socket_.get(); }
 
   /// Readable once the other side has ended the connection; -1 if there is no socket.
   int hangup() const noexcept { return hangup_.get(); }

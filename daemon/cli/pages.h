@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "daemon/cli/ctl_rates.h"
-#include "daemon/cli/ctl_table.h"
+#include "daemon/cli/rates.h"
+#include "daemon/cli/table.h"
 #include "daemon/vbd/report.h"
 
 namespace tapring {

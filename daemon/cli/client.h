@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <stdexcept>
 
-#include "daemon/host/answer_limit.h"
+#include "daemon/host/reply_timeout.h"
 
 namespace tapring {
 
@@ -23,7 +23,7 @@ struct NoAnswer : NoDaemon {
 
 /// Longer than the daemon itself waits for xenstored, whose thread cannot answer meanwhile.
 inline constexpr std::chrono::seconds kAnswerTime =
-    AnswerLimit::kPatience + std::chrono::seconds(10);
+    ReplyTimeout::kPatience + std::chrono::seconds(10);
 
 /// Asks the daemon of `run_dir` one thing, on a connection of its own. Blocks for up to `time`.
 /// Throws NoDaemon.

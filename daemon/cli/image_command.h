@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/cli/ctl.h"
+#include "daemon/cli/cli.h"
 #include "daemon/cli/image_create.h"
 
 namespace tapring {
@@ -27,6 +27,6 @@ struct ImageRequest {
 void declare_image(CLI::App& app, ImageRequest& request);
 
 /// The exit code: 1 where it cannot be done. That of `check` is 2 for corruptions, 3 for leaks.
-int run_image(const ImageRequest& request, const CtlWorld& world);
+int run_image(const ImageRequest& request, const Streams& streams);
 
 }  // namespace tapring

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/xenstore/xenstore_line.h"
+#include "daemon/xenstore/xenstore_socket.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -52,7 +52,7 @@ bool same_file(int one, int other) {
 
 }  // namespace
 
-void XenstoreLine::require_listener() {
+void XenstoreSocket::require_listener() {
   const std::string path = xs_daemon_socket();
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
@@ -65,13 +65,13 @@ void XenstoreLine::require_listener() {
   throw XenstoreLost(errno, "cannot reach xenstored at " + path);
 }
 
-XenstoreLine::XenstoreLine() : before_(connections()) {}
+XenstoreSocket::XenstoreSocket() : before_(connections()) {}
 
-XenstoreLine::~XenstoreLine() {
+XenstoreSocket::~XenstoreSocket() {
   if (socket_ && same_file(library_socket_, socket_.get())) ::close(library_socket_);
 }
 
-void XenstoreLine::find() {
+void XenstoreSocket::find() {
   for (const int fd : connections()) {
     if (before_.contains(fd)) continue;
     library_socket_ = fd;
@@ -86,7 +86,7 @@ void XenstoreLine::find() {
   ::epoll_ctl(hangup_.get(), EPOLL_CTL_ADD, socket_.get(), &event);
 }
 
-bool XenstoreLine::ended() const noexcept {
+bool XenstoreSocket::ended() const noexcept {
   if (!socket_) return false;
   pollfd line{.fd = socket_.get(), .events = POLLRDHUP, .revents = 0};
   return ::poll(&line, 1, 0) > 0 && (line.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;

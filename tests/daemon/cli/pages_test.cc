@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/cli/ctl_pages.h"
+#include "daemon/cli/pages.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ std::string page_of(const DiskReport& disk) {
   return out.str();
 }
 
-TEST(CtlPages, SizesAreHuman) {
+TEST(CliPages, SizesAreHuman) {
   EXPECT_EQ(human_bytes(0), "0 B");
   EXPECT_EQ(human_bytes(1023), "1023 B");
   EXPECT_EQ(human_bytes(1536), "1.5 KiB");
@@ -35,7 +35,7 @@ TEST(CtlPages, SizesAreHuman) {
   EXPECT_EQ(human_bytes(UINT64_MAX), "16.0 EiB");
 }
 
-TEST(CtlPages, ListIsAlignedAndGivesTheReason) {
+TEST(CliPages, ListIsAlignedAndGivesTheReason) {
   const std::vector<DiskReport> disks{connected_disk(0), refused_disk(12)};
   EXPECT_EQ(text_of(list_table(disks)),
             "DISK     KIND  MODE  FORMAT  STATE      PATH\n"
@@ -44,17 +44,17 @@ TEST(CtlPages, ListIsAlignedAndGivesTheReason) {
             "create it\n");
 }
 
-TEST(CtlPages, AnEmptyListIsItsTitles) {
+TEST(CliPages, AnEmptyListIsItsTitles) {
   EXPECT_EQ(text_of(list_table({})), "DISK  KIND  MODE  FORMAT  STATE  PATH\n");
 }
 
-TEST(CtlPages, ColoursAreOnlyForTerminals) {
+TEST(CliPages, ColoursAreOnlyForTerminals) {
   const std::vector<DiskReport> disks{connected_disk(0)};
   EXPECT_THAT(text_of(list_table(disks), true), HasSubstr("\033[32mconnected\033[0m"));
   EXPECT_THAT(text_of(list_table(disks), false), Not(HasSubstr("\033")));
 }
 
-TEST(CtlPages, ADisksTextCannotControlTheTerminal) {
+TEST(CliPages, ADisksTextCannotControlTheTerminal) {
   DiskReport disk = refused_disk(0);
   disk.reason = "\033[2Jgone\nforged";
   const std::vector<DiskReport> disks{disk};
@@ -62,7 +62,7 @@ TEST(CtlPages, ADisksTextCannotControlTheTerminal) {
   EXPECT_THAT(page_of(disk), HasSubstr("\\x1b[2Jgone\\x0aforged\n"));
 }
 
-TEST(CtlPages, ShowTellsEverything) {
+TEST(CliPages, ShowTellsEverything) {
   DiskReport disk = connected_disk(0);
   disk.notices = {"page cache is used", "size rounded down"};
   const std::string page = page_of(disk);
@@ -79,7 +79,7 @@ TEST(CtlPages, ShowTellsEverything) {
   EXPECT_THAT(page_of(refused_disk(0)), HasSubstr("reason           No such file"));
 }
 
-TEST(CtlPages, APausedDiskSaysWhatItWaitsForAndSinceWhen) {
+TEST(CliPages, APausedDiskSaysWhatItWaitsForAndSinceWhen) {
   const std::vector<DiskReport> disks{paused_disk(0)};
   EXPECT_THAT(text_of(list_table(disks)),
               HasSubstr("paused: no space  /srv/0.img: 3 request(s) wait; make room"));
@@ -91,7 +91,7 @@ TEST(CtlPages, APausedDiskSaysWhatItWaitsForAndSinceWhen) {
   EXPECT_THAT(page_of(connected_disk(0)), Not(HasSubstr("paused since")));
 }
 
-TEST(CtlPages, ThePolicyOfADiskIsThreeLines) {
+TEST(CliPages, ThePolicyOfADiskIsThreeLines) {
   DiskReport disk = paused_disk(0);
   const auto policy_of = [&disk] {
     std::ostringstream out;
@@ -106,7 +106,7 @@ TEST(CtlPages, ThePolicyOfADiskIsThreeLines) {
   EXPECT_THAT(policy_of(), HasSubstr("pause limit      60 s\n"));
 }
 
-TEST(CtlPages, ADiskWithErrorsIsRedAndHasItsLastOne) {
+TEST(CliPages, ADiskWithErrorsIsRedAndHasItsLastOne) {
   DiskReport disk = connected_disk(0);
   EXPECT_THAT(page_of(disk), Not(HasSubstr("last error")));
   disk.state = "errors";
@@ -116,13 +116,13 @@ TEST(CtlPages, ADiskWithErrorsIsRedAndHasItsLastOne) {
                                        "(EIO), 2026-11-28T21:00:00Z\n"));
 }
 
-TEST(CtlPages, UnknownBusStatesStayNumbers) {
+TEST(CliPages, UnknownBusStatesStayNumbers) {
   DiskReport disk;
   disk.frontend_state = 9;
   EXPECT_THAT(page_of(disk), HasSubstr("frontend state   9\n"));
 }
 
-TEST(CtlPages, StatsGiveRatesThenTotals) {
+TEST(CliPages, StatsGiveRatesThenTotals) {
   DiskSample sample{connected_disk(0), {}};
   sample.rates.reads = {1234.4, 5.5e6, 81.6};
   const std::string text = text_of(stats_table(std::vector{sample}));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/host/answer_limit.h"
+#include "daemon/host/reply_timeout.h"
 
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
@@ -8,7 +8,7 @@
 
 namespace tapring {
 
-void AnswerLimit::check(Clock::time_point now) {
+void ReplyTimeout::check(Clock::time_point now) {
   const std::scoped_lock lock(mutex_);
   if (!waiting_ || expired_) return;
   if (now - since_ >= kNotable && !std::exchange(told_, true)) {
@@ -22,12 +22,12 @@ void AnswerLimit::check(Clock::time_point now) {
   ::shutdown(socket_, SHUT_RDWR);
 }
 
-bool AnswerLimit::was_used() {
+bool ReplyTimeout::was_used() {
   const std::scoped_lock lock(mutex_);
   return std::exchange(used_, waiting_);
 }
 
-void AnswerLimit::begin(int socket) {
+void ReplyTimeout::begin(int socket) {
   const std::scoped_lock lock(mutex_);
   waiting_ = true;
   used_ = true;
@@ -37,12 +37,12 @@ void AnswerLimit::begin(int socket) {
   since_ = Clock::now();
 }
 
-void AnswerLimit::end() {
+void ReplyTimeout::end() {
   const std::scoped_lock lock(mutex_);
   waiting_ = false;
 }
 
-bool AnswerLimit::expired() {
+bool ReplyTimeout::expired() {
   const std::scoped_lock lock(mutex_);
   return expired_;
 }

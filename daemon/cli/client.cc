@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/cli/ctl_client.h"
+#include "daemon/cli/client.h"
 
 #include <fmt/format.h>
 #include <sys/socket.h>

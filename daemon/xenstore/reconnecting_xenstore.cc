@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/xenstore/lasting_xenstore.h"
+#include "daemon/xenstore/reconnecting_xenstore.h"
 
 #include <spdlog/spdlog.h>
 
@@ -18,12 +18,12 @@ constexpr std::size_t kMostTraced = 200;
 
 }  // namespace
 
-LastingXenstore::LastingXenstore(Opener open, Executor& control, Timer& timer)
+ReconnectingXenstore::ReconnectingXenstore(Opener open, Executor& control, Timer& timer)
     : open_(std::move(open)), control_(control), timer_(timer) {}
 
-class LastingXenstore::TracedTransaction final : public XenstoreTransaction {
+class ReconnectingXenstore::TracedTransaction final : public XenstoreTransaction {
  public:
-  TracedTransaction(LastingXenstore& store, std::unique_ptr<XenstoreTransaction> transaction)
+  TracedTransaction(ReconnectingXenstore& store, std::unique_ptr<XenstoreTransaction> transaction)
       : store_(store), transaction_(std::move(transaction)) {}
 
   std::optional<std::string> read(const std::string& path) override {
@@ -40,17 +40,17 @@ class LastingXenstore::TracedTransaction final : public XenstoreTransaction {
   }
 
  private:
-  LastingXenstore& store_;
+  ReconnectingXenstore& store_;
   std::unique_ptr<XenstoreTransaction> transaction_;
 };
 
-void LastingXenstore::connect(std::function<void()> greet) {
-  greet_ = std::move(greet);
+void ReconnectingXenstore::connect(std::function<void()> on_connected) {
+  on_connected_ = std::move(on_connected);
   attempt();
 }
 
 template <typename Call>
-auto LastingXenstore::ask(Call call) {
+auto ReconnectingXenstore::ask(Call call) {
   if (!connection_) throw XenstoreLost(ENOTCONN, "there is no connection");
   try {
     return call(*connection_);
@@ -60,48 +60,48 @@ auto LastingXenstore::ask(Call call) {
   }
 }
 
-std::optional<std::string> LastingXenstore::read(const std::string& path) {
+std::optional<std::string> ReconnectingXenstore::read(const std::string& path) {
   auto value = ask([&](Xenstore& store) { return store.read(path); });
   trace("read {}: {}", path, value ? escaped(*value, kMostTraced) : "(none)");
   return value;
 }
 
-std::vector<std::string> LastingXenstore::list(const std::string& path) {
+std::vector<std::string> ReconnectingXenstore::list(const std::string& path) {
   auto names = ask([&](Xenstore& store) { return store.list(path); });
   trace("list {}: {} names", path, names.size());
   return names;
 }
 
-std::unique_ptr<XenstoreTransaction> LastingXenstore::begin() {
+std::unique_ptr<XenstoreTransaction> ReconnectingXenstore::begin() {
   auto transaction = ask([](Xenstore& store) { return store.begin(); });
   if (!spdlog::should_log(LogLevel::trace)) return transaction;
   return std::make_unique<TracedTransaction>(*this, std::move(transaction));
 }
 
-void LastingXenstore::watch(const std::string& path, const std::string& token) {
+void ReconnectingXenstore::watch(const std::string& path, const std::string& token) {
   ask([&](Xenstore& store) { store.watch(path, token); });
   watches_.emplace(path, token);
   trace("watch {}", path);
 }
 
-void LastingXenstore::unwatch(const std::string& path, const std::string& token) {
+void ReconnectingXenstore::unwatch(const std::string& path, const std::string& token) {
   watches_.erase({path, token});
   if (connection_) connection_->unwatch(path, token);
 }
 
-void LastingXenstore::deliver_to(std::function<void(const WatchEvent&)> sink) {
+void ReconnectingXenstore::deliver_to(std::function<void(const WatchEvent&)> sink) {
   sink_ = std::move(sink);
 }
 
-void LastingXenstore::take_events() {
+void ReconnectingXenstore::take_events() {
   if (connection_) connection_->take_events();
 }
 
-bool LastingXenstore::domain_alive(DomainId domain) {
+bool ReconnectingXenstore::domain_alive(DomainId domain) {
   return ask([&](Xenstore& store) { return store.domain_alive(domain); });
 }
 
-void LastingXenstore::attempt() {
+void ReconnectingXenstore::attempt() {
   waiting_ = false;
   try {
     connection_ = open_();
@@ -111,7 +111,7 @@ void LastingXenstore::attempt() {
     });
     connection_->on_loss([this](const std::string& reason) { lose(reason); });
     const std::set<Watch> watches = watches_;
-    greet_();
+    on_connected_();
     watch_again(watches);
   } catch (const std::exception& error) {
     return lose(error.what());
@@ -120,7 +120,7 @@ void LastingXenstore::attempt() {
   if (!std::exchange(absence_, {}).empty()) spdlog::info("xenstore: connected again");
 }
 
-void LastingXenstore::watch_again(const std::set<Watch>& watches) {
+void ReconnectingXenstore::watch_again(const std::set<Watch>& watches) {
   for (const auto& [path, token] : watches) {
     try {
       ask([&](Xenstore& store) { store.watch(path, token); });
@@ -133,7 +133,7 @@ void LastingXenstore::watch_again(const std::set<Watch>& watches) {
 }
 
 /// Of a connection that is there, or that could not be made.
-void LastingXenstore::lose(const std::string& reason) {
+void ReconnectingXenstore::lose(const std::string& reason) {
   if (std::exchange(waiting_, true)) return;
   // Each reason is told once, however many attempts it makes fail.
   if (absence_.empty()) {
