@@ -313,15 +313,8 @@ constexpr Command kCommands[] = {
 
 std::string level_help() {
   std::string help = "one of";
-  for (const char* name : log_level_names()) help += fmt::format(" {}", name);
+  for (const char* name : kNames<LogLevel>) help += fmt::format(" {}", name);
   return help;
-}
-
-/// "--on-no-space" for "on_no_space".
-std::string dashed(std::string_view field) {
-  std::string option = fmt::format("--{}", field);
-  std::ranges::replace(option, '_', '-');
-  return option;
 }
 
 void declare(CLI::App& app, Request& request) {
@@ -364,7 +357,7 @@ void declare(CLI::App& app, Request& request) {
   });
   for (const char* field : policy_fields()) {
     app.get_subcommand("policy")
-        ->add_option(dashed(field), request.policy[field], expected_of(field))
+        ->add_option("--" + dashed(field), request.policy[field], expected_of(field))
         ->type_name("");
   }
   CLI::App* stats = app.get_subcommand("stats");

@@ -101,10 +101,6 @@ void add(const ImageDescription& description, json::object& object) {
   object["troubles"] = json::value_from(clusters.troubles);
 }
 
-void print_line(std::ostream& out, std::string_view name, const std::string& value) {
-  fmt::print(out, "{:<16} {}\n", name, printable(value));
-}
-
 std::string words_of(const ImageHolders& holders) {
   std::ostringstream lines;
   print(holders, lines);

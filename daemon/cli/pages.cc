@@ -35,10 +35,6 @@ std::string bus_state(uint32_t state) {
   return fmt::format("{} ({})", state, kNames[state]);
 }
 
-std::string or_dash(const std::string& text) {
-  return text.empty() ? "-" : text;
-}
-
 std::string state_of(const DiskReport& disk) {
   return disk.paused_for.empty() ? disk.state : disk.state + ": " + disk.paused_for;
 }
@@ -57,10 +53,6 @@ std::string total(uint64_t count, uint64_t ns) {
   if (count == 0) return "0";
   const double mean_us = static_cast<double>(ns) / static_cast<double>(count) / 1000;
   return fmt::format("{}, mean latency {:.0f} us", count, mean_us);
-}
-
-void print_line(std::ostream& out, std::string_view name, const std::string& value) {
-  fmt::print(out, "{:<16} {}\n", name, printable(or_dash(value)));
 }
 
 void print_counters(const DiskCounters& counters, std::ostream& out) {

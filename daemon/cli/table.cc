@@ -31,6 +31,14 @@ std::string coloured(const std::string& text, Colour colour) {
 
 }  // namespace
 
+std::string or_dash(const std::string& text) {
+  return text.empty() ? "-" : text;
+}
+
+void print_line(std::ostream& out, std::string_view name, const std::string& value) {
+  fmt::print(out, "{:<16} {}\n", name, printable(or_dash(value)));
+}
+
 void Table::add(std::vector<Cell> row) {
   assert(row.size() == columns_.size());
   for (Cell& cell : row) cell.text = printable(cell.text);

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <iosfwd>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace tapring {
@@ -14,6 +16,13 @@ struct Cell {
   std::string text;
   Colour colour = Colour::none;
 };
+
+/// "-" for a text that is empty.
+std::string or_dash(const std::string& text);
+
+/// "NAME   VALUE": one thing of a page, in a line. or_dash(), with control characters
+/// made visible.
+void print_line(std::ostream& out, std::string_view name, const std::string& value);
 
 /// Text in aligned columns. Control characters in cells are made visible.
 class Table {

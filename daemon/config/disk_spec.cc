@@ -19,8 +19,6 @@ constexpr std::string_view kDefaultFormat = "aio";
 constexpr std::string_view kOurScript = "block-tapring";
 constexpr std::string_view kStockScript = "block";
 
-constexpr std::array kPlainLines = {"take", "leave"};
-
 std::string known_formats() {
   std::string names;
   for (const Format& format : all_formats()) {
@@ -48,7 +46,9 @@ std::string lower_case(std::string_view word) {
   return small;
 }
 
-std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+std::string_view file_name(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
+}
 
 }  // namespace
 
@@ -81,24 +81,14 @@ std::expected<DiskSpec, std::string> parse_disk_spec(std::string_view params) {
   return std::unexpected(fmt::format("'{}' is no absolute path (params '{}')", rest, params));
 }
 
-std::span<const char* const> plain_lines_names() noexcept { return kPlainLines; }
-
-std::optional<PlainLines> parse_plain_lines(std::string_view name) {
-  const auto found = std::ranges::find(kPlainLines, name);
-  if (found == kPlainLines.end()) return std::nullopt;
-  return static_cast<PlainLines>(found - kPlainLines.begin());
-}
-
-const char* plain_lines_name(PlainLines choice) noexcept {
-  return kPlainLines.at(static_cast<std::size_t>(choice));
-}
-
 bool is_block_device(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0 && S_ISBLK(status.st_mode);
 }
 
-bool uses_our_script(std::string_view script) { return file_name(script) == kOurScript; }
+bool uses_our_script(std::string_view script) {
+  return file_name(script) == kOurScript;
+}
 
 Ownership ownership(std::string_view kind, std::string_view script, std::string_view params) {
   if (kind != "vbd") return Ownership::ours;

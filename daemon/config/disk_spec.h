@@ -2,12 +2,14 @@
 // What a node's `params` asks for, and whether that is ours to serve.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <expected>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
+
+#include "daemon/host/names.h"
 
 namespace tapring {
 
@@ -22,10 +24,8 @@ enum class PlainLines : uint8_t {
   leave,  ///< to it
 };
 
-/// The names of PlainLines' values, in their order.
-std::span<const char* const> plain_lines_names() noexcept;
-std::optional<PlainLines> parse_plain_lines(std::string_view name);
-const char* plain_lines_name(PlainLines choice) noexcept;
+template <>
+inline constexpr std::array<const char*, 2> kNames<PlainLines> = {"take", "leave"};
 
 /// Who serves a node of kind vbd, where xen-blkback is at home too.
 enum class Ownership {

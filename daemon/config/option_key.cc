@@ -45,19 +45,19 @@ const OptionKey kKeys[] = {
      DirectoriesKey{&Options::named_file_directories}, kLive},
     {"plain_lines", kBehaviour,
      "disks that xen-blkback could serve as well: take them or leave them to it",
-     PlainLinesKey{&Options::plain_lines}, kLive},
+     ChoiceKey<PlainLines>{&Options::plain_lines}, kLive},
     {"log_level", kBehaviour, "least important messages to log",
-     LogLevelKey{&Options::log_level}, kLive},
+     ChoiceKey<LogLevel>{&Options::log_level}, kLive},
     {"lock_wait_seconds", kBehaviour, "how long to wait for another holder of an image's lock",
      NumberKey{&Options::lock_wait_seconds, 0, kMaxLockWaitSeconds}, kLive},
     {"max_disks", kBehaviour, "disks that are served at once",
      NumberKey{&Options::max_disks, 1, kMaxDisks}, kLive},
     {"core_dumps", kBehaviour, "what a core dump may hold: none, without-guest-data or full",
-     CoreDumpsKey{&Options::core_dumps}},
+     ChoiceKey<CoreDumps>{&Options::core_dumps}},
     {"on_no_space", kBehaviour, "requests for which storage has no room: pause or report",
-     OnErrorKey{&Options::on_no_space}, kLive},
+     ChoiceKey<OnError>{&Options::on_no_space}, kLive},
     {"on_io_error", kBehaviour, "requests that storage fails otherwise: pause or report",
-     OnErrorKey{&Options::on_io_error}, kLive},
+     ChoiceKey<OnError>{&Options::on_io_error}, kLive},
     {"pause_limit_seconds", kBehaviour,
      "how long a request waits for its storage before it fails; 0: as long as it takes",
      NumberKey{&Options::pause_limit_seconds, 0, kMaxPauseLimitSeconds}, kLive},
@@ -119,20 +119,13 @@ std::string expected_of(const KindsKey&) {
 std::string expected_of(const CpusKey&) {
   return fmt::format("a list of texts like 3 or 4-7, with numbers below {}", CpuRange::kLimit);
 }
-std::string expected_of(const LogLevelKey&) {
-  return fmt::format("one of {}", fmt::join(log_level_names(), ", "));
-}
-std::string expected_of(const CoreDumpsKey&) {
-  return fmt::format("one of {}", fmt::join(core_dumps_names(), ", "));
-}
 std::string expected_of(const NamedFilesKey&) {
   return fmt::format("one of {}", fmt::join(named_files_names(), ", "));
 }
-std::string expected_of(const OnErrorKey&) {
-  return fmt::format("one of {}", fmt::join(on_error_names(), ", "));
-}
-std::string expected_of(const PlainLinesKey&) {
-  return fmt::format("one of {}", fmt::join(plain_lines_names(), ", "));
+
+template <typename Enum>
+std::string expected_of(const ChoiceKey<Enum>&) {
+  return fmt::format("one of {}", fmt::join(kNames<Enum>, ", "));
 }
 
 bool assign_to(Options& options, const NumberKey& key, const OptionValue& value) {
@@ -183,20 +176,6 @@ bool assign_to(Options& options, const CpusKey& key, const OptionValue& value) {
   return assign_each<CpuRange, parse_cpu_range>(options.*key.field, value);
 }
 
-bool assign_to(Options& options, const LogLevelKey& key, const OptionValue& value) {
-  const auto* name = std::get_if<std::string>(&value);
-  const auto level = name == nullptr ? std::nullopt : parse_log_level(*name);
-  if (level) options.*key.field = *level;
-  return level.has_value();
-}
-
-bool assign_to(Options& options, const CoreDumpsKey& key, const OptionValue& value) {
-  const auto* name = std::get_if<std::string>(&value);
-  const auto choice = name == nullptr ? std::nullopt : parse_core_dumps(*name);
-  if (choice) options.*key.field = *choice;
-  return choice.has_value();
-}
-
 bool assign_to(Options& options, const NamedFilesKey& key, const OptionValue& value) {
   const auto* name = std::get_if<std::string>(&value);
   const auto choice = name == nullptr ? std::nullopt : parse_named_files(*name);
@@ -204,16 +183,10 @@ bool assign_to(Options& options, const NamedFilesKey& key, const OptionValue& va
   return choice.has_value();
 }
 
-bool assign_to(Options& options, const OnErrorKey& key, const OptionValue& value) {
+template <typename Enum>
+bool assign_to(Options& options, const ChoiceKey<Enum>& key, const OptionValue& value) {
   const auto* name = std::get_if<std::string>(&value);
-  const auto choice = name == nullptr ? std::nullopt : parse_on_error(*name);
-  if (choice) options.*key.field = *choice;
-  return choice.has_value();
-}
-
-bool assign_to(Options& options, const PlainLinesKey& key, const OptionValue& value) {
-  const auto* name = std::get_if<std::string>(&value);
-  const auto choice = name == nullptr ? std::nullopt : parse_plain_lines(*name);
+  const auto choice = name == nullptr ? std::nullopt : parse_name<Enum>(*name);
   if (choice) options.*key.field = *choice;
   return choice.has_value();
 }
@@ -237,28 +210,19 @@ OptionValue value_of(const Options& options, const CpusKey& key) {
   for (const CpuRange& range : options.*key.field) texts.push_back(to_string(range));
   return texts;
 }
-OptionValue value_of(const Options& options, const LogLevelKey& key) {
-  return std::string(log_level_name(options.*key.field));
-}
-OptionValue value_of(const Options& options, const CoreDumpsKey& key) {
-  return std::string(core_dumps_name(options.*key.field));
-}
 OptionValue value_of(const Options& options, const NamedFilesKey& key) {
   return std::string(named_files_name(options.*key.field));
 }
-OptionValue value_of(const Options& options, const OnErrorKey& key) {
-  return std::string(on_error_name(options.*key.field));
-}
-OptionValue value_of(const Options& options, const PlainLinesKey& key) {
-  return std::string(plain_lines_name(options.*key.field));
+
+template <typename Enum>
+OptionValue value_of(const Options& options, const ChoiceKey<Enum>& key) {
+  return std::string(name_of(options.*key.field));
 }
 
 }  // namespace
 
 std::string OptionKey::flag() const {
-  std::string flag = fmt::format("--{}", name);
-  std::ranges::replace(flag, '_', '-');
-  return flag;
+  return "--" + dashed(name);
 }
 
 std::string OptionKey::expected() const {

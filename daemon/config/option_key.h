@@ -45,29 +45,19 @@ struct CpusKey {
   std::vector<CpuRange> Options::* field;
 };
 
-struct LogLevelKey {
-  LogLevel Options::* field;
-};
-
-struct CoreDumpsKey {
-  CoreDumps Options::* field;
+/// One of kNames<Enum>.
+template <typename Enum>
+struct ChoiceKey {
+  Enum Options::* field;
 };
 
 struct NamedFilesKey {
   NamedFiles Options::* field;
 };
 
-struct OnErrorKey {
-  OnError Options::* field;
-};
-
-struct PlainLinesKey {
-  PlainLines Options::* field;
-};
-
 using OptionField = std::variant<NumberKey, DirectoryKey, DirectoriesKey, KindsKey, CpusKey,
-                                 LogLevelKey, CoreDumpsKey, NamedFilesKey, OnErrorKey,
-                                 PlainLinesKey>;
+                                 NamedFilesKey, ChoiceKey<LogLevel>, ChoiceKey<CoreDumps>,
+                                 ChoiceKey<OnError>, ChoiceKey<PlainLines>>;
 
 struct OptionKey {
   const char* name;   ///< as in the file: "log_level"

@@ -275,8 +275,8 @@ class CommandLine {
     if (std::holds_alternative<DirectoryKey>(key.field)) return "DIR";
     if (std::holds_alternative<DirectoriesKey>(key.field)) return "DIR,...";
     if (std::holds_alternative<KindsKey>(key.field)) return "KIND,...";
-    if (std::holds_alternative<OnErrorKey>(key.field)) return "WHAT";
-    if (std::holds_alternative<PlainLinesKey>(key.field)) return "WHAT";
+    if (std::holds_alternative<ChoiceKey<OnError>>(key.field)) return "WHAT";
+    if (std::holds_alternative<ChoiceKey<PlainLines>>(key.field)) return "WHAT";
     if (std::holds_alternative<NamedFilesKey>(key.field)) return "WHICH";
     return "LEVEL";
   }

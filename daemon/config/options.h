@@ -13,9 +13,9 @@
 
 #include "daemon/config/disk_spec.h"
 #include "daemon/datapath/error_policy.h"
-#include "daemon/host/core_dumps.h"
 #include "daemon/host/cpu_range.h"
 #include "daemon/host/log.h"
+#include "daemon/host/process_limits.h"
 #include "formats/file_policy.h"
 
 namespace tapring {

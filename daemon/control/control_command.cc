@@ -119,15 +119,15 @@ json::object policy(const json::object& request, Administration& disks) {
 
 json::object log(const json::object& request, Administration&) {
   if (const auto name = text_of(request, "level")) {
-    const auto level = parse_log_level(*name);
+    const auto level = parse_name<LogLevel>(*name);
     if (!level) {
       throw Refusal(fmt::format("there is no log level {}; the levels are {}", *name,
-                                fmt::join(log_level_names(), ", ")));
+                                fmt::join(kNames<LogLevel>, ", ")));
     }
     set_log_level(*level);
     spdlog::info("the log level is now {}", *name);
   }
-  return {{"ok", true}, {"level", log_level_name(spdlog::get_level())}};
+  return {{"ok", true}, {"level", name_of(spdlog::get_level())}};
 }
 
 json::object version(const json::object&, Administration&) {

@@ -2,6 +2,7 @@
 #include "daemon/datapath/error_policy.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -12,7 +13,6 @@
 namespace tapring {
 namespace {
 
-constexpr std::array kOnErrorNames = {"report", "pause"};
 constexpr std::array kFields = {"on_no_space", "on_io_error", "pause_limit_seconds"};
 
 bool assign_limit(ErrorPolicy& policy, std::string_view value) {
@@ -23,20 +23,6 @@ bool assign_limit(ErrorPolicy& policy, std::string_view value) {
 }
 
 }  // namespace
-
-std::span<const char* const> on_error_names() noexcept {
-  return kOnErrorNames;
-}
-
-std::optional<OnError> parse_on_error(std::string_view name) {
-  const auto* found = std::ranges::find(kOnErrorNames, name);
-  if (found == kOnErrorNames.end()) return std::nullopt;
-  return static_cast<OnError>(found - kOnErrorNames.begin());
-}
-
-const char* on_error_name(OnError choice) noexcept {
-  return kOnErrorNames[static_cast<std::size_t>(choice)];
-}
 
 const char* fault_name(StorageFault fault) noexcept {
   return fault == StorageFault::no_space ? "no space" : "I/O error";
@@ -62,7 +48,7 @@ bool assign(ErrorPolicy& policy, std::string_view field, std::string_view value)
   if (std::ranges::find(kFields, field) == kFields.end()) return false;
   if (value == kDefaultWord) return true;
   if (field == "pause_limit_seconds") return assign_limit(policy, value);
-  const auto choice = parse_on_error(value);
+  const auto choice = parse_name<OnError>(value);
   if (choice) (field == "on_no_space" ? policy.on_no_space : policy.on_io_error) = *choice;
   return choice.has_value();
 }
@@ -71,7 +57,7 @@ std::string expected_of(std::string_view field) {
   if (field == "pause_limit_seconds") {
     return fmt::format("a whole number from 0 to {}, or {}", kMaxPauseLimitSeconds, kDefaultWord);
   }
-  return fmt::format("{}, {} or {}", kOnErrorNames[0], kOnErrorNames[1], kDefaultWord);
+  return fmt::format("{} or {}", fmt::join(kNames<OnError>, ", "), kDefaultWord);
 }
 
 }  // namespace tapring

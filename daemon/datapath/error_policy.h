@@ -2,6 +2,7 @@
 // or the request waits until the storage can do it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/host/names.h"
 #include "ring/error.h"
 
 namespace tapring {
@@ -18,10 +20,8 @@ enum class OnError : uint8_t {
   pause,   ///< the request waits and is retried; the guest's other requests go on
 };
 
-/// The names of OnError's values, in their order.
-std::span<const char* const> on_error_names() noexcept;
-std::optional<OnError> parse_on_error(std::string_view name);
-const char* on_error_name(OnError choice) noexcept;
+template <>
+inline constexpr std::array<const char*, 2> kNames<OnError> = {"report", "pause"};
 
 /// Failures of the storage that may pass.
 enum class StorageFault : uint8_t { no_space, io_error };

@@ -16,21 +16,11 @@
 namespace tapring {
 namespace {
 
-struct NamedLevel {
-  const char* name;
-  LogLevel level;
-  char priority;  ///< syslog's, as sd-daemon(3) writes it
-};
+/// syslog's, as sd-daemon(3) writes them, for each of kNames<LogLevel>.
+constexpr std::array kPriorities = {'7', '7', '6', '4', '3'};
 
-constexpr std::array kLevels = {
-    NamedLevel{"trace", LogLevel::trace, '7'}, NamedLevel{"debug", LogLevel::debug, '7'},
-    NamedLevel{"info", LogLevel::info, '6'},   NamedLevel{"warning", LogLevel::warn, '4'},
-    NamedLevel{"error", LogLevel::err, '3'},
-};
-
-const NamedLevel& named(LogLevel level) noexcept {
-  const auto* found = std::ranges::find(kLevels, level, &NamedLevel::level);
-  return found == kLevels.end() ? kLevels.back() : *found;
+char priority_of(LogLevel level) noexcept {
+  return kPriorities[std::min(static_cast<std::size_t>(level), kPriorities.size() - 1)];
 }
 
 class LogFormatter final : public spdlog::formatter {
@@ -38,11 +28,10 @@ class LogFormatter final : public spdlog::formatter {
   explicit LogFormatter(LogReader reader) : reader_(reader) {}
 
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& line) override {
-    const NamedLevel& level = named(message.level);
     const std::string text = printable({message.payload.data(), message.payload.size()});
     auto out = std::back_inserter(line);
     if (reader_ == LogReader::journal) {
-      fmt::format_to(out, "<{}>{}\n", level.priority, text);
+      fmt::format_to(out, "<{}>{}\n", priority_of(message.level), text);
       return;
     }
     const auto since_epoch = message.time.time_since_epoch();
@@ -53,7 +42,8 @@ class LogFormatter final : public spdlog::formatter {
     ::localtime_r(&seconds, &local);
     std::array<char, 32> time{};
     std::strftime(time.data(), time.size(), "%F %T", &local);
-    fmt::format_to(out, "{}.{:03} {:<7} {}\n", time.data(), milliseconds, level.name, text);
+    fmt::format_to(out, "{}.{:03} {:<7} {}\n", time.data(), milliseconds, name_of(message.level),
+                   text);
   }
 
   std::unique_ptr<spdlog::formatter> clone() const override {
@@ -64,28 +54,7 @@ class LogFormatter final : public spdlog::formatter {
   LogReader reader_;
 };
 
-constexpr auto kLevelNames = [] {
-  std::array<const char*, kLevels.size()> names{};
-  std::ranges::transform(kLevels, names.begin(), &NamedLevel::name);
-  return names;
-}();
-
 }  // namespace
-
-std::span<const char* const> log_level_names() noexcept {
-  return kLevelNames;
-}
-
-std::optional<LogLevel> parse_log_level(std::string_view name) {
-  for (const NamedLevel& level : kLevels) {
-    if (name == level.name) return level.level;
-  }
-  return std::nullopt;
-}
-
-const char* log_level_name(LogLevel level) noexcept {
-  return named(level).name;
-}
 
 // systemd names the stream that it connected; a later redirection has other numbers.
 LogReader reader_of_stderr() noexcept {
@@ -97,7 +66,7 @@ LogReader reader_of_stderr() noexcept {
 }
 
 std::string priority_prefix(LogReader reader, LogLevel level) {
-  return reader == LogReader::journal ? fmt::format("<{}>", named(level).priority) : "";
+  return reader == LogReader::journal ? fmt::format("<{}>", priority_of(level)) : "";
 }
 
 std::unique_ptr<spdlog::formatter> make_log_formatter(LogReader reader) {

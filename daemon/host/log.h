@@ -7,6 +7,7 @@
 #include <spdlog/formatter.h>
 #include <spdlog/spdlog.h>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -15,19 +16,20 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "daemon/host/names.h"
 
 namespace tapring {
 
 using LogLevel = spdlog::level::level_enum;
 
 /// What log_level may be, least important first.
-std::span<const char* const> log_level_names() noexcept;
-std::optional<LogLevel> parse_log_level(std::string_view name);
-const char* log_level_name(LogLevel level) noexcept;
+template <>
+inline constexpr std::array<const char*, 5> kNames<LogLevel> = {"trace", "debug", "info", "warning",
+                                                                "error"};
 
 /// Sends what is at least as important as `level` from spdlog's default logger to standard error,
 /// for the rest of the process. Call it before there are other threads.

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "daemon/host/background.h"
+#include "daemon/host/work.h"
 
 namespace tapring {
 

@@ -11,8 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "daemon/host/background.h"
-#include "daemon/host/timer.h"
+#include "daemon/host/work.h"
 #include "ring/executor.h"
 
 namespace tapring {

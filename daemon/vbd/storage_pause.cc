@@ -41,7 +41,7 @@ std::string StoragePause::set_policy(const PolicyWords& words) {
   if (!device_.node.write_policy(words)) return "it is gone";
   read_policy();
   device_.log(spdlog::level::info, "policy: on_no_space {}, on_io_error {}, pause_limit_seconds {}",
-              on_error_name(policy_.on_no_space), on_error_name(policy_.on_io_error),
+              name_of(policy_.on_no_space), name_of(policy_.on_io_error),
               policy_.pause_limit_seconds);
   return {};
 }
@@ -125,8 +125,8 @@ std::string StoragePause::reason() const {
 }
 
 void StoragePause::add_to(DiskReport& report) const {
-  report.on_no_space = on_error_name(policy_.on_no_space);
-  report.on_io_error = on_error_name(policy_.on_io_error);
+  report.on_no_space = name_of(policy_.on_no_space);
+  report.on_io_error = name_of(policy_.on_io_error);
   report.pause_limit_seconds = policy_.pause_limit_seconds;
   if (!is_paused()) return;
   report.paused_for = faults();

@@ -39,9 +39,7 @@ std::string decimal(XenbusState state) {
 
 /// "on_no_space" is "tapring-on-no-space" here.
 std::string policy_key(std::string_view field) {
-  std::string key = fmt::format("{}{}", kOurPrefix, field);
-  std::ranges::replace(key, '_', '-');
-  return key;
+  return kOurPrefix + dashed(field);
 }
 
 XenstoreGuard state_is(XenbusState state) {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "daemon/host/log.h"
-#include "daemon/host/timer.h"
+#include "daemon/host/work.h"
 #include "daemon/xenstore/xenstore.h"
 #include "ring/executor.h"
 

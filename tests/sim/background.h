@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/host/background.h"
+#include "daemon/host/work.h"
 #include "tests/sim/world.h"
 
 namespace tapring::sim {

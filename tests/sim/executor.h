@@ -5,7 +5,7 @@
 #include <deque>
 #include <memory>
 
-#include "daemon/host/timer.h"
+#include "daemon/host/work.h"
 #include "ring/executor.h"
 #include "tests/sim/world.h"
 

@@ -104,7 +104,7 @@ std::string describe(const FrontendOptions& options) {
 
 std::string describe(const ErrorPolicy& policy) {
   return fmt::format("{} on no space, {} on an I/O error, for {} s at most",
-                     on_error_name(policy.on_no_space), on_error_name(policy.on_io_error),
+                     name_of(policy.on_no_space), name_of(policy.on_io_error),
                      policy.pause_limit_seconds);
 }
 

@@ -12,7 +12,6 @@
 #include <thread>
 #include <vector>
 
-
 namespace tapring {
 namespace {
 
@@ -43,12 +42,12 @@ TEST(LogFormatter, AQuotedLineBreakCannotForgeALine) {
 }
 
 TEST(LogLevels, NamesReadBackTheSame) {
-  for (const char* name : log_level_names()) {
-    const auto level = parse_log_level(name);
+  for (const char* name : kNames<LogLevel>) {
+    const auto level = parse_name<LogLevel>(name);
     ASSERT_TRUE(level) << name;
-    EXPECT_STREQ(log_level_name(*level), name);
+    EXPECT_STREQ(name_of(*level), name);
   }
-  EXPECT_FALSE(parse_log_level("loud"));
+  EXPECT_FALSE(parse_name<LogLevel>("loud"));
 }
 
 class Logging : public testing::Test {

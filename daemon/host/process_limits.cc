@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/host/core_dumps.h"
+#include "daemon/host/process_limits.h"
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <array>
 #include <fstream>
+#include <limits>
 
 #include "ring/scratch_pages.h"
 
 namespace tapring {
 namespace {
-
-constexpr std::array kNames = {"none", "without-guest-data", "full"};
 
 // core(5): anonymous memory, private and shared, and the first pages of programs and libraries.
 // Nothing of files: the journal of requests is one.
@@ -21,18 +19,27 @@ constexpr const char* kFilter = "0x33";
 
 }  // namespace
 
-std::span<const char* const> core_dumps_names() noexcept {
-  return kNames;
+uint32_t disk_limit(uint64_t descriptors, uint32_t workers) noexcept {
+  const uint64_t daemon = descriptors_of_daemon(workers);
+  const uint64_t left = descriptors > daemon ? descriptors - daemon : 0;
+  const uint64_t disks = left / descriptors_of_disk(workers);
+  return static_cast<uint32_t>(
+      std::clamp<uint64_t>(disks, 1, std::numeric_limits<uint32_t>::max()));
 }
 
-std::optional<CoreDumps> parse_core_dumps(std::string_view name) {
-  const auto* const found = std::ranges::find(kNames, name);
-  if (found == kNames.end()) return std::nullopt;
-  return static_cast<CoreDumps>(found - kNames.begin());
+std::size_t mapping_limit() {
+  constexpr std::size_t kOfLinux = 65530;
+  std::size_t mappings = 0;
+  return std::ifstream("/proc/sys/vm/max_map_count") >> mappings ? mappings : kOfLinux;
 }
 
-const char* core_dumps_name(CoreDumps choice) noexcept {
-  return kNames[static_cast<std::size_t>(choice)];
+uint64_t raise_descriptor_limit() noexcept {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
 }
 
 void allow_core_dumps(CoreDumps choice) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "daemon/host/core_dumps.h"
+#include "daemon/host/process_limits.h"
 
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
@@ -12,7 +12,9 @@
 #include <functional>
 #include <sstream>
 #include <string>
+#include <thread>
 
+#include "daemon/config/options.h"
 #include "ring/arena.h"
 #include "ring/scratch_pages.h"
 
@@ -55,9 +57,14 @@ bool arena_would_be_dumped() {
   return would_be_dumped(arena.memory().data()) && would_be_dumped(&arena.memory().back());
 }
 
+/// On a thread of its own, which has kept no pages of earlier tests.
 bool guest_bytes_would_be_dumped() {
-  const ScratchPages bytes(10'000);
-  return would_be_dumped(bytes.data()) && would_be_dumped(bytes.data() + 9'999);
+  bool dumped = false;
+  std::jthread([&dumped] {
+    const ScratchPages bytes(10'000);
+    dumped = would_be_dumped(bytes.data()) && would_be_dumped(bytes.data() + 9'999);
+  }).join();
+  return dumped;
 }
 
 TEST(CoreDumps, HoldNoDataOfGuestsUnlessAskedFor) {
@@ -91,12 +98,41 @@ TEST(CoreDumps, AreNotMadeWhereTheyAreUnwanted) {
 }
 
 TEST(CoreDumps, HaveNames) {
-  for (const char* name : core_dumps_names()) {
-    const auto choice = parse_core_dumps(name);
+  for (const char* name : kNames<CoreDumps>) {
+    const auto choice = parse_name<CoreDumps>(name);
     ASSERT_TRUE(choice) << name;
-    EXPECT_STREQ(core_dumps_name(*choice), name);
+    EXPECT_STREQ(name_of(*choice), name);
   }
-  EXPECT_FALSE(parse_core_dumps("some"));
+  EXPECT_FALSE(parse_name<CoreDumps>("some"));
+}
+
+TEST(DiskLimit, TheServicesDescriptorsAreEnoughForTheDefault) {
+  constexpr uint64_t kOfTheUnit = 65536;  // LimitNOFILE=
+  EXPECT_GE(disk_limit(kOfTheUnit, Options().worker_count()), Options().max_disks);
+}
+
+TEST(DiskLimit, FewDescriptorsAreFewDisks) {
+  EXPECT_LT(disk_limit(1024, 4), 100U);
+  EXPECT_GT(disk_limit(1024, 4), 10U);
+  EXPECT_EQ(disk_limit(0, 64), 1U);
+  for (const uint32_t workers : {1U, 4U, 64U}) {
+    const uint64_t most = disk_limit(100'000, workers);
+    EXPECT_LE(descriptors_of_daemon(workers) + most * descriptors_of_disk(workers), 100'000U);
+    EXPECT_GT(descriptors_of_daemon(workers) + (most + 1) * descriptors_of_disk(workers), 100'000U);
+  }
+}
+
+TEST(DiskLimit, PagesOfGuestsTakeNoMoreThanHalfOfTheMappings) {
+  EXPECT_EQ(kept_page_limit(1000, 4), 125U);
+  EXPECT_GT(mapping_limit(), 1000U);
+}
+
+TEST(DiskLimit, AllDescriptorsThatAreAllowedAreUsed) {
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = 64;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(raise_descriptor_limit(), limit.rlim_max);
 }
 
 }  // namespace

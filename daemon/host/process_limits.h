@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
-// How many disks there are file descriptors for, and how many pages of guests mappings.
+// What the kernel allows this process: file descriptors, so disks; mappings, so pages of guests;
+// core dumps, and what they may hold.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+
+#include "daemon/host/names.h"
 
 namespace tapring {
 
@@ -34,5 +38,21 @@ std::size_t mapping_limit();
 
 /// Allows this process as many descriptors as it may have, and says how many that are.
 uint64_t raise_descriptor_limit() noexcept;
+
+/// What a core dump of the daemon may hold: it may go to whoever looks for our mistakes, and the
+/// data of guests may not.
+enum class CoreDumps : uint8_t {
+  none,
+  without_guest_data,  ///< what guests write and read is in memory that is left out
+  full,                ///< but for pages of guests, which the kernel leaves out of every dump
+};
+
+template <>
+inline constexpr std::array<const char*, 3> kNames<CoreDumps> = {"none", "without-guest-data",
+                                                                 "full"};
+
+/// For this process, before there is any data of guests. A core may be as large as the limit allows
+/// that the process was started with.
+void allow_core_dumps(CoreDumps choice);
 
 }  // namespace tapring
