@@ -48,7 +48,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Storage that hangs must not hold up the end of the service for ever.
+// How long the end of the service may be held up, as by storage that hangs.
 constexpr auto kDrainLimit = 20s;
 
 // From one attempt to start to the next, under systemd.
@@ -63,8 +63,8 @@ class ControlThread final : public Executor, public Timer {
   void post(Work work) override {
     // Asio wants handlers that it can copy, in this version.
     boost::asio::post(context_, [shared = std::make_shared<Work>(std::move(work))] {
-      // Out of what is shared with the thread that posts, and may be about to return from there:
-      // what the work owns ends on this thread, before whatever comes next.
+      // Moved out of `shared`, of which the posting thread may still have a copy: so that what the
+      // work owns is destroyed on this thread, and before the next work runs.
       Work taken = std::move(*shared);
       taken();
     });
@@ -212,7 +212,7 @@ std::unique_ptr<XenstoreConnection> connect(boost::asio::io_context& control, Re
 
 int serve(Start& start, bool& serving) {
   const Options& options = start.options;
-  // Now, to fail at once; or when xenstored is there.
+  // Tried now, so that a wrong environment fails at once; else again when xenstored is there.
   XenstoreLock only_one(place_of_xenstore(), place_of_locks(options.run_dir));
   only_one.take();
   DescriptorStore witnesses;
@@ -237,7 +237,7 @@ int serve(Start& start, bool& serving) {
   std::optional<Watchdog> watchdog(std::in_place, [&notify] {
     if (notify.watchdog_interval()) notify.beat();
   });
-  // It may wait for xenstored, as long as that gives answers.
+  // The control thread may be slow while it waits for xenstored.
   watchdog->watch("the control thread", control, [&answers] { return answers.was_used(); });
   for (std::size_t i = 0; i < workers.size(); ++i) {
     watchdog->watch(fmt::format("worker-{}", i), workers[i]->loop());
@@ -260,7 +260,7 @@ int serve(Start& start, bool& serving) {
           if (late || server.idle()) context.stop();
         });
   };
-  // A terminal that closes says SIGHUP as well: then the daemon goes on.
+  // SIGHUP also comes from a terminal that closes: it must not end the daemon.
   const Signals signals(
       context, [&](int signal) { return signal == SIGHUP ? reload(start, server) : stop(); });
   const Repeat size_check(context, kSizeCheckInterval, [&server] { server.check_sizes(); });
@@ -274,8 +274,8 @@ int serve(Start& start, bool& serving) {
   socket.reset();
   watchdog.reset();
   spdlog::info("stopped");
-  // Not by way of destructors: a thread that hangs in its storage may still use anything here, the
-  // log too.
+  // Without running destructors: a thread that hangs in its storage may still use any object here,
+  // even the log.
   spdlog::default_logger()->flush();
   std::_Exit(EXIT_SUCCESS);
 }
@@ -296,8 +296,8 @@ int main(int argc, char** argv) {
     return tapring::serve(start, serving);
   } catch (const std::exception& error) {
     spdlog::critical("{}", error.what());
-    // systemd starts us anew at once, as guests wait after a crash; what kept us from serving at
-    // all will be there again.
+    // systemd restarts us at once, because after a crash guests wait. But what failed here will
+    // most likely fail again, so wait a while first.
     if (!serving && std::getenv("NOTIFY_SOCKET") != nullptr) {
       tapring::wait_for_end_signal(tapring::kPauseAfterFailedStart);
     }

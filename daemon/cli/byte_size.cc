@@ -8,7 +8,7 @@
 namespace tapring {
 namespace {
 
-// Twice as many as that can be has 64 bits.
+// Larger numbers are refused: doubling this one must still fit in 64 bits.
 constexpr std::size_t kMostDigits = 18;
 
 char lower(char c) {

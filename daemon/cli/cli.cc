@@ -112,7 +112,7 @@ void show(const Request& request, const Streams& streams) {
   }
 }
 
-/// Waits until what the disk held has been tried: until it goes on, or everything has failed again.
+/// Waits until the held requests have been retried: the disk goes on, or all have failed again.
 void resume(const Request& request, const Streams& streams) {
   constexpr std::chrono::milliseconds kPause(50);
   constexpr std::chrono::seconds kPatience(10);  // for storage that is slow to fail
@@ -134,7 +134,7 @@ void resume(const Request& request, const Streams& streams) {
   if (request.json) streams.out << json_text(answer) << "\n";
 }
 
-/// Waits until a disk is where it was told to go: in one of the states `aims`.
+/// Waits until the disk has reached one of the states `aims`.
 void hand_over(const Request& request, const Streams& streams,
                std::initializer_list<std::string_view> aims) {
   constexpr std::chrono::milliseconds kPause(50);
@@ -161,7 +161,8 @@ void adopt(const Request& request, const Streams& streams) {
   hand_over(request, streams, {"connected", "paused", "errors", "failed"});
 }
 
-/// Every disk that is served. Those that cannot be given are named, and the others go.
+/// Releases every disk that is served. One that cannot be released is named, and the others are
+/// released all the same.
 void release_all(const Request& request, const Streams& streams) {
   Request list = request;
   list.command = "list";
@@ -267,7 +268,7 @@ void log(const Request& request, const Streams& streams) {
   }
 }
 
-/// Of a daemon that does not answer no disk can be named, but who has the lock can.
+/// Empty if the daemon does not answer: then no disk can be named, but the holder's process can.
 std::vector<DiskReport> disks_if_any(Request request, const Streams& streams) {
   request.command = "list";
   try {
@@ -295,7 +296,7 @@ struct Command {
   const char* name;
   const char* help;
   void (*run)(const Request& request, const Streams& streams);
-  bool changes = false;  ///< something, if the daemon does it
+  bool changes = false;  ///< whether the daemon changes anything for it
 };
 
 constexpr Command kCommands[] = {
@@ -405,7 +406,7 @@ int run_arguments(const std::vector<std::string>& arguments, const Streams& stre
   declare_image(app, image);
   const auto misuse = [&](const std::string& reason) {
     fmt::print(streams.err, "tapring: {}\n", printable(reason));
-    // The others say what a check found.
+    // Exit codes 2 and 3 of `image check` mean corruptions and leaks.
     return command_in(arguments) == "image" ? kRefused : kUsage;
   };
   try {

@@ -15,14 +15,14 @@ struct Streams {
   std::ostream& out;
   std::ostream& err;
   bool colours = false;
-  std::ostream* terminal = nullptr;                  ///< where to show progress, if somebody looks
+  std::ostream* terminal = nullptr;                  ///< where to show progress; null without one
   std::chrono::milliseconds patience = kAnswerTime;  ///< for each answer of the daemon
 };
 
-/// Runs `tapring ARGUMENTS...` (without the program's name). The exit code is 1 if it cannot be
-/// done, such as for a disk that there is not, or if `streams.out` does not take what it prints; 2
-/// for wrong usage; 3 if no daemon answers; 4 if one has not answered in time, and may still do
-/// what it was asked. For those of `tapring image` see image_command.h.
+/// Runs `tapring ARGUMENTS...`, where `arguments` lacks the program's name. The exit code is 1 if
+/// the command fails, for example because the disk does not exist or `streams.out` cannot be
+/// written; 2 for wrong usage; 3 if no daemon answers; 4 if the daemon did not answer in time and
+/// may still do what it was asked. image_command.h has the exit codes of `tapring image`.
 int run_cli(std::span<const char* const> arguments, const Streams& streams);
 
 }  // namespace tapring

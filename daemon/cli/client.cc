@@ -51,8 +51,8 @@ UniqueFd connect_to(const std::filesystem::path& socket, std::chrono::millisecon
   return fd;
 }
 
-// A daemon that has too many clients answers and closes without having read the request, so not
-// being able to send does not mean that there is no answer.
+// A daemon with too many clients sends its answer and closes without reading the request. So a
+// failure to send is ignored: there may be an answer to read all the same.
 void send_line(const UniqueFd& fd, std::string_view line) {
   while (!line.empty()) {
     const ssize_t sent = ::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL);

@@ -10,8 +10,8 @@
 
 namespace tapring {
 
-/// Nobody answers at the control socket, or not in our language. what() says which, and what to do
-/// about it.
+/// Nobody answers at the control socket, or the answer is not a tapringd's. what() says which, and
+/// what to do about it.
 struct NoDaemon : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -21,12 +21,12 @@ struct NoAnswer : NoDaemon {
   using NoDaemon::NoDaemon;
 };
 
-/// Longer than the daemon itself waits for xenstored, whose thread cannot answer meanwhile.
+/// Longer than the daemon waits for xenstored: its control thread answers nobody meanwhile.
 inline constexpr std::chrono::seconds kAnswerTime =
     ReplyTimeout::kPatience + std::chrono::seconds(10);
 
-/// Asks the daemon of `run_dir` one thing, on a connection of its own. Blocks for up to `time`.
-/// Throws NoDaemon.
+/// Sends one request to the daemon of `run_dir`, over a new connection, and returns its answer.
+/// Blocks for up to `time`. Throws NoDaemon.
 boost::json::object ask_daemon(const std::filesystem::path& run_dir,
                                const boost::json::object& request,
                                std::chrono::milliseconds time = kAnswerTime);

@@ -64,8 +64,8 @@ int check(const ImageRequest& request, const Streams& streams) {
   return exit_code_of(result);
 }
 
-/// There may be more extents than there is memory: each is printed when it is found, and after them
-/// whether those are all.
+/// Prints each extent when it is found, as all of them might not fit in memory, and after the last
+/// one whether the map is complete.
 int map_to_json(const ImageRequest& request, const Streams& streams) {
   const char* before = "";
   std::string problem;

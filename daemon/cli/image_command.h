@@ -26,7 +26,7 @@ struct ImageRequest {
 /// `request` is filled when `app` parses, and outlives that.
 void declare_image(CLI::App& app, ImageRequest& request);
 
-/// The exit code: 1 where it cannot be done. That of `check` is 2 for corruptions, 3 for leaks.
+/// Returns the exit code: 1 if the command fails; 2 or 3 if `check` finds corruptions or leaks.
 int run_image(const ImageRequest& request, const Streams& streams);
 
 }  // namespace tapring

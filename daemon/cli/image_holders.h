@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What `tapring holder` says: who has an image locked. Asked outside of the daemon's sandbox, from
-// which other processes are not seen.
+// What `tapring holder` says: who has an image locked. The command finds that out itself, as the
+// daemon cannot see other processes from its sandbox.
 #pragma once
 
 #include <boost/json/object.hpp>

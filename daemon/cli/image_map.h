@@ -10,7 +10,7 @@
 
 namespace tapring {
 
-/// A part of a disk that is of one kind.
+/// A range of the disk whose bytes are all of one kind.
 struct MappedExtent {
   uint64_t start = 0;
   uint64_t bytes = 0;

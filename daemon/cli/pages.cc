@@ -79,7 +79,7 @@ std::string human_bytes(uint64_t bytes) {
   if (bytes < 1024) return fmt::format("{} B", bytes);
   double value = static_cast<double>(bytes) / 1024;
   std::size_t unit = 0;
-  // What would be shown as 1024.0 is one of the next unit.
+  // A number that would be rounded to 1024.0 is shown as 1.0 of the next unit.
   while (value >= 1023.95 && unit + 1 < kUnits.size()) {
     value /= 1024;
     ++unit;

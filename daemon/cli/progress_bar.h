@@ -7,10 +7,10 @@
 
 namespace tapring {
 
-/// One line on a terminal that says how far something is, and is gone at the end.
+/// One line on a terminal that shows progress, and is erased at the end.
 class ProgressBar {
  public:
-  /// `out`: nullptr where nobody looks.
+  /// `out`: nullptr if there is no terminal.
   ProgressBar(std::ostream* out, std::string what) : out_(out), what_(std::move(what)) {}
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;

@@ -23,7 +23,8 @@ struct DiskRates {
   OperationRate flushes;
 };
 
-/// A disk that was connected anew in between, so that its counters went back, counts from zero.
+/// If the disk was reconnected in between, its counters began at zero again: then the rates are
+/// those since the reconnect.
 DiskRates rates_between(const DiskCounters& earlier, const DiskCounters& later,
                         std::chrono::nanoseconds elapsed);
 

@@ -32,11 +32,11 @@ UnfinishedFile::UnfinishedFile(std::string path) : path_(std::move(path)) {
   assert(place != unfinished_paths.end());
   place_ = static_cast<std::size_t>(place - unfinished_paths.begin());
   unfinished_paths.at(place_) = path_.c_str();
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = remove_all;
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
     ::sigaction(kSignals.at(i), nullptr, &before_.at(i));
-    // As nohup(1) has it.
+    // nohup(1) ignores SIGHUP: leave it so.
     if (before_.at(i).sa_handler != SIG_IGN) ::sigaction(kSignals.at(i), &action, nullptr);
   }
 }

@@ -9,8 +9,8 @@
 namespace tapring {
 
 /// A file that is being made: it is removed where this ends without keep(), and where SIGINT,
-/// SIGTERM or SIGHUP end the process before. At most kMost at a time; one that is made later ends
-/// earlier. One thread only.
+/// SIGTERM or SIGHUP end the process before. At most kMost exist at a time, and the
+/// last one made ends first. For one thread.
 class UnfinishedFile {
  public:
   static constexpr std::size_t kMost = 4;

@@ -53,7 +53,7 @@ std::optional<std::string> closest(std::string_view word, std::span<const std::s
     return distance(word, std::string_view(name).substr(0, kMostCompared));
   };
   const auto best = std::ranges::min_element(names, {}, far);
-  // A third of a word may be wrong, or a short one be the beginning of one.
+  // Up to a third of the letters may be wrong; or `word` is the beginning of the name.
   const bool likely = best != names.end() && !word.empty() &&
                       (far(*best) <= 1 + word.size() / 3 || best->starts_with(word));
   return likely ? std::optional(*best) : std::nullopt;

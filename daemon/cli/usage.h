@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What `tapring` makes of a command line before it is parsed: other ways to say the same, and words
-// that are no commands.
+// What happens to a command line before it is parsed: `help` and `version` become options, and a
+// misspelled command is answered with the one that was probably meant.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -18,12 +18,12 @@ std::vector<std::string> plain_arguments(std::span<const char* const> arguments)
 /// The first word of `arguments` that is no option, nor the value of one; empty if there is none.
 std::string command_in(std::span<const std::string> arguments);
 
-/// What is wrong with the command that `arguments` name, or with the command of that command; a
-/// command that is like it is proposed. nullopt if nothing is, or none is named.
+/// What is wrong with the command, or subcommand, that `arguments` name, with a proposal if there
+/// is a similar one. nullopt if nothing is wrong or no command is named.
 std::optional<std::string> wrong_command(const CLI::App& app,
                                          std::span<const std::string> arguments);
 
-/// Of `names` the one that differs least from `word`, if it is likely to be meant.
+/// The name that is most similar to `word`, if it is similar enough to be what was meant.
 std::optional<std::string> closest(std::string_view word, std::span<const std::string> names);
 
 }  // namespace tapring

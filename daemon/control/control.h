@@ -16,7 +16,7 @@ class io_context;
 
 namespace tapring {
 
-/// What clients can make the daemon hold.
+/// Bounds on what clients can make the daemon hold.
 struct ControlLimits {
   std::size_t connections = 16;
   std::size_t request_bytes = 4096;

@@ -19,7 +19,7 @@ class Blkback {
   struct Limits {
     uint32_t max_queues = 0;
     uint32_t max_ring_order = 0;
-    /// It keeps the pages of each guest mapped that offers it, whatever was agreed before.
+    /// It keeps pages mapped of each guest that offers that, whatever was agreed with us before.
     bool persistent_grants = true;
   };
 
@@ -32,9 +32,9 @@ class Blkback {
 
   virtual Limits limits() const = 0;
 
-  /// As long as somebody has what this returns, the driver keeps no guest's pages mapped of the
-  /// devices that it connects, whichever they are: it has one parameter for all. Those connected
-  /// before stay as they are. nullptr where that cannot be had. For the control thread only.
+  /// Turns persistent grants off for as long as the returned object lives: for every device that
+  /// the driver connects meanwhile, as it has one parameter for all. Devices that are connected
+  /// already stay as they are. nullptr if the parameter cannot be written. Control thread only.
   virtual std::shared_ptr<const void> without_persistent_grants() const = 0;
 
   /// Takes the device from the driver. With `coming` the driver is still about to take it, and this

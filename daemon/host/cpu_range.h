@@ -25,7 +25,7 @@ std::optional<CpuRange> parse_cpu_range(std::string_view text);
 
 std::string to_string(const CpuRange& range);
 
-/// From now on the calling thread runs on these only, and so gets memory of their NUMA node.
+/// Binds the calling thread to these CPUs, so that it also gets memory of their NUMA node.
 /// Throws std::system_error that names them if none of them is online.
 void run_on(const CpuRange& range);
 

@@ -10,8 +10,8 @@
 
 namespace tapring {
 
-/// The number that the whole of `text` is, if a Number can hold it; nullopt else, for an empty text
-/// too. No sign but a minus, no white space.
+/// Parses the whole of `text`. nullopt if it is empty, does not fit in a Number, or has anything
+/// but digits after an optional minus.
 template <typename Number = uint32_t>
 std::optional<Number> parse_decimal(std::string_view text) {
   Number number = 0;

@@ -16,8 +16,8 @@ namespace {
 /// How long the service manager may take to let go of a descriptor.
 constexpr uint64_t kPatienceMicroseconds = 1'000'000;
 
-/// What the kernel has to tell of the file. It is asked by waiting for the first byte to be written
-/// back: a sync would first write all that others have written.
+/// The write error that the kernel has recorded for the file, if there is one. Waiting for the
+/// write-back of the first byte asks for it; a sync would first write everybody's dirty pages.
 Error ask_kernel(const UniqueFd& witness) {
   const int result = ::sync_file_range(witness.get(), 0, 1, SYNC_FILE_RANGE_WAIT_BEFORE);
   return system_error_code(result == 0 ? 0 : errno);

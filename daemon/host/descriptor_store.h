@@ -29,7 +29,7 @@ class DescriptorStore final : public WitnessStore {
 
  private:
   struct Kept {
-    std::mutex asking;              ///< each is told of a loss once, so who asks next waits
+    std::mutex asking;              ///< the kernel tells of a loss once: a second caller must wait
     std::vector<UniqueFd> unasked;  ///< inherited; the service manager has them as well
     Error answer;                   ///< of the others
   };

@@ -10,7 +10,7 @@ namespace tapring {
 
 class HelperThreads final : public Executor {
  public:
-  /// Of the processors that this thread may use, one each, up to this many.
+  /// One thread for each processor that this process may use, but no more than these.
   static constexpr unsigned kMaxThreads = 8;
 
   HelperThreads();

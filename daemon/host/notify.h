@@ -8,7 +8,7 @@
 
 namespace tapring {
 
-/// One per process. Says that the daemon stops when it is destroyed.
+/// One per process. Its destructor tells systemd that the daemon stops.
 class Notify {
  public:
   Notify();

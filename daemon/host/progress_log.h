@@ -8,7 +8,7 @@
 
 namespace tapring {
 
-/// Log lines that say how far something is, if it takes long enough for somebody to ask.
+/// Logs the progress of something, if it takes so long that somebody may wonder.
 class ProgressLog {
  public:
   using Clock = std::chrono::steady_clock;

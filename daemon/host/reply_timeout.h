@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whoever asks xenstored waits for the answer: libxenstore for ever, if it does not come.
+// A limit for the wait for an answer of xenstored. libxenstore itself would wait for ever.
 #pragma once
 
 #include <chrono>
@@ -8,12 +8,12 @@
 
 namespace tapring {
 
-/// Ends the connection of who waits too long, so that the wait fails. Thread-safe.
+/// Shuts the connection down when a wait takes too long, so that the wait fails. Thread-safe.
 class ReplyTimeout {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// For an answer of xenstored, which may be swapped out, or busy with its own update.
+  /// How long to wait: xenstored may be swapped out, or busy with its own live update.
   static constexpr std::chrono::seconds kPatience{20};
 
   /// A wait this long is logged.
@@ -36,7 +36,7 @@ class ReplyTimeout {
     Wait(const Wait&) = delete;
     Wait& operator=(const Wait&) = delete;
 
-    /// It was ended by check().
+    /// Whether check() has ended it.
     bool expired() const { return limit_ != nullptr && limit_->expired(); }
 
    private:

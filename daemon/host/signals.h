@@ -15,8 +15,8 @@ namespace tapring {
 /// on: none of them interrupts a system call or ends the process. Call it first of all.
 void block_signals();
 
-/// Waits for one of the signals that end the daemon, at most as long as this. For who has no event
-/// loop yet.
+/// Waits up to `limit` for one of the signals that end the daemon. For use before there is an event
+/// loop.
 void wait_for_end_signal(std::chrono::seconds limit);
 
 /// After block_signals().

@@ -9,7 +9,7 @@
 
 namespace tapring {
 
-/// By the driver's attributes. Where there are none there is no xen-blkback.
+/// Uses the driver's attributes in sysfs. If they are missing, xen-blkback is not loaded.
 class SysfsBlkback final : public Blkback {
  public:
   explicit SysfsBlkback(std::filesystem::path sysfs = "/sys") : sysfs_(std::move(sysfs)) {}

@@ -13,7 +13,8 @@
 
 namespace tapring {
 
-/// Who runs and who waits. Shared with the threads, which may outlive the Background.
+/// Which lines run how much, and what waits. Shared with the threads, which may outlive the
+/// ThreadBackground.
 class ThreadBackground::Lines {
  public:
   /// Whether a thread is to be made for `work`. If not, it waits, and `work` is empty.
@@ -36,8 +37,8 @@ class ThreadBackground::Lines {
     return false;
   }
 
-  /// A thread has no more to do for a line. What it is to do next, if there is anything: then
-  /// `name` is the line of that.
+  /// A thread has done its work of line `name`. Returns what it is to do next, and sets `name` to
+  /// the line of that; empty if nothing waits.
   std::optional<Work> next(std::string& name) {
     const std::lock_guard lock(mutex_);
     leave(lines_.find(name), 1);
@@ -91,7 +92,7 @@ void ThreadBackground::run_few(std::size_t most, const std::string& line, Work w
     std::thread([lines = lines_, name = line, work = std::move(work)]() mutable {
       for (std::optional<Work> now = std::move(work); now; now = lines->next(name)) {
         (*now)();
-        now.reset();  // what the work owns goes while its line still counts it
+        now.reset();  // destroys what the work owns before its line counts one less
       }
     }).detach();
   } catch (...) {

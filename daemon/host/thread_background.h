@@ -10,10 +10,10 @@ namespace tapring {
 
 class ThreadBackground final : public Background {
  public:
-  /// Pieces of work at once. More would be a machine whose storage is gone.
+  /// Pieces of work at once. Where more of them hang, the machine's storage is gone.
   static constexpr std::size_t kMaxThreads = 512;
 
-  /// Of them those of one line. The others wait for their turn.
+  /// Pieces of work of one line at once. The others wait for their turn.
   static constexpr std::size_t kMaxThreadsOfALine = 64;
 
   /// Pieces of work that wait.

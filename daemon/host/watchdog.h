@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Whether our threads still turn. What may hang of itself, as storage does, holds up none of them:
-// one that does not turn has met a mistake of ours, and a new process is what helps.
+// Finds threads that hang. Storage that hangs holds up none of the threads watched here, so one
+// that hangs has met a mistake of ours, and only a new process helps.
 #pragma once
 
 #include <atomic>
@@ -15,15 +15,14 @@
 
 namespace tapring {
 
-/// A thread that looks after others, and tells the service manager of it for as long as all is
-/// well.
+/// A thread that watches others, and reports to the service manager as long as all of them work.
 class Watchdog {
  public:
   /// From one look to the next, at most.
   static constexpr std::chrono::milliseconds kInterval{2000};
 
-  /// So many looks in a row find that a thread has not done what it was handed: it hangs. Counted,
-  /// as the whole process may have been stopped for a while.
+  /// A thread hangs if so many looks in a row find that it has not done the work that it was
+  /// posted. Looks are counted, not seconds, as the whole process may have been stopped meanwhile.
   static constexpr unsigned kMostLooks = 5;
 
   /// `beat` is called at each look that finds no thread hanging, on the watchdog's thread.
@@ -31,8 +30,8 @@ class Watchdog {
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
-  /// Looks after a thread, which outlives this. While `excused`, if there is one, says so at a
-  /// look, the thread may be slow. Before start().
+  /// Watches a thread, which outlives this. It may be slow for as long as `excused`, if given,
+  /// returns true. To be called before start().
   void watch(std::string name, Executor& thread, std::function<bool()> excused = {});
 
   /// Begins to look, after `before_look` each time, at least every `interval`.

@@ -12,18 +12,18 @@
 
 namespace tapring {
 
-/// For the control thread. What does something says why not, or nothing. Throws std::system_error
-/// where xenstore fails.
+/// For the control thread. A call that changes something returns why it could not be done, or an
+/// empty text. Throws std::system_error if xenstore fails.
 class Administration {
  public:
   virtual ~Administration() = default;
 
   virtual std::vector<DiskReport> report() const = 0;
 
-  /// What is wrong with more than one disk, a line each.
+  /// Problems that concern more than one disk, a line each.
   virtual std::vector<std::string> problems() const { return {}; }
 
-  /// Tries at once what a paused disk holds.
+  /// Retries the held requests of a paused disk at once.
   virtual std::string resume(const VbdName& disk) = 0;
 
   /// Changes the fields of the disk's policy that are named, for as long as it is attached.

@@ -21,8 +21,8 @@ constexpr unsigned kMostAttempts = 1500;
 
 constexpr std::chrono::seconds kUnbindPatience(10);  // as long as libxl waits for a backend
 
-// As long as libxl waits for a backend; a guest that does not answer must not turn off what other
-// disks may have.
+// For so long persistent grants are turned off, at most: as long as libxl waits for a backend.
+// Other disks may have them, and this guest may not answer.
 constexpr std::chrono::seconds kConnectPatience(10);
 
 bool is_raw(const DiskSpec& spec) {
@@ -48,7 +48,7 @@ void BlkbackHandover::proceed(const VbdState& now) {
 }
 
 void BlkbackHandover::unbind() {
-  // The driver answers all that it took. Said before, as we may die after.
+  // The driver answers all that it took. Written before it does, as we may die in between.
   device_.node.mark_drained();
   stage_ = Stage::unbinding;
   try {
@@ -103,8 +103,8 @@ void BlkbackHandover::disk_ended() {
   callbacks_.failed();
 }
 
-/// The driver takes a disk as its guest has it: what both agreed on with us must be what it would
-/// agree on.
+/// The driver takes the disk over as it is: what the guest negotiated with us must be within what
+/// the driver would have agreed to.
 std::string BlkbackHandover::obstacle() const {
   const Blkback& blkback = device_.context.blkback;
   if (device_.name.kind != "vbd" || !blkback.loaded()) return "xen-blkback is not there for it";
@@ -132,9 +132,8 @@ std::string BlkbackHandover::obstacle() const {
   return {};
 }
 
-/// xen-blkback keeps the pages of a guest that is able to leave them mapped, though this one agreed
-/// with us to have them back after each request. Its parameter says otherwise until the disk is
-/// connected.
+/// xen-blkback uses persistent grants with every guest that is able to, also with one that agreed
+/// with us not to. So its parameter is turned off until it has connected the disk.
 std::string BlkbackHandover::have_pages_returned() {
   const Blkback& blkback = device_.context.blkback;
   const bool would_keep =

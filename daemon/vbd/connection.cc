@@ -23,7 +23,7 @@ std::string Connection::connect(Predecessor before) {
   DeviceContext& context = device_.context;
   RingOffer offer = device_.node.read_offer();
   offered_ = {context.offer.max_indirect_segments, context.offer.max_persistent_grants > 0};
-  // The guest of a disk that was connected before goes by what it was told.
+  // A guest that was connected before goes by what it was told then.
   if (before != Predecessor::none) offered_ = device_.node.read_connection_offer();
   offer.persistent_grants = offered_.persistent_grants;
   auto rings = negotiate(device_.node.frontend_keys(identity_.spec), offer);

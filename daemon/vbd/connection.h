@@ -35,11 +35,12 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// Maps and binds the rings that the frontend asks for, with the image that is open: connected()
-  /// or failed() follows. Says what is wrong with the frontend's keys, and then does nothing.
+  /// Maps and binds the rings that the frontend asks for, to serve the image that is open. Returns
+  /// what is wrong with the frontend's keys; or an empty text, and then connected() or failed()
+  /// follows.
   std::string connect(Predecessor before);
 
-  /// Takes requests from now on. Where xenstore fails it is to be called again.
+  /// Takes requests from now on. If it throws, as when xenstore fails, it is to be called again.
   void serve();
 
   /// Serves, and writes state 4 with the disk's size and features. False where our state is not

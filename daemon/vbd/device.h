@@ -29,12 +29,13 @@ class Device : public std::enable_shared_from_this<Device> {
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
-  /// Reads what the toolstack wrote when it made the node, if that is not known yet. False where
-  /// there is nothing to advance().
+  /// Reads what the toolstack wrote when it made the node, unless that is known already. False if
+  /// advance() would have nothing to do.
   bool load_spec();
 
-  /// Reads what is in xenstore and does what follows from it. Right at any time, any number of
-  /// times; does nothing while something it began is under way, which goes on by itself.
+  /// Reads both states from xenstore and does what follows from them. May be called at any time,
+  /// any number of times. Does nothing while something is under way in the background, which calls
+  /// it again at its end.
   void advance();
 
   /// Whether a change at this path, in the backend's directory, calls for advance().
@@ -43,10 +44,10 @@ class Device : public std::enable_shared_from_this<Device> {
   /// Whether the path is that of a key that the toolstack wrote: then spec_wrote().
   bool is_of_spec(std::string_view path) const { return node_.is_of_spec(path); }
 
-  /// One of them came after we had looked. Then advance().
+  /// One of these keys was written after we had read them. To be followed by advance().
   void spec_wrote() noexcept { spec_.wrote(); }
 
-  /// The frontend's state was written, perhaps with what it was before. Then advance().
+  /// The frontend's state was written, perhaps unchanged. To be followed by advance().
   void frontend_wrote() noexcept { refusal_.frontend_wrote(); }
 
   /// Tells the guest if others have made the image larger.
@@ -55,40 +56,40 @@ class Device : public std::enable_shared_from_this<Device> {
   /// Whether the path is that of a key of our policy: then policy_wrote().
   bool is_policy(std::string_view path) const { return node_.is_policy(path); }
 
-  /// A key of our policy was written, or may have been. Then advance().
+  /// A key of our policy was written, or may have been. To be followed by advance().
   void policy_wrote() noexcept { pause_.policy_wrote(); }
 
-  // Both say why not, or nothing.
+  // Both return why it could not be done, or an empty text.
 
   /// Writes these fields of the policy to xenstore, where the next tapringd finds them.
   std::string set_policy(const PolicyWords& words) { return pause_.set_policy(words); }
 
-  /// Tries the requests that are held.
+  /// Retries the requests that are held.
   std::string resume() { return pause_.resume(); }
 
-  /// Nothing will be heard of the frontend again, whatever its keys say.
+  /// The frontend's domain is dead, whatever the frontend's keys still say.
   void frontend_died();
 
-  /// xenstored has lost the node: a disk that is connected is served on without it, which is true,
-  /// until it is there again with its frontend.
+  /// xenstored has lost its contents, and with them the node. Returns whether the disk is
+  /// connected: then it is served on until the node is there again with its frontend.
   bool survive_store_loss();
 
   /// Answers what is in flight and lets go of the disk, leaving the guest waiting for the next
   /// tapringd.
   void shut_down();
 
-  /// Served by us, or to be; it may hold an image, rings, descriptors.
+  /// We serve it, or may be about to: it counts against max_disks.
   bool is_ours() const noexcept {
     return claim_.is_under_way() || handover_.is_moving() || owner_ == Owner::tapringd || !idle();
   }
 
-  // Each answers why not, or nothing: then it is under way, and report() says what came of it.
+  // Both return why it cannot be done. An empty text means that it has begun; report() then says
+  // what came of it.
 
-  /// Takes the disk from xen-blkback while the guest uses it. Where that does not work the kernel
-  /// serves on.
+  /// Takes the disk from xen-blkback while the guest uses it. If that fails the kernel serves on.
   std::string adopt();
 
-  /// Gives it to xen-blkback, likewise.
+  /// Gives the disk to xen-blkback while the guest uses it. If that fails we serve on.
   std::string release();
 
   /// Nothing is held: no ring, no image.
@@ -169,7 +170,7 @@ class Device : public std::enable_shared_from_this<Device> {
   Refusal refusal_;
 
   Owner owner_ = Owner::unknown;
-  VbdState last_;  ///< that was read; what came since is told by an event
+  VbdState last_;  ///< as it was read last; a later change causes an event
   std::string reason_;
   bool node_removed_ = false;
   bool frontend_dead_ = false;

@@ -42,7 +42,7 @@ struct DeviceContext {
   ErrorPolicy errors;                   ///< of disks whose node has no policy of its own
   std::chrono::milliseconds lock_wait;  ///< ServerSettings'
   PlainLines plain_lines = PlainLines::take;
-  /// Another disk of this tapringd that has the file open; nullptr if there is none.
+  /// The other disk of this tapringd that has the file open; nullptr if there is none.
   std::function<const Device*(const FileId& file, const Device& but)> user_of;
   /// The disk that is_twin_of() this one; nullptr if there is none.
   std::function<const Device*(const Device& disk)> twin_of;

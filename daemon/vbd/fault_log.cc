@@ -13,10 +13,10 @@
 namespace tapring {
 namespace {
 
-/// How often faults are logged of kinds that were logged before.
+/// How often faults of a kind that was logged before are logged.
 constexpr std::chrono::seconds kFaultsLoggedEvery{60};
 
-/// For so long after the last one the disk is shown as one that has errors.
+/// How long after its last fault a disk is shown as one that has errors.
 constexpr std::chrono::minutes kFaultsShownFor{10};
 
 /// As RFC 3339 has it, in UTC.

@@ -13,7 +13,7 @@ void GuardedExecutor::post(Work work) {
     try {
       work();
     } catch (const XenstoreLost& loss) {
-      // Told once for all; what was begun is seen again when the connection is.
+      // Logged elsewhere, once for all disks. On the new connection every disk is looked at again.
       spdlog::debug("control: {}", loss.what());
     } catch (const std::exception& error) {
       log.log(spdlog::level::err, "control", "{}", error.what());

@@ -6,8 +6,8 @@
 
 namespace tapring {
 
-/// Work that throws ends with a line in the log, and nothing but this work: where xenstore refuses
-/// what one disk needs, the others are served on.
+/// Catches what its work throws, and logs it: an error of one disk, such as a write that xenstored
+/// refuses, must not end the others.
 class GuardedExecutor final : public Executor {
  public:
   GuardedExecutor(Executor& executor, LogLimit& log) noexcept : executor_(executor), log_(log) {}

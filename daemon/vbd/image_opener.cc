@@ -51,8 +51,9 @@ void ImageOpener::open(bool resumed) {
   try_opening({.purpose = Purpose::service, .resumed = resumed, .since = device_.tasks.now()});
 }
 
-/// An image that is to be mended waits for its turn in a line of its own, and so keeps none of the
-/// same storage from being opened that is not. It waits for no other storage, which may hang.
+/// Images that must be repaired first have a background line for each storage, which repairs one at
+/// a time. So they do not hold up the opening of other images of that storage, nor wait for another
+/// storage, which may hang.
 void ImageOpener::try_opening(Goal goal, bool may_repair) {
   if (share_with_twin(goal)) return;
   const DiskSpec& disk = identity_.disk;
@@ -88,7 +89,7 @@ OpenRequest ImageOpener::make_request(const Goal& goal, bool may_repair) const {
   return request;
 }
 
-/// As many as there may be workers with some of the queues that the guest asks for.
+/// The image is opened once for each worker that may get some of the guest's queues.
 std::size_t ImageOpener::loops_wanted(Purpose purpose) const {
   const std::size_t workers = device_.context.workers.count();
   if (workers == 1 || purpose != Purpose::service) return 1;
@@ -124,8 +125,9 @@ ImageOpener::Opened ImageOpener::open_in_background(const DiskOpener& open,
   return opened;
 }
 
-/// What is known of earlier writes. Witnesses of those to come are kept only when the opening has
-/// ended: it may be given up, and another device of this name may be there by then.
+/// Asks the witnesses that were kept whether earlier writes were lost. New witnesses are kept only
+/// when the attempt has ended: it may have been given up, and another device of this name may be
+/// there by then.
 void ImageOpener::ask_witnesses(WitnessStore& store, const std::string& disk,
                                 const OpenImage& image, Opened& opened) {
   if (const auto answer = store.ask(disk)) {
@@ -196,8 +198,8 @@ bool ImageOpener::is_read_only() const {
   return identity_.spec.mode.find('w') == std::string::npos;
 }
 
-/// False where the image is to be opened. A disk that may write cannot share one that was opened
-/// for reading.
+/// False if the image is to be opened instead: there is no twin that has it, or the twin has it
+/// open for reading and this disk may write.
 bool ImageOpener::share_with_twin(Goal& goal) {
   const std::optional<Twin> twin = callbacks_.twin();
   if (!twin) return false;
@@ -238,7 +240,7 @@ void ImageOpener::wait_for_lock(Goal goal, const FileInUse& in_use) {
   }
   goal.pause = std::clamp(2 * goal.pause, kFirstPause, kLongestPause);
   if (!conflict.is_migrating && !goal.resumed) {
-    // By the clock: to try may take long as well, and libxl's patience has an end.
+    // Measured by the clock, as an attempt itself may take long and libxl waits only so long.
     const std::chrono::milliseconds left =
         goal.since + device_.context.lock_wait - device_.tasks.now();
     if (left <= std::chrono::milliseconds::zero()) {
@@ -324,7 +326,8 @@ std::string ImageOpener::lock_conflict() const {
   return {};
 }
 
-/// Storage that hangs holds up the detaching of its disk for a while, but not for ever.
+/// Waits for an attempt that is under way, but not for ever: storage that hangs must not keep the
+/// disk from being detached.
 void ImageOpener::await_opening() {
   state_ = Cancelled{};
   device_.tasks.after(kOpeningPatience, [this, attempt = attempt_] { give_up_opening(attempt); });
@@ -339,8 +342,8 @@ void ImageOpener::give_up_opening(uint64_t attempt) {
   released();
 }
 
-/// Only when it is closed may the image be opened again, and closing may hang as well: a guest that
-/// comes and goes gets one thread for what hangs.
+/// The image may be opened again only when this is closed, which may hang as well. So a guest that
+/// comes and goes has at most one thread that hangs.
 void ImageOpener::given_up_ended(MultiQueueDisk::Images images) {
   auto over = [this] {
     opening_given_up_ = false;
@@ -349,7 +352,7 @@ void ImageOpener::given_up_ended(MultiQueueDisk::Images images) {
   return images.empty() ? over() : close(std::move(images), std::move(over));
 }
 
-/// Beside those that open: these may all hang with an image that lies below theirs.
+/// Closings have a line of their own, as all openings of this storage may hang.
 void ImageOpener::close(MultiQueueDisk::Images images, Work then) {
   device_.tasks.run_or_block(
       "close " + storage_name(identity_.disk.path),

@@ -32,11 +32,11 @@
 
 namespace tapring {
 
-/// What is known of an image since it was opened last.
+/// What was found out about an image when it was opened last.
 struct ImageFacts {
-  Geometry geometry;  ///< without what the disk line does not let its guest have
+  Geometry geometry;  ///< without the features that the disk line turns off
   std::vector<std::string> notices;
-  std::vector<FileId> files;  ///< since it was opened to be served
+  std::vector<FileId> files;  ///< known once it was opened to be served
   bool block_device = false;  ///< likewise
   Error loss;                 ///< likewise: of earlier writes, see WitnessStore::ask()
 };
@@ -44,7 +44,7 @@ struct ImageFacts {
 /// Whoever holds the lock of an image.
 struct LockConflict {
   std::string holder;
-  bool is_migrating = false;  ///< goes by itself, however long that takes
+  bool is_migrating = false;  ///< will release it by itself, however long that takes
 };
 
 /// The disk that is_twin_of() the one whose image is opened. Whichever of them connects first has
@@ -62,14 +62,14 @@ class ImageOpener {
  public:
   /// Each is called on the control thread.
   struct Callbacks {
-    std::function<void()> checked;  ///< it can be opened, or will be when its lock is free
+    std::function<void()> checked;  ///< it can be opened, at least as soon as its lock is free
     std::function<void()> opened;
     std::function<void(const std::string& reason)> failed;  ///< to check or open it
     /// It is closed, and so are its witnesses.
     std::function<void()> released;
     /// An opening that hung has ended, which was_given_up().
     std::function<void()> given_up_ended;
-    // What else this tapringd serves.
+    // These ask about the other disks that this tapringd serves.
     std::function<std::optional<Twin>()> twin;
     std::function<LockConflict(const FileInUse&)> lock_conflict;
   };
@@ -86,7 +86,7 @@ class ImageOpener {
   /// Opens the image to serve it: opened() or failed() follows. Likewise.
   void open(bool resumed);
 
-  /// What check() found counts no more.
+  /// Forgets what check() found: the frontend begins anew.
   void forget_check() noexcept { is_checked_ = false; }
 
   /// Of an image that is open, before make_disk(): what all disks that serve it are to share.
@@ -103,11 +103,12 @@ class ImageOpener {
   /// is_closed(). State 6 promises that nobody has the files open.
   void release();
 
-  /// The same without a callback, for a process that ends.
+  /// Closes the image without a callback, as the process is about to end.
   void abandon();
 
-  /// Before state 6, which promises that nobody has the storage open. False while it is under way;
-  /// then released() follows.
+  /// Closes the witnesses of the image's files. To be called before state 6 is written, which
+  /// promises that nobody has the storage open. False while that is under way; then released()
+  /// follows.
   bool drop_witnesses();
 
   /// Others made the image larger, and the disk has grown with it.
@@ -129,10 +130,10 @@ class ImageOpener {
   }
   bool is_checked() const noexcept { return is_checked_; }
   bool is_dropping_witnesses() const noexcept { return dropping_witnesses_; }
-  /// The storage did not answer, and the disk went without it: an opening hangs still, and has a
-  /// thread.
+  /// An attempt to open the image hangs still, and keeps its thread, though the disk was closed
+  /// without waiting for it.
   bool was_given_up() const noexcept { return opening_given_up_; }
-  /// Who the lock of the image is waited for; empty if it is not.
+  /// Whose lock on the image is waited for, in words; empty if none is.
   std::string lock_conflict() const;
   const ImageFacts& facts() const noexcept { return facts_; }
 
@@ -157,7 +158,7 @@ class ImageOpener {
     MultiQueueDisk::Images images;
     std::shared_ptr<MultiQueueDisk> shared;  ///< instead of images: the twin's, which has them
   };
-  struct Cancelled {};  ///< still being opened
+  struct Cancelled {};  ///< still being opened, to be closed at once
   struct Closing {};
   using State = std::variant<Closed, Opening, Waiting, Open, Cancelled, Closing>;
 

@@ -27,8 +27,8 @@ constexpr std::errc kDenials[] = {
     std::errc::too_many_symbolic_link_levels,
 };
 
-/// Why this process may not open an image that others may: the sandbox hides it, its owner or the
-/// configuration forbids it. Empty if that is not so, whatever else is wrong with the image.
+/// Why this process may not open an image that xen-blkback could: the sandbox hides it, or its
+/// owner or the configuration forbids it. Empty if it may, whatever else is wrong with the image.
 std::string why_denied(const DiskOpener& open, const OpenRequest& request) {
   try {
     open(request);
@@ -133,7 +133,8 @@ NodeClaim::Examination NodeClaim::examine_in_background(const Question& question
     result.why_blkbacks = "a block device is the kernel's to serve";
     return result;
   }
-  // Before the kernel loses it. A disk that a guest uses already has nobody but us.
+  // Tried before the device is unbound. Not for a disk that a guest uses already, which nobody else
+  // could serve.
   if (plain && from_blkback && before < XenbusState::connected) {
     result.why_blkbacks = why_denied(open, request);
     result.denied = !result.why_blkbacks.empty();

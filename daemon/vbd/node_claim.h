@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Whose a node of kind vbd is: ours, or that of xen-blkback, which takes each new one. Where both
-// could serve a disk, the kernel keeps what we may not open: it worked before we came.
+// Decides who serves a node of kind vbd: tapringd, or xen-blkback, which takes each new one. If
+// both could, xen-blkback keeps the disks whose images tapringd may not open: they worked without
+// it.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +46,7 @@ class NodeClaim {
   enum class Stage : uint8_t { none, examining, examined };
 
   struct Question {
-    bool plain = false;                         ///< the disk line leaves it open who serves it
+    bool plain = false;                         ///< the disk line does not say who serves it
     bool from_blkback = false;                  ///< which takes each node of its kind
     XenbusState before = XenbusState::missing;  ///< the backend's state
     OpenRequest request;

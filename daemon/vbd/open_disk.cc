@@ -16,8 +16,9 @@
 namespace tapring {
 namespace {
 
-/// The same for each tapringd that serves the disk until the host starts anew, whatever its
-/// version; another for any other disk, here and on hosts that share the storage. (FNV-1a)
+/// A hash (FNV-1a) of the disk's name and this boot of the host. So every tapringd that serves the
+/// disk until the next boot uses the same fence, whatever its version, and another disk, here or on
+/// a host that shares the storage, uses another.
 uint64_t fence_of(const std::string& disk) {
   std::string boot;
   std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
@@ -34,12 +35,14 @@ uint64_t fence_of(const std::string& disk) {
                            "or detach the disk, which its guest loses then)");
 }
 
-/// Before anything is opened for writing.
+/// Refuses an image that is not the one its guest was served from, before it is opened for writing.
 void check_image(const OpenRequest& request) {
   ImageName name{request.spec.path, {}};
-  do name = split_image_name(name.path); while (!name.selector.empty());
-  struct stat status {};
-  if (::stat(name.path.c_str(), &status) != 0) return;  // to be told by who opens it
+  do {
+    name = split_image_name(name.path);
+  } while (!name.selector.empty());
+  struct stat status{};
+  if (::stat(name.path.c_str(), &status) != 0) return;  // the driver that opens it will report that
   if (is_served_image(request.served, file_id_of(status))) return;
   refuse_another(name.path + " is another file");
 }

@@ -21,8 +21,8 @@ struct OpenRequest {
   DiskSpec spec;
   std::string mode;  ///< as libxl writes it; "w!" leaves out the lock
   Purpose purpose = Purpose::service;
-  /// What no other disk of this host is called by: without a lock it waits for its predecessor, and
-  /// for nobody else.
+  /// A name that no other disk of this host has. A disk without a lock waits for the requests that
+  /// an earlier tapringd left under way for this name, and for no others.
   std::string disk;
   /// The files that its guest has already, served_files_line()'s; empty if there are none yet.
   std::string served{};
@@ -37,7 +37,7 @@ ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy)
 /// image, the reason and the remedy.
 std::unique_ptr<OpenImage> open_disk(const OpenRequest& request, const OpenPolicy& policy);
 
-/// open_disk() by a policy, or a test's way to do it. For any thread.
+/// Calls open_disk() with the configured policy; tests have their own. For any thread.
 using DiskOpener = std::function<std::unique_ptr<OpenImage>(const OpenRequest& request)>;
 
 }  // namespace tapring

@@ -9,7 +9,7 @@
 namespace tapring {
 namespace {
 
-// Of a disk that waits in state 4 for somebody who serves it.
+// Between two attempts at a refused disk whose guest waits for it in state 4.
 constexpr std::chrono::seconds kPauseBeforeTryingAgain(10);
 
 }  // namespace
@@ -48,7 +48,7 @@ Refusal::Answer Refusal::handle(const VbdState& now, bool must_close) {
     return Answer::wait;
   }
   if (now.backend != XenbusState::connected) return Answer::close;
-  // Somebody before us connected it, and its guest waits: what is the matter may pass.
+  // An earlier tapringd connected it, and its guest waits: what is wrong may pass.
   try_again_later();
   return Answer::wait;
 }

@@ -34,8 +34,8 @@ class Refusal {
   /// it.
   void publish_status();
 
-  /// Of a refused disk in this state, of which nothing is held. `must_close`: nobody waits for it
-  /// any more.
+  /// What to do with a refused disk in this state, of which nothing is open. `must_close`: nobody
+  /// waits for it any more.
   Answer handle(const VbdState& now, bool must_close);
 
   /// The frontend's state was written, perhaps with what it was before.

@@ -14,7 +14,7 @@ std::string text_of(const FileId& file) {
   return fmt::format("{}:{}:{}", major(device), minor(device), file.inode);
 }
 
-/// A chain may be longer than a value of xenstore. (FNV-1a)
+/// A hash (FNV-1a), as the list of a long chain would not fit in a value of xenstore.
 uint64_t hash_of(std::span<const FileId> files) {
   uint64_t hash = 0xcbf29ce484222325;
   for (const FileId& file : files) {

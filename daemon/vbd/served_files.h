@@ -11,7 +11,7 @@
 namespace tapring {
 
 /// `files`: OpenImage::files(), the image itself first. A file system without a device of its own
-/// (NFS, btrfs) has another number after each mount: of a file there only the inode counts.
+/// (NFS, btrfs) gets a new device number with each mount, so of its files only the inode counts.
 std::string served_files_line(std::span<const FileId> files);
 
 /// Whether these are the files of the line; true where the line is empty.

@@ -17,8 +17,8 @@ namespace {
 constexpr const char* kDomainsWatch = "@releaseDomain";
 constexpr const char* kGone = "it is gone";
 
-// In the directory of our own domain, where a domain without privileges may write: as long as it is
-// there, xenstored is the one that we knew, or has kept what that one knew.
+// A marker in the directory of our own domain, where even an unprivileged domain may write. As long
+// as it is there, xenstored has not lost its contents.
 constexpr const char* kMarkerKey = "data/tapringd";
 
 }  // namespace
@@ -69,8 +69,8 @@ void Server::start(Work serving) {
   store_.connect([this] { on_connected(); });
 }
 
-/// Each connection, before any look at a node: what is missing in xenstore now may not have been
-/// taken away.
+/// On each new connection, before any node is read: a node that is missing may have been lost with
+/// xenstored's contents instead of being removed by the toolstack.
 void Server::on_connected() {
   // Relative paths are in the directory of our own domain, which may be a driver domain.
   const auto own = parse_decimal(store_.read("domid").value_or(""));
@@ -80,7 +80,8 @@ void Server::on_connected() {
   }
   context_.backend_domain = static_cast<DomainId>(*own);
   if (!devices_.empty() && !store_.read(kMarkerKey)) keep_disks();
-  // What was written meanwhile had no event, and the watches that fire now name none of its keys.
+  // Keys that were written without a connection caused no event, and the watches that fire now
+  // name none of them.
   for (const auto& [name, device] : devices_) device->policy_wrote();
   if (serving_) drop_stale_records();
   write_marker();
@@ -88,7 +89,7 @@ void Server::on_connected() {
   if (serving_) std::exchange(serving_, nullptr)();
 }
 
-/// Each watch fires at once, which scans what is there.
+/// Each watch fires once at its start, which scans the nodes that are there.
 void Server::watch_kinds() {
   for (; watched_ < kinds_.size(); ++watched_) {
     const std::string& kind = kinds_[watched_];
@@ -99,7 +100,7 @@ void Server::watch_kinds() {
   ++watched_;
 }
 
-/// xenstored has forgotten everything, our disks as well: nobody took them away from us.
+/// xenstored has lost its contents, so our disks' nodes are missing although nobody removed them.
 void Server::keep_disks() {
   const auto kept = std::ranges::count_if(
       devices_, [](const auto& entry) { return entry.second->survive_store_loss(); });
@@ -109,7 +110,7 @@ void Server::keep_disks() {
       kept);
 }
 
-/// Of disks that went while nobody served them.
+/// Drops the records of disks that were removed while no tapringd ran.
 void Server::drop_stale_records() {
   const auto is_stale = [this](const std::string& disk) {
     const auto name = parse_sysfs_name(disk);
@@ -131,7 +132,7 @@ void Server::write_marker() {
   } catch (const XenstoreLost&) {
     throw;
   } catch (const std::system_error& refusal) {
-    // Then a disk that is taken away while there is no connection is served on.
+    // Without the marker a disk that is removed while there is no connection is served on.
     spdlog::warn("{}", refusal.what());
   }
 }
@@ -185,7 +186,7 @@ void Server::check_domains() {
   }
 }
 
-/// Where xenstore refuses what one disk needs, the others have their turn.
+/// An error of one disk, such as a write that xenstored refuses, must not keep the others waiting.
 void Server::guarded(const VbdName& name, const std::function<void()>& work) {
   try {
     work();
@@ -210,13 +211,13 @@ void Server::advance_pending() {
 void Server::advance(const VbdName& name) {
   const std::shared_ptr<Device> device = device_of(name);
   if (!device || !device->load_spec()) return;
-  // The look that follows sees what any event of this device that is here by now tells of.
+  // advance() reads the present state, so it covers all events of this device up to now.
   store_.take_events();
   pending_.erase(name);
   device->advance();
 }
 
-/// Null while there is nothing in xenstore to make one of.
+/// Null if xenstore has no such node.
 std::shared_ptr<Device> Server::device_of(const VbdName& name) {
   const auto known = devices_.find(name);
   if (known != devices_.end()) return known->second;

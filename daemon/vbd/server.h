@@ -20,7 +20,7 @@
 
 namespace tapring {
 
-/// What a server is made of; differs by world, and outlives it.
+/// What differs between production and the simulated world. Outlives the server.
 struct ServerPorts {
   ReconnectingXenstore& store;
   Executor& control;
@@ -50,12 +50,12 @@ class Server final : public Administration {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Begins to watch, and takes up what is there already, as soon as xenstore answers: then runs
+  /// Watches xenstore, and serves the disks that it has already, as soon as it answers. Then runs
   /// `serving`, once.
   void start(Work serving);
 
-  /// From now on; but kinds and the offer stay as they were. Disks that are connected keep their
-  /// image as it was opened.
+  /// Applies new settings, but for the kinds and the offer. Connected disks keep their image as it
+  /// was opened.
   void configure(ServerSettings settings);
 
   /// Tells guests whose images others have made larger. To be called now and then.
@@ -101,9 +101,9 @@ class Server final : public Administration {
   GuardedExecutor control_;
   DeviceContext context_;
   Work serving_;
-  std::size_t watched_ = 0;  ///< kinds, the first ones
+  std::size_t watched_ = 0;  ///< so many of kinds_, and then the domains
   std::map<VbdName, std::shared_ptr<Device>> devices_;
-  std::set<VbdName> pending_;  ///< to be looked at: an event came since the last look began
+  std::set<VbdName> pending_;  ///< had an event since they were last advanced
   bool advance_posted_ = false;
 };
 

@@ -10,7 +10,7 @@
 namespace tapring {
 namespace {
 
-// Of a toolstack that writes keys one by one.
+// How long a toolstack that writes keys one by one may take until it writes the script.
 constexpr std::chrono::seconds kScriptPatience(1);
 
 }  // namespace
@@ -27,9 +27,10 @@ SpecReader::Found SpecReader::read() {
     return Found::invalid;
   }
   if (!known_ || spec_.frontend != **frontend) {
-    stop_watching();  // where xenstore failed the last time, after that
+    stop_watching();  // xenstore may have failed the last time after it began to watch
     spec_.frontend = **frontend;
-    // Early: the event by which a watch begins is there when all is read, and needs no second look.
+    // Begun early: the event that each watch begins with has then come by the end of this, and
+    // causes no second look.
     device_.context.store.watch(spec_.frontend + "/state", node.path());
     watching_ = true;
   }
@@ -53,8 +54,8 @@ void SpecReader::refresh(bool in_use) {
   take(std::move(spec));
 }
 
-/// Without a script nobody is waited for, so one that is still to come would find a disk that is
-/// connected, and take it for one that is being removed.
+/// A node without a script is connected without waiting for one. A script that came later would
+/// find state 4, and take the disk for one that is being removed.
 bool SpecReader::awaits_script() {
   if (script_given_up_ || !device_.node.may_get_script()) return false;
   if (std::exchange(script_awaited_, true)) return true;

@@ -33,8 +33,8 @@ class SpecReader {
   /// One of its keys was written after read() had found it complete.
   void wrote() noexcept { wrote_ = true; }
 
-  /// Reads it anew if it was written. What a disk is to be may still change while nobody has it,
-  /// but for its image: that is open, or looked at.
+  /// Reads the keys again if one was written and the disk is not `in_use`. The image stays the one
+  /// that was found first: it may be open already.
   void refresh(bool in_use);
 
   void stop_watching();

@@ -92,8 +92,9 @@ void StoragePause::watch_held(const std::shared_ptr<DiskPause>& counts) {
   });
 }
 
-/// Once for each pause that was logged. Whether anything is held is not asked again: what a worker
-/// holds from then on is another pause, and its paused() is on the way and must not find this one.
+/// Ends the pause that was logged, if one was. It does not look whether anything is held by now: a
+/// request that a worker has held since then begins another pause, whose paused() is on its way
+/// and must find this one ended.
 void StoragePause::log_end_of_pause() {
   if (!std::exchange(pause_logged_, false)) return;
   device_.log(spdlog::level::info, "goes on; {} request(s) waited as long as they may, and failed",

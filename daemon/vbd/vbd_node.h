@@ -73,15 +73,15 @@ class VbdNode {
 
   const std::string& path() const noexcept { return path_; }
 
-  /// The frontend's directory: nullopt while the toolstack has not written the node, and once it is
-  /// gone. The error says what is wrong with a node that nobody should serve.
+  /// The frontend's directory. nullopt if there is no node, yet or any more; an error that says
+  /// what is wrong if the node must not be served.
   std::optional<std::expected<std::string, std::string>> read_frontend() const;
 
   /// A key that the toolstack has still to write before the node says what it asks for; empty if
   /// there is none. It may write keys one by one, in any order.
   std::string missing_key() const;
 
-  /// Has no hotplug script, as far as was written: that is right for some toolstacks.
+  /// Has no hotplug script so far. Some toolstacks write none; with others it is still to come.
   bool may_get_script() const;
 
   /// The toolstack takes the node away, and waits for our state 6.
@@ -97,8 +97,8 @@ class VbdNode {
   /// Empty if the script said nothing yet.
   std::string hotplug_status() const;
 
-  /// Whether a change at this path can tell anything to somebody who knows the spec. Most keys are
-  /// written once, or by us alone.
+  /// Whether a change at this path matters once the spec was read. Most keys are written only once,
+  /// or only by us.
   bool concerns(std::string_view path) const;
 
   /// Whether the path is that of a key of VbdSpec's.
@@ -122,7 +122,8 @@ class VbdNode {
   /// Whether a tapringd ever connected the disk.
   bool was_served() const;
 
-  /// Of the rings that a tapringd serves or served; empty if none did, or it said goodbye.
+  /// The id of the connection that a tapringd serves or served; empty if there was none, or if it
+  /// ended in order.
   std::string connection() const;
 
   /// What a tapringd serves or served the disk from, served_files_line()'s; empty if nothing is
@@ -132,7 +133,7 @@ class VbdNode {
   /// The size in bytes that the frontend was told; 0 if it was not.
   uint64_t told_bytes() const;
 
-  /// Whether a tapringd said goodbye to the rings with every request it took answered.
+  /// Whether a tapringd ended its service in order, with every request that it took answered.
   bool drained() const;
 
   /// What the hotplug script says went wrong.
@@ -150,14 +151,14 @@ class VbdNode {
   bool offer(XenbusState from, const TransportOffer& offer);
   bool connect(XenbusState from, const VbdSpec& spec, const Geometry& geometry,
                const ConnectionOffer& offer);
-  /// To a connected frontend, which looks at the size again when it sees the state written.
+  /// Tells a connected frontend the new size: it reads it again when the state is written.
   bool resize(uint64_t sectors);
   bool write_state(XenbusState from, XenbusState to);
   bool mark_drained();
 
-  /// Before the first request is taken: what was said of the rings is true no more, and their
-  /// journal is that of this connection. `again`: the frontend is connected already. `files`:
-  /// served_files_line().
+  /// To be called before the first request is taken: from now on the rings' journal is that of
+  /// `connection`, and they count as drained no more. `again`: the frontend is connected already.
+  /// `files`: served_files_line().
   void begin_service(const std::string& connection, const std::string& files, bool again);
 
   /// Others serve the rings from now on.

@@ -132,7 +132,7 @@ void ReconnectingXenstore::watch_again(const std::set<Watch>& watches) {
   }
 }
 
-/// Of a connection that is there, or that could not be made.
+/// The connection is lost, or could not be made.
 void ReconnectingXenstore::lose(const std::string& reason) {
   if (std::exchange(waiting_, true)) return;
   // Each reason is told once, however many attempts it makes fail.
@@ -142,7 +142,7 @@ void ReconnectingXenstore::lose(const std::string& reason) {
     spdlog::error("{}", reason);
   }
   absence_ = reason;
-  // Later, as this may be in the middle of a call of its own, or of one of its transactions.
+  // Destroyed later, as one of its own calls or transactions may be what failed just now.
   if (connection_) control_.post([lost = std::move(connection_)] {});
   timer_.after(pause_, [this, alive = std::weak_ptr(alive_)] {
     if (!alive.expired()) attempt();

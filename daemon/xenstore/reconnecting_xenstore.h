@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Xenstore for as long as the daemon lives: xenstored may be restarted, or hang, or not be there
-// yet, and disks in service have nothing to do with it.
+// Xenstore for as long as the daemon lives, although xenstored may be restarted, hang or not have
+// started yet. Disks in service do not depend on it.
 #pragma once
 
 #include <chrono>

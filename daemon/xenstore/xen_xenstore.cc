@@ -23,12 +23,12 @@ constexpr int kMaxEventsPerTurn = 256;
   throw std::system_error(errno, std::system_category(), "xenstore: " + what);
 }
 
-/// What a key that is not there, or not for us to see, answers.
+/// The errors of a key that does not exist or that we may not read.
 bool means_absent(int error) noexcept {
   return error == ENOENT || error == EACCES || error == EINVAL;
 }
 
-/// What xenstored itself never answers.
+/// Errors that xenstored itself never answers: they mean that the connection is broken.
 bool means_lost(int error) noexcept {
   return error == EBADF || error == EPIPE || error == ECONNRESET || error == ENOTCONN;
 }
@@ -36,7 +36,7 @@ bool means_lost(int error) noexcept {
 }  // namespace
 
 XenXenstore::Handle XenXenstore::open_handle(XenstoreSocket& socket, ReplyTimeout* timeout) {
-  // It may hang, and cannot be ended; those who watch this thread know that it waits.
+  // Connecting may hang and cannot be cut off; the timeout lets the watchdog know of the wait.
   const ReplyTimeout::Wait wait(timeout, -1);
   XenstoreSocket::require_listener();
   Handle handle(xs_open(0));

@@ -10,8 +10,8 @@
 namespace tapring {
 namespace {
 
-// A transaction is repeated when somebody else's got in between; this often only in a store where
-// nothing works any more.
+// A transaction that conflicts with somebody else's is repeated, at most so often: a store where
+// that is not enough does not work any more.
 constexpr int kMaxAttempts = 1000;
 
 bool holds(XenstoreTransaction& transaction, const std::string& directory,
