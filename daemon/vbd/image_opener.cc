@@ -114,7 +114,7 @@ ImageOpener::Opened ImageOpener::open_in_background(const DiskOpener& open,
       opened.image.images = MultiQueueDisk::share(std::move(image), loops);
     }
   } catch (const NeedsRepair&) {
-    opened.needs_mending = true;
+    opened.needs_repair = true;
   } catch (const FileInUse& conflict) {
     opened.in_use = conflict;
   } catch (const std::exception& failure) {
@@ -140,7 +140,7 @@ void ImageOpener::ask_witnesses(WitnessStore& store, const std::string& disk,
 void ImageOpener::attempt_ended(uint64_t attempt, Opened opened) {
   device_.log(spdlog::level::debug, "opening it took {} ms: {}", opened.took.count(),
               opened.in_use          ? "it is in use"
-              : opened.needs_mending ? "it is to be mended"
+              : opened.needs_repair ? "it is to be repaired"
               : opened.error.empty() ? "done"
                                      : "failed");
   if (attempt != attempt_) return given_up_ended(std::move(opened.image.images));
@@ -156,7 +156,7 @@ void ImageOpener::attempt_ended(uint64_t attempt, Opened opened) {
 
 void ImageOpener::take_result(Goal goal, Opened opened) {
   if (opened.in_use) return wait_for_lock(std::move(goal), *opened.in_use);
-  if (opened.needs_mending) return try_opening(std::move(goal), true);
+  if (opened.needs_repair) return try_opening(std::move(goal), true);
   if (!opened.error.empty()) return fail(opened.error);
   take_facts(goal, std::move(opened.facts));
   if (goal.purpose == Purpose::probe) return finish_check();

@@ -169,7 +169,7 @@ class ImageOpener {
     std::chrono::milliseconds took{0};
     std::vector<UniqueFd> witnesses;  ///< to be kept where there were none to ask
     std::optional<FileInUse> in_use;  ///< then nothing else is there
-    bool needs_mending = false;       ///< likewise
+    bool needs_repair = false;       ///< likewise
     std::string error;                ///< likewise
   };
 
