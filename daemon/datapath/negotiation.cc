@@ -14,7 +14,7 @@ namespace {
 using Refusal = std::unexpected<std::string>;
 
 /// Shortened: a guest may write a value that is too long to repeat in the log.
-std::string quoted(std::string_view value) {
+std::string abridged(std::string_view value) {
   constexpr std::size_t kMostQuoted = 64;
   return escaped(value, kMostQuoted);
 }
@@ -24,7 +24,8 @@ std::expected<uint32_t, std::string> parse_number(const std::string& key,
   if (!value) return Refusal(fmt::format("the frontend wrote no {}", key));
   const auto number = parse_decimal(*value);
   if (number) return *number;
-  return Refusal(fmt::format("the frontend's {} is '{}', which is no number", key, quoted(*value)));
+  return Refusal(
+      fmt::format("the frontend's {} is '{}', which is no number", key, abridged(*value)));
 }
 
 std::expected<uint32_t, std::string> bounded_number(const FrontendKeys& read,
@@ -46,7 +47,7 @@ std::expected<Abi, std::string> parse_protocol(const std::string& protocol) {
   if (protocol == "x86_32-abi") return Abi::x86_32;
   return Refusal(
       fmt::format("the frontend's protocol is '{}' (known: x86_64-abi, x86_32-abi, arm-abi)",
-                  quoted(protocol)));
+                  abridged(protocol)));
 }
 
 std::expected<QueueSetup, std::string> negotiate_queue(const FrontendKeys& read,
