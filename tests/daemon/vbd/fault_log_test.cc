@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/vbd/fault_log.h"
 
+#include <memory>
 #include <system_error>
 
 #include "tests/daemon/vbd/device_parts.h"
@@ -14,7 +15,7 @@ class FaultLogTest : public DeviceParts {
 };
 
 TEST_F(FaultLogTest, AnImageThatIsTooShortIsAnErrorUntilItIsNot) {
-  log_of_faults_.prepare("/a.img", {});
+  log_of_faults_.prepare("/a.img", {}, std::make_shared<LostWrites>());
   EXPECT_FALSE(log_of_faults_.has_errors());
   log_of_faults_.check_size(512, 1024);
   EXPECT_TRUE(log_of_faults_.has_errors());
@@ -24,7 +25,7 @@ TEST_F(FaultLogTest, AnImageThatIsTooShortIsAnErrorUntilItIsNot) {
 }
 
 TEST_F(FaultLogTest, AFailedRequestIsReported) {
-  const auto faults = log_of_faults_.prepare("/a.img", {});
+  const auto faults = log_of_faults_.prepare("/a.img", {}, std::make_shared<LostWrites>());
   faults->note(
       {"read", 4096, std::make_error_code(std::errc::io_error), std::chrono::system_clock::now()});
   EXPECT_TRUE(log_of_faults_.has_errors());
@@ -36,9 +37,10 @@ TEST_F(FaultLogTest, AFailedRequestIsReported) {
 }
 
 TEST_F(FaultLogTest, WritesThatAPredecessorLostFailTheDisk) {
-  log_of_faults_.prepare("/a.img", std::make_error_code(std::errc::io_error));
+  log_of_faults_.prepare("/a.img", std::make_error_code(std::errc::io_error),
+                         std::make_shared<LostWrites>());
   EXPECT_NE(log_of_faults_.failure(), "");
-  log_of_faults_.prepare("/a.img", {});
+  log_of_faults_.prepare("/a.img", {}, std::make_shared<LostWrites>());
   EXPECT_EQ(log_of_faults_.failure(), "");
 }
 
