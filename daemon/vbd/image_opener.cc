@@ -140,7 +140,7 @@ void ImageOpener::ask_witnesses(WitnessStore& store, const std::string& disk,
 void ImageOpener::attempt_ended(uint64_t attempt, Opened opened) {
   device_.log(spdlog::level::debug, "opening it took {} ms: {}", opened.took.count(),
               opened.in_use          ? "it is in use"
-              : opened.needs_repair ? "it is to be repaired"
+              : opened.needs_repair  ? "it is to be repaired"
               : opened.error.empty() ? "done"
                                      : "failed");
   if (attempt != attempt_) return given_up_ended(std::move(opened.image.images));
@@ -221,7 +221,8 @@ ImageOpener::Opened ImageOpener::opened_by(const Twin& twin, const Goal& goal) c
   opened.facts = twin.image;
   opened.facts.geometry.read_only |= is_read_only();
   if (goal.purpose == Purpose::service) opened.image.shared = twin.disk;
-  if (goal.resumed && !are_served_files(device_.node.served_files(), twin.image.files)) {
+  if (goal.resumed && !are_served_files(device_.node.served_files(), twin.image.files,
+                                        devices_without_lasting_inodes())) {
     opened.error = fmt::format(
         "disk {} is served from another file than this one was (detach both, which their guests "
         "lose then)",

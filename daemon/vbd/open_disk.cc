@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/vbd/open_disk.h"
 
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <fstream>
+#include <set>
 #include <stdexcept>
+#include <vector>
 
 #include "daemon/host/progress_log.h"
 #include "daemon/vbd/served_files.h"
@@ -36,14 +40,14 @@ uint64_t fence_of(const std::string& disk) {
 }
 
 /// Refuses an image that is not the one its guest was served from, before it is opened for writing.
-void check_image(const OpenRequest& request) {
+void check_image(const OpenRequest& request, const std::set<uint64_t>& fleeting) {
   ImageName name{request.spec.path, {}};
   do {
     name = split_image_name(name.path);
   } while (!name.selector.empty());
   struct stat status{};
   if (::stat(name.path.c_str(), &status) != 0) return;  // the driver that opens it will report that
-  if (is_served_image(request.served, file_id_of(status))) return;
+  if (is_served_image(request.served, file_id_of(status), fleeting)) return;
   refuse_another(name.path + " is another file");
 }
 
@@ -64,14 +68,23 @@ ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy)
 }
 
 std::unique_ptr<OpenImage> open_disk(const OpenRequest& request, const OpenPolicy& policy) {
-  check_image(request);
+  const std::set<uint64_t> fleeting =
+      request.served.empty() ? std::set<uint64_t>() : devices_without_lasting_inodes();
+  check_image(request, fleeting);
   ImageOptions options = image_options(request, policy);
   ProgressLog log(request.disk + ": " + printable(options.path) +
                   ": its refcounts are being mended");
   options.repair_progress = [&log](uint64_t done, uint64_t all) { log.show(done, all); };
   auto image = find_format(request.spec.format)->open(options);
-  if (!are_served_files(request.served, image->files())) {
+  const std::vector<FileId> files = image->files();
+  if (!are_served_files(request.served, files, fleeting)) {
     refuse_another(options.path + " has another backing file or data file");
+  }
+  if (!request.served.empty() && request.served != served_files_line(files)) {
+    spdlog::warn(
+        "{}: {}: its file system has changed the inode numbers, so whether it is the file that the "
+        "disk was served from cannot be checked",
+        request.disk, printable(options.path));
   }
   return image;
 }

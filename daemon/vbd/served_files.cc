@@ -4,14 +4,28 @@
 #include <fmt/format.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <fstream>
+#include <sstream>
+#include <string_view>
 
 namespace tapring {
 namespace {
 
-std::string text_of(const FileId& file) {
+/// Up to the inode.
+std::string device_text_of(const FileId& file) {
   const auto device = static_cast<dev_t>(major(file.device) == 0 ? 0 : file.device);
-  return fmt::format("{}:{}:{}", major(device), minor(device), file.inode);
+  return fmt::format("{}:{}:", major(device), minor(device));
+}
+
+std::string text_of(const FileId& file) {
+  return device_text_of(file) + std::to_string(file.inode);
+}
+
+/// As mountinfo calls the file system: "fuse.sshfs", "fuseblk".
+bool has_lasting_inodes(std::string_view type) {
+  return !type.starts_with("fuse") && type != "cifs" && type != "smb3" && type != "smbfs";
 }
 
 /// A hash (FNV-1a), as the list of a long chain would not fit in a value of xenstore.
@@ -32,11 +46,43 @@ std::string served_files_line(std::span<const FileId> files) {
   return fmt::format("{} {} {:016x}", text_of(files.front()), files.size(), hash_of(files));
 }
 
-bool are_served_files(const std::string& line, std::span<const FileId> files) {
-  return line.empty() || line == served_files_line(files);
+std::set<uint64_t> devices_without_lasting_inodes(std::istream& mountinfo) {
+  std::set<uint64_t> devices;
+  std::string line;
+  while (std::getline(mountinfo, line)) {
+    std::istringstream fields(line);
+    std::string skipped;
+    std::string type;
+    unsigned device_major = 0;
+    unsigned device_minor = 0;
+    char colon = 0;
+    fields >> skipped >> skipped >> device_major >> colon >> device_minor;
+    while (fields >> skipped && skipped != "-") continue;
+    if (!(fields >> type) || has_lasting_inodes(type)) continue;
+    devices.insert(makedev(device_major, device_minor));
+  }
+  return devices;
 }
 
-bool is_served_image(const std::string& line, const FileId& image) {
+std::set<uint64_t> devices_without_lasting_inodes() {
+  std::ifstream mountinfo("/proc/self/mountinfo");
+  return devices_without_lasting_inodes(mountinfo);
+}
+
+bool are_served_files(const std::string& line, std::span<const FileId> files,
+                      const std::set<uint64_t>& fleeting) {
+  if (line.empty() || line == served_files_line(files)) return true;
+  const auto is_fleeting = [&](const FileId& file) { return fleeting.contains(file.device); };
+  if (std::ranges::none_of(files, is_fleeting)) return false;
+  return is_served_image(line, files.front(), fleeting) &&
+         line.find(fmt::format(" {} ", files.size())) != std::string::npos;
+}
+
+bool is_served_image(const std::string& line, const FileId& image,
+                     const std::set<uint64_t>& fleeting) {
+  if (fleeting.contains(image.device)) {
+    return line.empty() || line.starts_with(device_text_of(image));
+  }
   return line.empty() || line.starts_with(text_of(image) + ' ');
 }
 

@@ -3,6 +3,9 @@
 // guest that waits for its disk goes on with what it had, not with what the path leads to by then.
 #pragma once
 
+#include <cstdint>
+#include <iosfwd>
+#include <set>
 #include <span>
 #include <string>
 
@@ -14,10 +17,22 @@ namespace tapring {
 /// (NFS, btrfs) gets a new device number with each mount, so of its files only the inode counts.
 std::string served_files_line(std::span<const FileId> files);
 
-/// Whether these are the files of the line; true where the line is empty.
-bool are_served_files(const std::string& line, std::span<const FileId> files);
+/// The devices (FileId::device) of file systems that may give a file another inode number once the
+/// kernel has forgotten it: FUSE and SMB, where only some servers have lasting numbers.
+/// `mountinfo`: proc(5).
+std::set<uint64_t> devices_without_lasting_inodes(std::istream& mountinfo);
+
+/// Those of this process.
+std::set<uint64_t> devices_without_lasting_inodes();
+
+/// Whether these are the files of the line; true where the line is empty. Of files on `fleeting`
+/// devices only the file system is compared, and of an image that has any, only the image itself
+/// and how many files there are.
+bool are_served_files(const std::string& line, std::span<const FileId> files,
+                      const std::set<uint64_t>& fleeting);
 
 /// Likewise of the image itself alone.
-bool is_served_image(const std::string& line, const FileId& image);
+bool is_served_image(const std::string& line, const FileId& image,
+                     const std::set<uint64_t>& fleeting);
 
 }  // namespace tapring
