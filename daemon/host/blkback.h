@@ -6,8 +6,10 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "daemon/host/block_device.h"
 #include "ring/error.h"
 
 namespace tapring {
@@ -31,6 +33,9 @@ class Blkback {
   virtual bool serves(const std::string& name) const = 0;
 
   virtual Limits limits() const = 0;
+
+  /// The block device that the driver serves a disk from, by read_block_device()'s `number`.
+  virtual std::optional<BlockDevice> block_device(const std::string& number) const = 0;
 
   /// Turns persistent grants off for as long as the returned object lives: for every device that
   /// the driver connects meanwhile, as it has one parameter for all. Devices that are connected

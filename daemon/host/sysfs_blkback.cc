@@ -46,6 +46,10 @@ Blkback::Limits SysfsBlkback::limits() const {
   return limits;
 }
 
+std::optional<BlockDevice> SysfsBlkback::block_device(const std::string& number) const {
+  return read_block_device(sysfs_, number);
+}
+
 Error SysfsBlkback::unbind(const std::string& name, bool coming,
                            std::chrono::milliseconds patience) const {
   constexpr std::chrono::milliseconds kPause(1);

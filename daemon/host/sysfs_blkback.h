@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "daemon/host/blkback.h"
@@ -17,6 +19,7 @@ class SysfsBlkback final : public Blkback {
   bool loaded() const override;
   bool serves(const std::string& name) const override;
   Limits limits() const override;
+  std::optional<BlockDevice> block_device(const std::string& number) const override;
   std::shared_ptr<const void> without_persistent_grants() const override;
   Error unbind(const std::string& name, bool coming,
                std::chrono::milliseconds patience) const override;

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace tapring {
 namespace {
@@ -25,8 +26,22 @@ constexpr std::chrono::seconds kUnbindPatience(10);  // as long as libxl waits f
 // Other disks may have them, and this guest may not answer.
 constexpr std::chrono::seconds kConnectPatience(10);
 
+constexpr const char* kNoDevice =
+    "no loop device was made for it, as the disk line has a script of its own";
+
 bool is_raw(const DiskSpec& spec) {
   return spec.format == "aio" || spec.format == "raw";
+}
+
+std::string device_missing(const std::string& number) {
+  return number.empty() ? kNoDevice : fmt::format("its block device {} is gone", number);
+}
+
+/// Blocks as long as the storage does.
+std::string compare_storage(const Blkback& blkback, const std::string& number,
+                            const ServedImage& image) {
+  const auto device = blkback.block_device(number);
+  return device ? why_another_file(*device, image) : device_missing(number);
 }
 
 }  // namespace
@@ -44,7 +59,19 @@ void BlkbackHandover::proceed(const VbdState& now) {
   if (stage_ != Stage::opening) return;
   if (image_.is_closed()) image_.open(false);  // it was still being closed when take() was called
   if (!image_.is_open()) return;
-  return is_connected ? unbind() : cannot_take("it is being detached");
+  if (!is_connected) return cannot_take("it is being detached");
+  const std::string why_not = why_not_the_same();
+  return why_not.empty() ? unbind() : cannot_take(why_not);
+}
+
+/// Of what can be told at once.
+std::string BlkbackHandover::why_not_the_same() const {
+  const uint64_t bytes = image_.facts().geometry.size_bytes;
+  const uint64_t told = device_.node.told_bytes();
+  if (bytes >= told) return {};
+  return fmt::format(
+      "{} is {} bytes, less than the disk of its guest (make it {} bytes long again)",
+      identity_.disk.path, bytes, told);
 }
 
 void BlkbackHandover::unbind() {
@@ -54,10 +81,14 @@ void BlkbackHandover::unbind() {
   try {
     device_.tasks.run(
         kBlkbackLine,
-        [&blkback = device_.context.blkback, name = device_.name.sysfs_name()] {
-          return blkback.unbind(name, false, kUnbindPatience);
+        [&blkback = device_.context.blkback, name = device_.name.sysfs_name(),
+         number = device_.node.physical_device(), image = served_image()] {
+          std::string why_not = compare_storage(blkback, number, image);
+          if (!why_not.empty()) return why_not;
+          const Error error = blkback.unbind(name, false, kUnbindPatience);
+          return error ? error.message() : std::string();
         },
-        [this](Error error) { unbind_ended(error ? error.message() : ""); });
+        [this](const std::string& error) { unbind_ended(error); });
   } catch (const std::system_error& error) {
     unbind_ended(error.what());
   }
@@ -65,7 +96,10 @@ void BlkbackHandover::unbind() {
 
 void BlkbackHandover::unbind_ended(const std::string& error) {
   stage_ = error.empty() ? Stage::connecting : Stage::opening;
-  if (!error.empty()) return cannot_take(error);
+  if (!error.empty()) {
+    cannot_take(error);
+    return callbacks_.failed();  // the node may have gone meanwhile
+  }
   device_.log(spdlog::level::info, "taken from xen-blkback");
   callbacks_.taken();
 }
@@ -80,6 +114,7 @@ void BlkbackHandover::cannot_take(const std::string& error) {
     bind(error);
   } else {
     fail("not taken from xen-blkback: " + error);
+    image_.drop_witnesses();
   }
   image_.release();
 }
@@ -111,9 +146,26 @@ std::string BlkbackHandover::obstacle() const {
   if (!is_raw(identity_.disk)) {
     return fmt::format("xen-blkback knows no {} images", identity_.disk.format);
   }
-  if (!device_.node.has_physical_device()) {
-    return "no loop device was made for it, as the disk line has a script of its own";
-  }
+  const std::string of_storage = storage_obstacle();
+  return of_storage.empty() ? negotiation_obstacle() : of_storage;
+}
+
+ServedImage BlkbackHandover::served_image() const {
+  const std::vector<FileId>& files = image_.facts().files;
+  return {identity_.disk.path, files.empty() ? FileId{} : files.front()};
+}
+
+/// A loop device keeps the file that it had, and the size, whatever we have served since.
+std::string BlkbackHandover::storage_obstacle() const {
+  const std::string number = device_.node.physical_device();
+  const auto device = device_.context.blkback.block_device(number);
+  if (!device) return device_missing(number);
+  const std::string not_whole = why_not_whole(*device, served_image());
+  return not_whole.empty() ? why_smaller(*device, image_.facts().geometry.size_bytes) : not_whole;
+}
+
+std::string BlkbackHandover::negotiation_obstacle() const {
+  const Blkback& blkback = device_.context.blkback;
   const Blkback::Limits limits = blkback.limits();
   const auto& queues = connection_.rings().queues;
   if (queues.size() > limits.max_queues) {
@@ -152,10 +204,16 @@ void BlkbackHandover::bind(std::string why_back) {
   try {
     device_.tasks.run(
         kBlkbackLine,
-        [&blkback = device_.context.blkback, name = device_.name.sysfs_name()] {
-          return blkback.bind(name);
+        [&blkback = device_.context.blkback, name = device_.name.sysfs_name(),
+         number = device_.node.physical_device(), image = served_image(),
+         is_back = !why_back_.empty()] {
+          // What was the driver's a moment ago goes back in any case: nobody else serves it.
+          std::string why_not = is_back ? "" : compare_storage(blkback, number, image);
+          if (!why_not.empty()) return why_not;
+          const Error error = blkback.bind(name);
+          return error ? error.message() : std::string();
         },
-        [this](Error error) { bind_ended(error ? error.message() : ""); });
+        [this](const std::string& error) { bind_ended(error); });
   } catch (const std::system_error& error) {
     bind_ended(error.what());
   }

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "daemon/vbd/blkback_storage.h"
 #include "daemon/vbd/connection.h"
 #include "daemon/vbd/device_context.h"
 
@@ -76,9 +77,13 @@ class BlkbackHandover {
  private:
   enum class Stage : uint8_t { none, opening, unbinding, connecting, draining, binding };
 
+  std::string why_not_the_same() const;
   void unbind();
   void unbind_ended(const std::string& error);
+  ServedImage served_image() const;
   std::string obstacle() const;
+  std::string storage_obstacle() const;
+  std::string negotiation_obstacle() const;
   std::string have_pages_returned();
   void bind(std::string why_back);
   void bind_ended(const std::string& error);

@@ -205,8 +205,8 @@ bool VbdNode::drained() const {
   return read(kDrainedKey) == "1";
 }
 
-bool VbdNode::has_physical_device() const {
-  return !read("physical-device").value_or("").empty();
+std::string VbdNode::physical_device() const {
+  return read("physical-device").value_or("");
 }
 
 bool VbdNode::keeps_grants(const VbdSpec& spec) const {

@@ -139,8 +139,9 @@ class VbdNode {
   /// What the hotplug script says went wrong.
   std::string hotplug_error() const;
 
-  /// Whether xen-blkback knows what to serve.
-  bool has_physical_device() const;
+  /// The number of the block device that xen-blkback serves, "major:minor" in hexadecimal digits;
+  /// empty if no script wrote one.
+  std::string physical_device() const;
 
   /// Whether the frontend lets pages stay mapped where a backend offers that.
   bool keeps_grants(const VbdSpec& spec) const;

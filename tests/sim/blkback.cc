@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "tests/sim/blkback.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <optional>
 #include <utility>
+
+#include "ring/sizes.h"
 
 namespace tapring::sim {
 namespace {
@@ -25,7 +30,38 @@ std::optional<Port> port_in(const std::optional<std::string>& text) {
   return port;
 }
 
+FileId file_at(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 ? file_id_of(status) : FileId{};
+}
+
+/// As the kernel knows a file by that was at `path`, and has stayed in its directory.
+std::string path_now(const std::string& path, const FileId& file) {
+  if (file_at(path) == file) return path;
+  const auto directory = std::filesystem::path(path).parent_path();
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    if (file_at(entry.path()) == file) return entry.path();
+  }
+  return path + " (deleted)";
+}
+
 }  // namespace
+
+void SimBlkback::make_loop_device(const std::string& number, const std::string& path) {
+  std::error_code none;
+  const auto bytes = std::filesystem::file_size(path, none);
+  if (none) return;
+  loop_devices_[number] = {{"/dev/loop" + number, {}, bytes, BlockDevice::Loop{path}},
+                           file_at(path)};
+}
+
+std::optional<BlockDevice> SimBlkback::block_device(const std::string& number) const {
+  const auto found = loop_devices_.find(number);
+  if (found == loop_devices_.end()) return std::nullopt;
+  BlockDevice device = found->second.device;
+  device.loop->file = path_now(device.loop->file, found->second.file);
+  return device;
+}
 
 Error SimBlkback::unbind(const std::string& name, bool /*coming*/,
                          std::chrono::milliseconds /*patience*/) const {
@@ -74,8 +110,7 @@ void SimBlkback::connect(const std::string& name) const {
   const std::string frontend = store_.read(backend + "/frontend").value_or("");
   keeps_pages_[name] =
       limits_.persistent_grants && store_.read(frontend + "/feature-persistent") == "1";
-  const auto domain =
-      static_cast<DomainId>(*port_in(store_.read(backend + "/frontend-id")));
+  const auto domain = static_cast<DomainId>(*port_in(store_.read(backend + "/frontend-id")));
   for (const std::string& key : {std::string("event-channel"), std::string("queue-0/event-channel"),
                                  std::string("queue-1/event-channel")}) {
     const auto port = port_in(store_.read(frontend + "/" + key));
@@ -83,7 +118,10 @@ void SimBlkback::connect(const std::string& name) const {
     const auto end = machine_.events().bind(0, {domain, *port}, [] {});
     if (end) device->second.push_back(*end);
   }
-  store_.write({{backend + "/state", "4"}});
+  const auto storage = block_device(store_.read(backend + "/physical-device").value_or(""));
+  if (!storage) return;
+  store_.write({{backend + "/sectors", std::to_string(storage->size_bytes / kSectorBytes)},
+                {backend + "/state", "4"}});
 }
 
 }  // namespace tapring::sim

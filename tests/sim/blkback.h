@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,9 +39,16 @@ class SimBlkback final : public Blkback, private StoreWatcher {
   /// What a bind fails with.
   void fail_binds(Error error) noexcept { bind_error_ = error; }
 
+  /// As losetup does: it keeps the file and the size that the path has now.
+  void make_loop_device(const std::string& number, const std::string& path);
+
+  /// To be changed at will; loop.file is looked up anew each time.
+  BlockDevice& loop_device(const std::string& number) { return loop_devices_.at(number).device; }
+
   bool loaded() const override { return loaded_; }
   bool serves(const std::string& name) const override { return devices_.contains(name); }
   Limits limits() const override { return limits_; }
+  std::optional<BlockDevice> block_device(const std::string& number) const override;
   std::shared_ptr<const void> without_persistent_grants() const override;
 
   /// Whether it keeps the guest's pages mapped, as it does with all if its parameter says so.
@@ -50,6 +58,11 @@ class SimBlkback final : public Blkback, private StoreWatcher {
   Error bind(const std::string& name) const override;
 
  private:
+  struct LoopDevice {
+    BlockDevice device;
+    FileId file;
+  };
+
   void changed(const std::string& watched, const std::string& token,
                const std::string& path) override;
   void close(const std::string& name) const;
@@ -64,6 +77,7 @@ class SimBlkback final : public Blkback, private StoreWatcher {
   Time finishing_{};
   Error bind_error_;
   Error unbind_error_;
+  std::map<std::string, LoopDevice> loop_devices_;
   mutable std::map<std::string, bool> keeps_pages_;
   // Ports are const, as the real one has its state in the kernel.
   mutable std::map<std::string, std::vector<EventEnd>> devices_;

@@ -224,6 +224,7 @@ SimFrontend& Host::attach(const DiskLine& line, const FrontendOptions& options) 
     frontend = std::make_unique<SimFrontend>(world_, machine_, store_, line.name,
                                              models_[line.params], options);
   }
+  if (line.has_loop_device) kernel_.make_loop_device(loop_device_of(line.name), line.params);
   toolstack_.attach(line);
   return *frontend;
 }

@@ -2,6 +2,8 @@
 #include "tests/sim/toolstack.h"
 
 #include <algorithm>
+#include <charconv>
+#include <iterator>
 #include <utility>
 
 namespace tapring::sim {
@@ -22,6 +24,16 @@ void add_below(const std::string& directory, const StoreKeys& keys, StoreKeys& a
 }
 
 }  // namespace
+
+std::string loop_device_of(DiskName name) {
+  constexpr int kHexadecimal = 16;
+  constexpr uint32_t kDisksOfADomain = 256;
+  char digits[16];
+  const auto [end, error] =
+      std::to_chars(std::begin(digits), std::end(digits),
+                    name.domain * kDisksOfADomain + name.device % kDisksOfADomain, kHexadecimal);
+  return "7:" + std::string(digits, end);
+}
 
 std::string backend_directory(const DiskLine& line) {
   return "/local/domain/" + std::to_string(line.backend_domain) + "/backend/" + line.kind + '/' +
@@ -48,7 +60,9 @@ StoreKeys backend_keys(const DiskLine& line) {
                  {"specification", "xen"},
                  {"params", line.params}};
   if (!line.script.empty()) keys["script"] = line.script;
-  if (line.kind == "vbd" && line.has_loop_device) keys["physical-device"] = "7:0";
+  if (line.kind == "vbd" && line.has_loop_device) {
+    keys["physical-device"] = loop_device_of(line.name);
+  }
   return keys;
 }
 

@@ -35,6 +35,9 @@ struct DiskLine {
   bool has_loop_device = true;  ///< the script makes one; for kind vbd
 };
 
+/// The number of the loop device that the script makes for the disk, as in physical-device.
+std::string loop_device_of(DiskName name);
+
 std::string backend_directory(const DiskLine& line);
 std::string frontend_directory(DiskName name);
 

@@ -2,6 +2,7 @@
 #include "daemon/host/sysfs_blkback.h"
 
 #include <gtest/gtest.h>
+#include <sys/sysmacros.h>
 
 #include <filesystem>
 #include <fstream>
@@ -85,6 +86,35 @@ TEST_F(SysfsBlkbackTest, LimitsAreTheModulesParameters) {
   EXPECT_TRUE(blkback_.limits().persistent_grants);
   std::ofstream(parameters / "feature_persistent") << "N\n";
   EXPECT_FALSE(blkback_.limits().persistent_grants);
+}
+
+TEST_F(SysfsBlkbackTest, ALoopDeviceIsKnownByItsNumberInHexadecimalDigits) {
+  EXPECT_FALSE(blkback_.block_device("7:1a"));
+  const auto device = sysfs_.path() / "devices/loop26";
+  std::filesystem::create_directories(device / "loop");
+  std::filesystem::create_directories(sysfs_.path() / "dev/block");
+  std::filesystem::create_directory_symlink(device, sysfs_.path() / "dev/block/7:26");
+  std::ofstream(device / "size") << "2048\n";
+  std::ofstream(device / "loop/backing_file") << "/srv/a b.img (deleted)\n";
+  std::ofstream(device / "loop/offset") << "512\n";
+  std::ofstream(device / "loop/sizelimit") << "4096\n";
+  const auto found = blkback_.block_device("7:1a");
+  ASSERT_TRUE(found && found->loop);
+  EXPECT_EQ(found->path, "/dev/loop26");
+  EXPECT_EQ(found->id, (FileId{makedev(7, 26), 0}));
+  EXPECT_EQ(found->size_bytes, 1U << 20);
+  EXPECT_EQ(found->loop->file, "/srv/a b.img (deleted)");
+  EXPECT_EQ(found->loop->offset, 512U);
+  EXPECT_EQ(found->loop->size_limit, 4096U);
+}
+
+TEST_F(SysfsBlkbackTest, AnotherBlockDeviceHasNoFile) {
+  std::filesystem::create_directories(sysfs_.path() / "dev/block/253:0");
+  const auto found = blkback_.block_device("fd:0");
+  ASSERT_TRUE(found);
+  EXPECT_FALSE(found->loop);
+  EXPECT_FALSE(blkback_.block_device(""));
+  EXPECT_FALSE(blkback_.block_device("fd:0x"));
 }
 
 TEST_F(SysfsBlkbackTest, WithoutTheModuleNothingIsTaken) {

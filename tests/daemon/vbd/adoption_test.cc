@@ -50,6 +50,17 @@ class Adoption : public HostTest {
     EXPECT_EQ(host_.report(disk_.name).state, "adopting");
   }
 
+  /// The kernel serves on, and the guest notices nothing.
+  void expect_not_taken(const std::string& reason) {
+    EXPECT_THAT(host_.adopt(disk_.name), IsEmpty());
+    EXPECT_TRUE(reports("kernel")) << host_.report(disk_.name).state;
+    EXPECT_THAT(host_.report(disk_.name).reason, HasSubstr(reason));
+    EXPECT_TRUE(host_.kernel().serves("vbd-1-51712"));
+    EXPECT_TRUE(host_.run_until([&] { return sim::Host::descriptors(disk_.params) == 0; }, 1s));
+  }
+
+  BlockDevice& loop_device() { return host_.kernel().loop_device(sim::loop_device_of(disk_.name)); }
+
   DiskLine loop_disk() {
     DiskLine disk = line(1, "a.img");
     disk.has_loop_device = true;
@@ -101,7 +112,8 @@ TEST_P(Adoption, ADaemonThatDiesAtAnyMomentOfItLeavesADiskThatGoesOn) {
     EXPECT_TRUE(host_.run_until([&] {
       const std::string state = host_.report(disk_.name).state;
       return state == "kernel" || state == "connected";
-    })) << moment << host_.report(disk_.name).reason;
+    })) << moment
+        << host_.report(disk_.name).reason;
     if (host_.report(disk_.name).state == "kernel") take();
     EXPECT_TRUE(host_.run_until([&] { return load.done(); })) << moment;
     EXPECT_EQ(load.failed(), 0U);
@@ -130,6 +142,64 @@ TEST_P(Adoption, AnImageThatIsInUseStaysWithTheKernel) {
   EXPECT_TRUE(reports("kernel"));
   EXPECT_THAT(host_.report(disk_.name).reason, HasSubstr("in use"));
   EXPECT_TRUE(host_.kernel().serves("vbd-1-51712"));
+}
+
+TEST_P(Adoption, AnotherFileAtThePathIsNotTaken) {
+  SimFrontend& frontend = attach_and_connect(disk_);
+  give();
+  const std::string old = disk_.params + ".old";
+  std::filesystem::rename(disk_.params, old);
+  std::filesystem::copy_file(old, disk_.params);
+  expect_not_taken(old);
+  std::filesystem::rename(old, disk_.params);
+  take();
+  expect_served(frontend, {.requests = 50});
+}
+
+TEST_P(Adoption, AFileThatReplacedTheDiskIsNotTaken) {
+  attach_and_connect(disk_);
+  give();
+  std::filesystem::copy_file(disk_.params, disk_.params + ".new");
+  std::filesystem::rename(disk_.params + ".new", disk_.params);
+  expect_not_taken(disk_.params + " (deleted)");
+}
+
+TEST_P(Adoption, AFileThatShrankIsNotTaken) {
+  attach_and_connect(disk_);
+  give();
+  std::filesystem::resize_file(disk_.params, kImageBytes / 2);
+  expect_not_taken("make it 8388608 bytes long again");
+}
+
+TEST_P(Adoption, APartOfAFileIsNotTaken) {
+  attach_and_connect(disk_);
+  give();
+  loop_device().loop->offset = 4096;
+  expect_not_taken("offset 4096");
+}
+
+TEST_P(Adoption, ADiskThatGrewIsGivenOnceItsLoopDeviceHasGrown) {
+  attach_and_connect(disk_);
+  std::filesystem::resize_file(disk_.params, 2 * kImageBytes);
+  host_.check_sizes();
+  host_.world().run_for(1s);
+  EXPECT_THAT(host_.release(disk_.name), HasSubstr("losetup -c /dev/loop"));
+  loop_device().size_bytes = 2 * kImageBytes;
+  give();
+}
+
+TEST_P(Adoption, AnotherFileThanThatOfTheLoopDeviceIsNotGiven) {
+  SimFrontend& frontend = attach_and_connect(disk_);
+  const std::string other = host_.make_image("other.img", kImageBytes);
+  host_.kernel().make_loop_device(sim::loop_device_of(disk_.name), other);
+  SimLoad load(host_.world(), frontend, {.requests = 200});
+  EXPECT_THAT(host_.release(disk_.name), IsEmpty());
+  EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
+  EXPECT_EQ(load.failed(), 0U);
+  EXPECT_TRUE(reports("connected"));
+  EXPECT_THAT(host_.report(disk_.name).reason, HasSubstr(other));
+  std::filesystem::remove(other);
+  EXPECT_THAT(host_.release(disk_.name), HasSubstr(other + " (deleted)"));
 }
 
 TEST_P(Adoption, WhatTheKernelDoesNotTakeIsServedOn) {
