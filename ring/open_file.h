@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT Opening a file. That may block for as long as the storage does, so
-// it is never done on a loop or on the control thread. The result is handed to the loop that uses
-// it (Loop::file).
+// SPDX-License-Identifier: MIT
+// Opening a file. That may block for as long as the storage does, so it is never done on a loop or
+// on the control thread. The result is handed to the loop that uses it (Loop::file).
 #pragma once
 
 #include <sys/stat.h>

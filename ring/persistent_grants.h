@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT Pages of a guest that stay mapped from request to request, as a
-// guest agrees to that uses the same pages again and again (`feature-persistent`,
-// xen/include/public/io/blkif.h).
+// SPDX-License-Identifier: MIT
+// Pages of a guest that stay mapped from request to request, as a guest agrees to that uses the
+// same pages again and again (`feature-persistent`, xen/include/public/io/blkif.h).
 #pragma once
 
 #include <cstddef>

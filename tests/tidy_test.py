@@ -36,8 +36,10 @@ class Rule(unittest.TestCase):
 
     def test_license_line(self):
         files = {"ring/a.cc": "", "ring/b.cc": SPDX, "run": "#!/bin/sh\n",
-                 "a.sh": "#!/bin/sh\n# SPDX-License-Identifier: MIT\n", "README.md": ""}
-        self.assertEqual(self.check(tidy.license_line, files), ["ring/a.cc:1", "run:1"])
+                 "a.sh": "#!/bin/sh\n# SPDX-License-Identifier: MIT\n", "README.md": "",
+                 "ring/c.cc": SPDX.strip() + " What is in it.\n"}
+        self.assertEqual(self.check(tidy.license_line, files),
+                         ["ring/a.cc:1", "ring/c.cc:1", "run:1"])
 
     def test_line_length(self):
         files = {"ring/a.cc": "x" * 100 + "\n" + "x" * 101, "docs/a.md": "|" + "x" * 101}

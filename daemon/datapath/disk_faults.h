@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT What has gone wrong with a disk's storage or image while it is
-// served: noted by the disk's shards, each on a worker, logged and reported by the control thread.
+// SPDX-License-Identifier: MIT
+// What has gone wrong with a disk's storage or image while it is served: noted by the disk's
+// shards, each on a worker, logged and reported by the control thread.
 #pragma once
 
 #include <chrono>

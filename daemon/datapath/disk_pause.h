@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT Whether a disk is paused, which it is while any of its requests is
-// held: counted by its shards, each on a worker, and read by the control thread.
+// SPDX-License-Identifier: MIT
+// Whether a disk is paused, which it is while any of its requests is held: counted by its shards,
+// each on a worker, and read by the control thread.
 #pragma once
 
 #include <array>

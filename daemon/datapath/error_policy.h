@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT What becomes of a request that the storage fails: its guest is told,
-// or the request waits until the storage can do it.
+// SPDX-License-Identifier: MIT
+// What becomes of a request that the storage fails: its guest is told, or the request waits until
+// the storage can do it.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT A connected disk as the control thread sees it: in shards, each a
-// Disk on another worker, with some of the queues and with an image that was opened for that
-// worker.
+// SPDX-License-Identifier: MIT
+// A connected disk as the control thread sees it: in shards, each a Disk on another worker, with
+// some of the queues and with an image that was opened for that worker.
 #pragma once
 
 #include <cstddef>
