@@ -14,7 +14,7 @@ namespace tapring {
 struct CheckResult {
   std::string path;
   ImageCheck found;
-  std::optional<ImageCheck> left;  ///< if something was mended, or was to be
+  std::optional<ImageCheck> left;  ///< if something was repaired, or was to be
 };
 
 /// Checks an image, and repairs it if that is asked for and something is wrong. It is locked

@@ -182,7 +182,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"info", "show what an image says of itself, and who uses it", info},
     {"create", "make a new image", create},
-    {"check", "look for what is wrong with a qcow2 image, and mend it", check},
+    {"check", "look for what is wrong with a qcow2 image, and repair it", check},
     {"map", "show where the bytes of a disk are", map},
 };
 
@@ -210,7 +210,7 @@ void declare_image(CLI::App& app, ImageRequest& request) {
   }
   declare_create(*request.app->get_subcommand("create"), request);
   request.app->get_subcommand("check")
-      ->add_option("--repair", request.repair, "leaks, or all: mend that")
+      ->add_option("--repair", request.repair, "leaks, or all: repair that")
       ->type_name("WHAT")
       ->check(CLI::IsMember({"leaks", "all"}).description(""));
 }

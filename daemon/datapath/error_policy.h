@@ -30,7 +30,7 @@ enum class StorageFault : uint8_t { no_space, io_error };
 /// "no space" or "I/O error".
 const char* fault_name(StorageFault fault) noexcept;
 
-/// nullopt for an error that is not the storage's, and for one that a retry cannot mend: a request
+/// nullopt for an error that is not the storage's, and for one that a retry cannot cure: a request
 /// that it cannot do at all, or a write that it lost after it was done.
 std::optional<StorageFault> storage_fault(Error error) noexcept;
 

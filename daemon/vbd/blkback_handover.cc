@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/vbd/storage_name.h"
+
 namespace tapring {
 namespace {
-
-constexpr const char* kBlkbackLine = "xen-blkback";
 
 // The driver may have I/O at the storage when it lets go of a device: until that is done its event
 // channels cannot be bound. Half a minute in all.
@@ -80,7 +80,7 @@ void BlkbackHandover::unbind() {
   stage_ = Stage::unbinding;
   try {
     device_.tasks.run(
-        kBlkbackLine,
+        background_line(),
         [&blkback = device_.context.blkback, name = device_.name.sysfs_name(),
          number = device_.node.physical_device(), image = served_image()] {
           std::string why_not = compare_storage(blkback, number, image);
@@ -150,6 +150,11 @@ std::string BlkbackHandover::obstacle() const {
   return of_storage.empty() ? negotiation_obstacle() : of_storage;
 }
 
+/// One for each storage, as the files are compared there: one that hangs stops no other's disks.
+std::string BlkbackHandover::background_line() const {
+  return "xen-blkback " + storage_name(identity_.disk.path);
+}
+
 ServedImage BlkbackHandover::served_image() const {
   const std::vector<FileId>& files = image_.facts().files;
   return {identity_.disk.path, files.empty() ? FileId{} : files.front()};
@@ -203,7 +208,7 @@ void BlkbackHandover::bind(std::string why_back) {
   why_back_ = std::move(why_back);
   try {
     device_.tasks.run(
-        kBlkbackLine,
+        background_line(),
         [&blkback = device_.context.blkback, name = device_.name.sysfs_name(),
          number = device_.node.physical_device(), image = served_image(),
          is_back = !why_back_.empty()] {

@@ -80,6 +80,7 @@ class BlkbackHandover {
   std::string why_not_the_same() const;
   void unbind();
   void unbind_ended(const std::string& error);
+  std::string background_line() const;
   ServedImage served_image() const;
   std::string obstacle() const;
   std::string storage_obstacle() const;

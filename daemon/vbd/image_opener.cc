@@ -68,7 +68,7 @@ void ImageOpener::try_opening(Goal goal, bool may_repair) {
   try {
     // A copy of the opener, as another configuration may replace it meanwhile.
     device_.tasks.run(
-        (may_repair ? "mend " : "open ") + storage_name(disk.path),
+        (may_repair ? "repair " : "open ") + storage_name(disk.path),
         [open = device_.context.open_disk, &witnesses = device_.context.witnesses, request, loops] {
           return open_in_background(open, request, loops, witnesses);
         },
@@ -221,8 +221,7 @@ ImageOpener::Opened ImageOpener::opened_by(const Twin& twin, const Goal& goal) c
   opened.facts = twin.image;
   opened.facts.geometry.read_only |= is_read_only();
   if (goal.purpose == Purpose::service) opened.image.shared = twin.disk;
-  if (goal.resumed && !are_served_files(device_.node.served_files(), twin.image.files,
-                                        devices_without_lasting_inodes())) {
+  if (goal.resumed && !are_served_files(device_.node.served_files(), twin.image.files)) {
     opened.error = fmt::format(
         "disk {} is served from another file than this one was (detach both, which their guests "
         "lose then)",

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <fstream>
-#include <set>
 #include <stdexcept>
 #include <vector>
 
@@ -40,14 +39,14 @@ uint64_t fence_of(const std::string& disk) {
 }
 
 /// Refuses an image that is not the one its guest was served from, before it is opened for writing.
-void check_image(const OpenRequest& request, const std::set<uint64_t>& fleeting) {
+void check_image(const OpenRequest& request) {
   ImageName name{request.spec.path, {}};
   do {
     name = split_image_name(name.path);
   } while (!name.selector.empty());
   struct stat status{};
   if (::stat(name.path.c_str(), &status) != 0) return;  // the driver that opens it will report that
-  if (is_served_image(request.served, file_id_of(status), fleeting)) return;
+  if (is_served_image(request.served, file_id_of(status))) return;
   refuse_another(name.path + " is another file");
 }
 
@@ -68,16 +67,14 @@ ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy)
 }
 
 std::unique_ptr<OpenImage> open_disk(const OpenRequest& request, const OpenPolicy& policy) {
-  const std::set<uint64_t> fleeting =
-      request.served.empty() ? std::set<uint64_t>() : devices_without_lasting_inodes();
-  check_image(request, fleeting);
+  check_image(request);
   ImageOptions options = image_options(request, policy);
   ProgressLog log(request.disk + ": " + printable(options.path) +
-                  ": its refcounts are being mended");
+                  ": its refcounts are being repaired");
   options.repair_progress = [&log](uint64_t done, uint64_t all) { log.show(done, all); };
   auto image = find_format(request.spec.format)->open(options);
   const std::vector<FileId> files = image->files();
-  if (!are_served_files(request.served, files, fleeting)) {
+  if (!are_served_files(request.served, files)) {
     refuse_another(options.path + " has another backing file or data file");
   }
   if (!request.served.empty() && request.served != served_files_line(files)) {

@@ -78,12 +78,22 @@ bool are_served_files(const std::string& line, std::span<const FileId> files,
          line.find(fmt::format(" {} ", files.size())) != std::string::npos;
 }
 
+bool are_served_files(const std::string& line, std::span<const FileId> files) {
+  return are_served_files(line, files, {}) ||
+         are_served_files(line, files, devices_without_lasting_inodes());
+}
+
 bool is_served_image(const std::string& line, const FileId& image,
                      const std::set<uint64_t>& fleeting) {
   if (fleeting.contains(image.device)) {
     return line.empty() || line.starts_with(device_text_of(image));
   }
   return line.empty() || line.starts_with(text_of(image) + ' ');
+}
+
+bool is_served_image(const std::string& line, const FileId& image) {
+  return is_served_image(line, image, {}) ||
+         is_served_image(line, image, devices_without_lasting_inodes());
 }
 
 }  // namespace tapring

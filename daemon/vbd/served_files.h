@@ -31,8 +31,12 @@ std::set<uint64_t> devices_without_lasting_inodes();
 bool are_served_files(const std::string& line, std::span<const FileId> files,
                       const std::set<uint64_t>& fleeting);
 
+/// With the fleeting devices of this process, which are looked for only if something differs.
+bool are_served_files(const std::string& line, std::span<const FileId> files);
+
 /// Likewise of the image itself alone.
 bool is_served_image(const std::string& line, const FileId& image,
                      const std::set<uint64_t>& fleeting);
+bool is_served_image(const std::string& line, const FileId& image);
 
 }  // namespace tapring

@@ -113,7 +113,7 @@ std::string StoragePause::reason() const {
   std::string remedy;
   if (counts_->held(StorageFault::no_space) == 0) {
     remedy = fmt::format(
-        "mend the storage (journalctl -k), or have the guest told "
+        "repair the storage (journalctl -k), or have the guest told "
         "(tapring policy {} --on-io-error report)",
         device_.log.label());
   } else if (block_device_) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// An image that was not closed is mended when its disk is opened, in a line of its own.
+// An image that was not closed is repaired when its disk is opened, in a line of its own.
 #include <filesystem>
 #include <fstream>
 
@@ -10,9 +10,9 @@
 namespace tapring {
 namespace {
 
-class MendedImage : public HostTest {
+class RepairedImage : public HostTest {
  protected:
-  MendedImage() {
+  RepairedImage() {
     sim::make_qcow2(image_, {.disk_bytes = kImageBytes});
     std::fstream file(image_, std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(kDirtyAt);
@@ -29,9 +29,9 @@ class MendedImage : public HostTest {
   const std::string image_ = host_.make_image("a.qcow2", 0);
 };
 
-INSTANTIATE_TEST_SUITE_P(Seeds, MendedImage, testing::ValuesIn(sim::seeds(2)));
+INSTANTIATE_TEST_SUITE_P(Seeds, RepairedImage, testing::ValuesIn(sim::seeds(2)));
 
-TEST_P(MendedImage, IsServed) {
+TEST_P(RepairedImage, IsServed) {
   const DiskLine disk{.name = {.domain = 1},
                       .params = "qcow2:" + image_,
                       .script = "/etc/xen/scripts/block-tapring"};
@@ -41,7 +41,7 @@ TEST_P(MendedImage, IsServed) {
   expect_detached(disk);
 }
 
-TEST_P(MendedImage, IsNotMendedAmongOtherOpenings) {
+TEST_P(RepairedImage, IsNotMendedAmongOtherOpenings) {
   OpenRequest request{{"qcow2", image_}, "w", Purpose::service, "vbd-1-51712"};
   EXPECT_THROW(open_disk(request, {}), NeedsRepair);
   EXPECT_TRUE(dirty());
