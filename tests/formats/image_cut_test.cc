@@ -47,7 +47,7 @@ class ImageCut : public testing::TestWithParam<unsigned> {
   sim::Random random_{GetParam() + 5000};
 };
 
-INSTANTIATE_TEST_SUITE_P(Shapes, ImageCut, testing::Range(0U, 39U, 3U));
+INSTANTIATE_TEST_SUITE_P(Shapes, ImageCut, testing::Range(0U, 39U, 5U));
 
 TEST_P(ImageCut, OfThePowerLosesNothingThatWasFlushed) {
   live_through("qcow2", std::vector<End>(8, End::power));

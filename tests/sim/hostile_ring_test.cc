@@ -21,7 +21,7 @@ class HostileRing : public HostileTest {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Seeds, HostileRing, testing::ValuesIn(seeds(3)));
+INSTANTIATE_TEST_SUITE_P(Seeds, HostileRing, testing::ValuesIn(seeds(2)));
 
 TEST_P(HostileRing, WhoseProducerJumpsIsStoppedWithOneLine) {
   for (const uint32_t jump : {33U, 0x7FFFFFFFU, 0x80000000U, 0xFFFFFFFFU}) {

@@ -86,7 +86,7 @@ class Kill : public HostTest {
   DiskLine disk_ = line(1, "a.img");
 };
 
-INSTANTIATE_TEST_SUITE_P(Seeds, Kill, testing::ValuesIn(sim::seeds(4)));
+INSTANTIATE_TEST_SUITE_P(Seeds, Kill, testing::ValuesIn(sim::seeds(2)));
 
 TEST_P(Kill, AnIdleDiskIsTakenUp) {
   SimFrontend& frontend =

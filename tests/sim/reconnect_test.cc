@@ -50,7 +50,7 @@ class Reconnect : public HostTest {
   DiskLine disk_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Seeds, Reconnect, testing::ValuesIn(sim::seeds(3)));
+INSTANTIATE_TEST_SUITE_P(Seeds, Reconnect, testing::ValuesIn(sim::seeds(1)));
 
 TEST_P(Reconnect, OfLinuxAfterABootloaderOfAnotherAbi) {
   SimFrontend& frontend = attach_and_connect(disk_, kBootloader);

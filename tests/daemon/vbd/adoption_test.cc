@@ -70,7 +70,7 @@ class Adoption : public HostTest {
   DiskLine disk_ = loop_disk();
 };
 
-INSTANTIATE_TEST_SUITE_P(Seeds, Adoption, testing::ValuesIn(sim::seeds(4)));
+INSTANTIATE_TEST_SUITE_P(Seeds, Adoption, testing::ValuesIn(sim::seeds(2)));
 
 TEST_P(Adoption, ThereAndBackUnderLoadLosesNothing) {
   SimFrontend& frontend = attach_and_connect(disk_, {.ring_order = 1, .queues = 2});

@@ -14,7 +14,7 @@ using sim::SimLoad;
 
 using Attach = HostTest;
 
-INSTANTIATE_TEST_SUITE_P(Seeds, Attach, testing::ValuesIn(sim::seeds(3)));
+INSTANTIATE_TEST_SUITE_P(Seeds, Attach, testing::ValuesIn(sim::seeds(2)));
 
 TEST_P(Attach, ADiskIsAttachedServedAndDetached) {
   const DiskLine disk = line(1, "a.img");

@@ -26,7 +26,7 @@ class KeyOrder : public HostTest {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Seeds, KeyOrder, testing::ValuesIn(sim::seeds(10)));
+INSTANTIATE_TEST_SUITE_P(Seeds, KeyOrder, testing::ValuesIn(sim::seeds(5)));
 
 TEST_P(KeyOrder, DoesNotMatter) {
   for (const char* script : {"block", "block-tapring"}) {

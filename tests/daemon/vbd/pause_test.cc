@@ -52,7 +52,7 @@ class Pause : public HostTest {
   DiskLine disk_ = line(1, "a.img");
 };
 
-INSTANTIATE_TEST_SUITE_P(Seeds, Pause, testing::ValuesIn(sim::seeds(3)));
+INSTANTIATE_TEST_SUITE_P(Seeds, Pause, testing::ValuesIn(sim::seeds(2)));
 
 TEST_P(Pause, AGuestWaitsForRoomAndGoesOn) {
   SimFrontend& frontend = attach_and_connect(disk_, {.queues = 4});

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Fifty attachments, each with one write and one read: the daemon's descriptors and threads are
+# Thirty attachments, each with one write and one read: the daemon's descriptors and threads are
 # as many after the last as after the first, and its resident memory grows by less than
 # 1 MiB after the tenth (by then allocator and buffer pools have seen everything a cycle needs;
 # a leak of a single ring page and its bounce buffers a cycle would be several MiB).
@@ -13,7 +13,7 @@
 # shellcheck source=tests/xen/dom0.sh
 source "${0%/*}/../dom0.sh"
 
-readonly cycles=50 warm=10 growth_kib=1024
+readonly cycles=30 warm=10 growth_kib=1024
 cycle_image=$(image cycle 32)
 random_file /tmp/reference 1
 
