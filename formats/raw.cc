@@ -14,11 +14,10 @@
 #include "formats/signature.h"
 #include "ring/direct_io.h"
 #include "ring/open_file.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 namespace {
-
-constexpr uint64_t kSector = 512;
 
 class RawImage final : public Image {
  public:
@@ -39,7 +38,7 @@ class RawImage final : public Image {
   Task<Result<uint64_t>> size() override {
     const Result<uint64_t> bytes = co_await file_->size();
     if (!bytes) co_return bytes;
-    co_return *bytes / kSector* kSector;
+    co_return *bytes / kSectorBytes* kSectorBytes;
   }
   Task<Error> close() override;
 
@@ -69,7 +68,7 @@ class OpenRawImage final : public OpenImage {
  public:
   OpenRawImage(OpenFile file, const ImageOptions& options)
       : file_(std::move(file)),
-        geometry_{file_.size_bytes / kSector * kSector, file_.physical_block_bytes,
+        geometry_{file_.size_bytes / kSectorBytes * kSectorBytes, file_.physical_block_bytes,
                   file_.discard_granularity, file_.secure_erase, options.read_only},
         notices_(std::move(file_.notices)) {
     const bool is_backing = !options.overlays.empty();
@@ -101,7 +100,7 @@ class OpenRawImage final : public OpenImage {
   /// Not where blocks of the storage are larger than a sector: writes to parts of one block must
   /// wait for each other, which they can on one loop only.
   std::unique_ptr<OpenImage> share() const override {
-    if (file_.dio_align > kSector) return nullptr;
+    if (file_.dio_align > kSectorBytes) return nullptr;
     std::optional<OpenFile> file = share_file(file_);
     if (!file) return nullptr;
     return std::make_unique<OpenRawImage>(std::move(*file), geometry_);
@@ -148,7 +147,7 @@ std::unique_ptr<OpenImage> open(const ImageOptions& options, Caching caching) {
   OpenFile file = open_file(image_file(options, options.path, caching));
   const bool is_backing = !options.overlays.empty();
   // O_DIRECT does not read a part of a sector.
-  if (is_backing && file.direct && file.size_bytes % kSector != 0) {
+  if (is_backing && file.direct && file.size_bytes % kSectorBytes != 0) {
     use_page_cache(file, "its size is no multiple of 512");
   }
   return std::make_unique<OpenRawImage>(std::move(file), options);

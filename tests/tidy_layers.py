@@ -32,7 +32,8 @@ ROOMS = {
     "formats/qcow": {"formats/qcow2/offline", "formats/clusters", "formats/qcow2/bytes"},
 }
 OF_BYTES = "formats/qcow2/bytes"
-BYTES_MAY_INCLUDE = re.compile(r"<[a-z_]+>|\"formats/(qcow2/bytes/|extent\.h|printable\.h).*\"")
+BYTES_MAY_INCLUDE = re.compile(
+    r"<[a-z_]+>|\"(formats/(qcow2/bytes/.*|extent\.h|printable\.h)|ring/sizes\.h)\"")
 # The layers of ring/, the lowest first, each with its files.
 RING_LAYERS = {
     "base": "error executor frame_pool poll_window shared_memory sizes task unique_fd",

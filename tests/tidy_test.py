@@ -89,6 +89,7 @@ class Rule(unittest.TestCase):
         files = {"formats/a.cc": '#include "formats/qcow/b.h"\n', "formats/new/c.cc": "",
                  "formats/qcow2/bytes/d.h": '#include <span>\n#include <unistd.h>\n'
                                             '#include "formats/printable.h"\n'
+                                            '#include "ring/sizes.h"\n'
                                             '#include "ring/file.h"\n',
                  "formats/clusters/e.h": '#include "formats/image.h"\n'
                                          '#include "formats/qcow2/bytes/d.h"\n'
@@ -96,7 +97,7 @@ class Rule(unittest.TestCase):
                  "formats/qcow2/offline/a.cc": '#include "formats/clusters/e.h"\n'}
         self.assertEqual(self.check(tidy.rooms, files),
                          ["formats/clusters/e.h:3", "formats/new/c.cc:1",
-                          "formats/qcow2/bytes/d.h:2", "formats/qcow2/bytes/d.h:4",
+                          "formats/qcow2/bytes/d.h:2", "formats/qcow2/bytes/d.h:5",
                           "formats/qcow2/offline/a.cc:1"])
 
     def test_ring_layers(self):

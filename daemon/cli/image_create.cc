@@ -17,11 +17,10 @@
 #include "formats/backing_file.h"
 #include "formats/format.h"
 #include "formats/image_file.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 namespace {
-
-constexpr uint64_t kSector = 512;
 
 [[noreturn]] void refuse(const CreateOptions& created, const std::string& reason) {
   throw std::runtime_error(created.path + ": " + reason);
@@ -140,8 +139,10 @@ void create_image(const CreateOptions& typed, std::ostream* terminal) {
     if (options.size_bytes == 0) options.size_bytes = below;
   }
   if (options.data_file_raw && options.data_file.empty()) refuse(options, "there is no data file");
-  if (options.size_bytes > INT64_MAX - kSector) refuse(options, "such a disk is too large");
-  options.size_bytes = (options.size_bytes + kSector - 1) / kSector * kSector;
+  if (options.size_bytes > uint64_t{INT64_MAX} - kSectorBytes) {
+    refuse(options, "such a disk is too large");
+  }
+  options.size_bytes = (options.size_bytes + kSectorBytes - 1) / kSectorBytes * kSectorBytes;
   create(options, terminal);
 }
 

@@ -11,12 +11,10 @@
 #include <utility>
 
 #include "formats/image_file.h"
-#include "formats/qcow2/bytes/layout.h"
 #include "ring/direct_io.h"
+#include "ring/sizes.h"
 
 namespace tapring {
-
-using qcow2::kSector;
 
 namespace {
 
@@ -24,8 +22,10 @@ namespace {
 /// need not be. With O_DIRECT a write at the end of the file must fill whole blocks.
 std::string why_not_direct(const OpenFile& file, const ImageOptions& options) {
   const bool will_be_filled = !options.read_only && options.purpose == Purpose::probe;
-  if (file.size_bytes % kSector != 0 && !will_be_filled) return "its size is no multiple of 512";
-  if (file.dio_align > kSector && !options.read_only) {
+  if (file.size_bytes % kSectorBytes != 0 && !will_be_filled) {
+    return "its size is no multiple of 512";
+  }
+  if (file.dio_align > kSectorBytes && !options.read_only) {
     return "the storage takes 4096 bytes at a time";
   }
   return {};
@@ -36,11 +36,11 @@ std::string why_not_direct(const OpenFile& file, const ImageOptions& options) {
 /// QEMU leaves files that end within a sector. This only ever makes a file longer, even if another
 /// process does so at the same time. Where it fails, the file stays as it is.
 void fill_last_sector(OpenFile& file) noexcept {
-  const uint64_t rest = file.size_bytes % kSector;
+  const uint64_t rest = file.size_bytes % kSectorBytes;
   if (rest == 0 || file.block_device) return;
   const auto end = static_cast<off_t>(file.size_bytes);
-  if (::fallocate(file.fd.get(), 0, end, static_cast<off_t>(kSector - rest)) != 0) return;
-  file.size_bytes += kSector - rest;
+  if (::fallocate(file.fd.get(), 0, end, static_cast<off_t>(kSectorBytes - rest)) != 0) return;
+  file.size_bytes += kSectorBytes - rest;
 }
 
 OpenFile open_host_file(const ImageOptions& options, const std::string& path) {
@@ -65,7 +65,7 @@ AlignedBytes read_bytes(const OpenFile& file, uint64_t offset, std::size_t bytes
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw std::system_error(errno, std::system_category(), "read " + file.path);
     // At the end of a file O_DIRECT reads less than a whole block.
-    if (got == 0 || static_cast<std::size_t>(got) % kSector != 0) break;
+    if (got == 0 || static_cast<std::size_t>(got) % kSectorBytes != 0) break;
     done += static_cast<std::size_t>(got);
   }
   if (begin == offset && read.size() == bytes) return read;

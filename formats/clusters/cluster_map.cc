@@ -7,11 +7,11 @@
 #include <utility>
 
 #include "formats/qcow2/bytes/big_endian.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 
 using qcow2::Entry;
-using qcow2::kSector;
 using qcow2::L1Entry;
 using qcow2::store;
 
@@ -55,7 +55,7 @@ Task<Result<SliceRef>> ClusterMap::slice(uint64_t offset) {
 
 void ClusterMap::set_table(uint64_t index, uint64_t host, std::span<const std::byte> content) {
   l1_.entries.prepare(index);
-  dirty_l1_.insert((l1_.offset % kSector + index * 8) / kSector);
+  dirty_l1_.insert((l1_.offset % kSectorBytes + index * 8) / kSectorBytes);
   cache_.replace(host, content);
   l1_.entries.set(index, L1Entry::own(host));
 }
@@ -63,18 +63,18 @@ void ClusterMap::set_table(uint64_t index, uint64_t host, std::span<const std::b
 /// A sector of the L1 table as it is to be in the file. `sector` counts from the one in which the
 /// table begins.
 AlignedBytes ClusterMap::l1_sector(uint64_t sector) const {
-  const uint64_t begin = l1_.offset % kSector;
+  const uint64_t begin = l1_.offset % kSectorBytes;
   const uint64_t end = begin + l1_.entries.size() * 8;
-  AlignedBytes bytes(kSector);
+  AlignedBytes bytes(kSectorBytes);
   if (sector == 0 && l1_.first_sector.size() > 0) {
-    std::memcpy(bytes.data(), l1_.first_sector.data(), kSector);
-  } else if (sector == (end - 1) / kSector && l1_.last_sector.size() > 0) {
-    std::memcpy(bytes.data(), l1_.last_sector.data(), kSector);
+    std::memcpy(bytes.data(), l1_.first_sector.data(), kSectorBytes);
+  } else if (sector == (end - 1) / kSectorBytes && l1_.last_sector.size() > 0) {
+    std::memcpy(bytes.data(), l1_.last_sector.data(), kSectorBytes);
   }
-  const uint64_t first = std::max(begin, sector * kSector);
-  for (uint64_t at = first; at < std::min(end, (sector + 1) * kSector); at += 8) {
+  const uint64_t first = std::max(begin, sector * kSectorBytes);
+  for (uint64_t at = first; at < std::min(end, (sector + 1) * kSectorBytes); at += 8) {
     const uint64_t word = l1_.entries[(at - begin) / 8].word(layout_);
-    store(bytes.span(), at % kSector, l1_.little_endian ? std::byteswap(word) : word);
+    store(bytes.span(), at % kSectorBytes, l1_.little_endian ? std::byteswap(word) : word);
   }
   return bytes;
 }
@@ -84,16 +84,16 @@ void ClusterMap::set_entry(const SliceRef& slice, uint64_t offset, const Entry& 
   if (slice->dirty_sectors == 0) dirty_.push_back({slice});
   store_words(layout_, slice->bytes.span(), index, entry.words(layout_));
   slice->generation = generation();
-  slice->dirty_sectors |= 1U << index * layout_.l2_entry_bytes() / kSector;
+  slice->dirty_sectors |= 1U << index * layout_.l2_entry_bytes() / kSectorBytes;
 }
 
 void ClusterMap::collect_dirty(MetadataBatch& batch) {
-  const uint64_t begin = l1_.offset / kSector * kSector;
+  const uint64_t begin = l1_.offset / kSectorBytes * kSectorBytes;
   // Version 1 has it in the same clusters as the header.
   const auto table =
       layout_.version == 1 ? MetadataRegions::Table::header : MetadataRegions::Table::l1;
   for (const uint64_t sector : dirty_l1_) {
-    batch.add(table, begin + sector * kSector, l1_sector(sector).span());
+    batch.add(table, begin + sector * kSectorBytes, l1_sector(sector).span());
   }
   batch.collect(MetadataRegions::Table::l2, dirty_);
   // From here on nothing fails.

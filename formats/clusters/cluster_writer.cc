@@ -9,6 +9,7 @@
 #include "formats/clusters/image_errc.h"
 #include "formats/clusters/join_set.h"
 #include "formats/clusters/refcounts.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 
@@ -16,7 +17,6 @@ using qcow2::CompressedPlace;
 using qcow2::Entry;
 using qcow2::Feature;
 using qcow2::Header;
-using qcow2::kSector;
 
 /// Called when the members that the allocator refers to are set up.
 std::unique_ptr<ClusterAllocator> ClusterWriter::allocator_for(
@@ -292,7 +292,7 @@ bool ClusterWriter::reads_as_zeros(const TableSlice& slice, uint64_t begin,
 
 /// What the guest reads there now; zeros past the end of its disk.
 Task<Error> ClusterWriter::read_old(uint64_t offset, AlignedBytes& into) {
-  const uint64_t disk_end = layout_.size_bytes / kSector * kSector;
+  const uint64_t disk_end = layout_.size_bytes / kSectorBytes * kSectorBytes;
   if (offset >= disk_end) co_return Error{};
   const iovec there{into.data(), std::min<uint64_t>(into.size(), disk_end - offset)};
   co_return co_await image_.read(offset, {&there, 1});

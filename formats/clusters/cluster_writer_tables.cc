@@ -8,13 +8,13 @@
 #include "formats/clusters/image_errc.h"
 #include "formats/clusters/join_set.h"
 #include "ring/offload.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 
 using qcow2::Entry;
 using qcow2::EntryBits;
 using qcow2::EntryWords;
-using qcow2::kSector;
 using qcow2::L1Entry;
 
 namespace {
@@ -90,7 +90,7 @@ Entry ClusterWriter::entry_after_discard(uint64_t offset) const noexcept {
 
 Task<Error> ClusterWriter::discard(uint64_t offset, uint64_t bytes) {
   const Puncher::Change punches_wait(puncher_);
-  const uint64_t disk_end = layout_.size_bytes / kSector * kSector;
+  const uint64_t disk_end = layout_.size_bytes / kSectorBytes * kSectorBytes;
   Error error = co_await begin_change();
   if (error) co_return error;
   if (raw_external_) co_return co_await data().discard(offset, bytes);

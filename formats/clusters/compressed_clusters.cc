@@ -5,11 +5,11 @@
 
 #include "formats/clusters/image_errc.h"
 #include "ring/offload.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 
 using qcow2::CompressedPlace;
-using qcow2::kSector;
 
 Task<Result<CompressedClusters::Content>> CompressedClusters::read(uint64_t word) {
   const auto found = std::ranges::find(clusters_, word, [](const auto& c) { return c->word; });
@@ -44,11 +44,11 @@ Task<Error> CompressedClusters::load_in_turn(Cluster& cluster) {
 
 Task<Error> CompressedClusters::load(Cluster& cluster) {
   const CompressedPlace place = compressed_place(layout_, cluster.word);
-  const uint64_t begin = place.offset / kSector * kSector;
+  const uint64_t begin = place.offset / kSectorBytes * kSectorBytes;
   if (begin >= file_.end()) co_return ImageErrc::compressed_outside;
   const uint64_t end = std::min(place.offset + place.bytes, file_.end());
   if (place.offset >= end) co_return ImageErrc::compressed_outside;
-  AlignedBytes packed((end - begin + kSector - 1) / kSector * kSector);
+  AlignedBytes packed((end - begin + kSectorBytes - 1) / kSectorBytes * kSectorBytes);
   const iovec whole = packed.buffer();
   const Error error = co_await file_.read(begin, {&whole, 1});
   if (error) co_return error;

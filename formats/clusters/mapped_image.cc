@@ -7,10 +7,9 @@
 #include "formats/clusters/buffer_slice.h"
 #include "formats/clusters/image_errc.h"
 #include "formats/clusters/join_set.h"
+#include "ring/sizes.h"
 
 namespace tapring {
-
-using qcow2::kSector;
 
 namespace {
 
@@ -122,7 +121,7 @@ Task<Error> MappedImage::discard(uint64_t offset, uint64_t bytes) {
 }
 
 Task<Result<uint64_t>> MappedImage::size() {
-  co_return layout_.size_bytes / kSector* kSector;
+  co_return layout_.size_bytes / kSectorBytes* kSectorBytes;
 }
 
 void MappedImage::report_to(std::shared_ptr<ImageEvents> events) noexcept {

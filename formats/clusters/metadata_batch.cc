@@ -6,10 +6,9 @@
 #include <utility>
 
 #include "formats/clusters/join_set.h"
+#include "ring/sizes.h"
 
 namespace tapring {
-
-using qcow2::kSector;
 
 void MetadataBatch::collect(MetadataRegions::Table table, DirtySlices& dirty) {
   for (const DirtySlice& each : dirty) copy(table, *each.slice);
@@ -24,8 +23,9 @@ void MetadataBatch::copy(MetadataRegions::Table table, const TableSlice& slice) 
     if (rest == 0) return;
     sector += static_cast<unsigned>(std::countr_zero(rest));
     const auto run = static_cast<unsigned>(std::countr_one(dirty >> sector));
-    const std::size_t begin = std::size_t{sector} * kSector;
-    add(table, slice.host + begin, slice.bytes.span().subspan(begin, std::size_t{run} * kSector));
+    const std::size_t begin = std::size_t{sector} * kSectorBytes;
+    const std::size_t bytes = std::size_t{run} * kSectorBytes;
+    add(table, slice.host + begin, slice.bytes.span().subspan(begin, bytes));
     sector += run;
   }
 }

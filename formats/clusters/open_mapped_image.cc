@@ -6,10 +6,10 @@
 
 #include "formats/clusters/mapped_image.h"
 #include "formats/reject.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 
-using qcow2::kSector;
 using qcow2::Layout;
 
 namespace {
@@ -57,8 +57,8 @@ void OpenMappedImage::describe(const ImageOptions& options) {
   image_.map_cache_bytes = map_cache_bytes(options, image_.header.layout);
   // Where the disk's data are.
   const OpenFile& data = image_.data_file ? *image_.data_file : image_.file;
-  geometry_ = {bytes / kSector * kSector, data.physical_block_bytes, discard_granularity(), false,
-               options.read_only};
+  geometry_ = {bytes / kSectorBytes * kSectorBytes, data.physical_block_bytes,
+               discard_granularity(), false, options.read_only};
   if (geometry_.size_bytes == 0 && options.overlays.empty()) {
     reject(options.path, "is empty (give it a size: qemu-img resize " + options.path + " 10G)");
   }

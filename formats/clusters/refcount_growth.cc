@@ -7,11 +7,11 @@
 #include "formats/clusters/image_errc.h"
 #include "formats/clusters/refcounts.h"
 #include "formats/qcow2/bytes/refcount_entry.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 
 using qcow2::Header;
-using qcow2::kSector;
 using qcow2::store;
 using qcow2::store_refcount;
 
@@ -49,9 +49,9 @@ Task<Error> Refcounts::write_block(uint64_t table_index, uint64_t offset, Aligne
   Error error = co_await tables_.write(Table::refcount_block, offset, {&whole, 1});
   if (!error) error = co_await tables_.sync();
   if (error) co_return error;
-  const uint64_t in_sector = kSector / 8;
+  const uint64_t in_sector = kSectorBytes / 8;
   const uint64_t first = table_index / in_sector * in_sector;
-  AlignedBytes sector(kSector);
+  AlignedBytes sector(kSectorBytes);
   for (uint64_t i = 0; i < in_sector && first + i < place_.table.size(); ++i) {
     const uint64_t entry = first + i == table_index ? offset : place_.table[first + i];
     store(sector.span(), i * 8, entry);

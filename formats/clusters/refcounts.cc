@@ -8,11 +8,11 @@
 #include "formats/clusters/metadata_batch.h"
 #include "formats/qcow2/bytes/entry.h"
 #include "formats/qcow2/bytes/refcount_entry.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 
 using qcow2::EntryBits;
-using qcow2::kSector;
 using qcow2::Layout;
 using qcow2::load_refcount;
 using qcow2::store_refcount;
@@ -49,7 +49,7 @@ void Refcounts::set(const SliceRef& slice, uint64_t cluster, uint64_t refcount) 
   if (slice->dirty_sectors == 0) dirty_.push_back({slice});
   store_refcount(slice->bytes.span(), index, layout_.refcount_order, refcount);
   const uint64_t byte = (index << layout_.refcount_order) / 8;
-  slice->dirty_sectors |= 1U << byte / kSector;
+  slice->dirty_sectors |= 1U << byte / kSectorBytes;
 }
 
 /// Takes released clusters first, then free ones that it searches for. The file grows last.

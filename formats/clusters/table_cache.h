@@ -14,6 +14,7 @@
 #include "formats/clusters/host_file.h"
 #include "formats/qcow2/bytes/layout.h"
 #include "ring/loop.h"
+#include "ring/sizes.h"
 #include "ring/waiting.h"
 
 namespace tapring {
@@ -32,7 +33,7 @@ struct TableSlice {
   WaitQueue loaded;
   std::list<std::shared_ptr<TableSlice>>::iterator place;
 };
-static_assert(qcow2::Layout::kMaxSliceBytes / qcow2::kSector <= 32, "a bit for each sector");
+static_assert(qcow2::Layout::kMaxSliceBytes / kSectorBytes <= 32, "a bit for each sector");
 
 using SliceRef = std::shared_ptr<TableSlice>;
 

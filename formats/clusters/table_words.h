@@ -10,6 +10,7 @@
 #include "formats/clusters/blocking_io.h"
 #include "formats/qcow2/bytes/big_endian.h"
 #include "formats/qcow2/bytes/layout.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 
@@ -19,12 +20,12 @@ namespace tapring {
 template <typename Act>
 void for_each_piece(const OpenFile& file, uint64_t offset, uint64_t bytes, uint64_t piece_bytes,
                     Act act) {
-  constexpr uint64_t kSector = qcow2::kSector;
   for (uint64_t at = 0; at < bytes; at += piece_bytes) {
     if (!may_have_data(file, offset + at, bytes - at)) return;
     const uint64_t size = std::min(bytes - at, piece_bytes);
     if (!may_have_data(file, offset + at, size)) continue;
-    AlignedBytes piece = read_bytes(file, offset + at, (size + kSector - 1) / kSector * kSector);
+    AlignedBytes piece =
+        read_bytes(file, offset + at, (size + kSectorBytes - 1) / kSectorBytes * kSectorBytes);
     act(at, piece);
   }
 }

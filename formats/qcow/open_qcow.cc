@@ -13,12 +13,11 @@
 #include "formats/qcow/read_qcow_tables.h"
 #include "formats/qcow2/offline/read_tables.h"
 #include "formats/reject.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 namespace qcow {
 namespace {
-
-using qcow2::kSector;
 
 /// All before the end of the L1 table is the header's.
 MetadataRegions check_tables(const OpenFile& file, const Header& header,
@@ -91,7 +90,7 @@ class OpenQcow final : public OpenMappedImage {
     MetadataRegions tables = check_tables(image.file, header, image.l1);
     if (!read_only) {
       image.writable =
-          WritableParts{read_bytes(image.file, 0, kSector), std::move(tables), std::nullopt};
+          WritableParts{read_bytes(image.file, 0, kSectorBytes), std::move(tables), std::nullopt};
     }
     image.backing = open_backing(image.file, header, stated);
     return image;

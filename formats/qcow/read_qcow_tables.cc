@@ -9,10 +9,9 @@
 #include "formats/qcow2/bytes/header.h"
 #include "formats/qcow2/offline/read_tables.h"
 #include "formats/reject.h"
+#include "ring/sizes.h"
 
 namespace tapring::qcow {
-
-using qcow2::kSector;
 
 Header peek_header(const OpenFile& file) {
   const AlignedBytes beginning = read_bytes(file, 0, Header::kExtendedBytes);
@@ -44,10 +43,10 @@ ClusterMap::L1Table read_l1(const OpenFile& file, const Header& header) {
     if (entry->has_table()) l1.entries.set(index, *entry);
   });
   const auto sector_of = [&](uint64_t at) {
-    return read_bytes(file, at / kSector * kSector, kSector);
+    return read_bytes(file, at / kSectorBytes * kSectorBytes, kSectorBytes);
   };
-  if (header.l1_offset % kSector != 0) l1.first_sector = sector_of(header.l1_offset);
-  if (end % kSector != 0) l1.last_sector = sector_of(end);
+  if (header.l1_offset % kSectorBytes != 0) l1.first_sector = sector_of(header.l1_offset);
+  if (end % kSectorBytes != 0) l1.last_sector = sector_of(end);
   return l1;
 }
 

@@ -19,6 +19,7 @@
 #include "formats/qcow2/offline/missing_end.h"
 #include "formats/qcow2/offline/read_tables.h"
 #include "formats/reject.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 namespace qcow2 {
@@ -69,8 +70,8 @@ ReadL1 read_l1(const OpenFile& file, const Layout& layout, uint64_t offset, uint
     if (index < needed) l1.table.entries.set(index, *entry);
   });
   const uint64_t end = offset + needed * 8;
-  if (needed < entries && end % kSector != 0) {
-    l1.table.last_sector = read_bytes(file, end / kSector * kSector, kSector);
+  if (needed < entries && end % kSectorBytes != 0) {
+    l1.table.last_sector = read_bytes(file, end / kSectorBytes * kSectorBytes, kSectorBytes);
   }
   return l1;
 }
@@ -142,7 +143,7 @@ class OpenQcow2 final : public OpenMappedImage {
     image_.l1 = std::move(l1.table);
     note_missing_end(books.refcount_table);
     if (!options.read_only) {
-      image_.writable = WritableParts{read_bytes(image_.file, 0, kSector), std::move(tables),
+      image_.writable = WritableParts{read_bytes(image_.file, 0, kSectorBytes), std::move(tables),
                                       std::move(books.refcount_table)};
     }
     if (!snapshot.empty()) serve_snapshot(books.snapshots, snapshot);

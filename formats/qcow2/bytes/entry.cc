@@ -5,6 +5,7 @@
 #include <cassert>
 
 #include "formats/qcow2/bytes/big_endian.h"
+#include "ring/sizes.h"
 
 namespace tapring::qcow2 {
 namespace {
@@ -127,7 +128,7 @@ CompressedPlace compressed_place(const Layout& layout, uint64_t word) noexcept {
   const uint64_t offset = word & ((uint64_t{1} << offset_bits) - 1);
   const uint64_t more_sectors =
       (word & ~(EntryBits::kCopied | EntryBits::kCompressed)) >> offset_bits;
-  return {offset, (more_sectors + 1) * kSector - offset % kSector};
+  return {offset, (more_sectors + 1) * kSectorBytes - offset % kSectorBytes};
 }
 
 Extent extent_at(const Layout& layout, std::span<const std::byte> slice, uint64_t offset,

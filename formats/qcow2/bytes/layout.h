@@ -8,8 +8,6 @@
 
 namespace tapring::qcow2 {
 
-constexpr uint32_t kSector = 512;
-
 struct Layout {
   /// Tables are read and kept in pieces of this size, or as large as an L2 table where that is
   /// smaller.

@@ -14,6 +14,7 @@
 #include "formats/qcow2/offline/refcount_repair.h"
 #include "formats/qcow2/offline/reference_walk.h"
 #include "formats/reject.h"
+#include "ring/sizes.h"
 
 namespace tapring::qcow2 {
 namespace {
@@ -65,7 +66,7 @@ struct Counted {
 /// Lets `set` change fields in the header's sector, writes that, and makes everything durable.
 void change_header(const OpenFile& file, FileWriter& writer,
                    const std::function<void(std::span<std::byte>)>& set) {
-  AlignedBytes sector = read_bytes(file, 0, kSector);
+  AlignedBytes sector = read_bytes(file, 0, kSectorBytes);
   set(sector.span());
   writer.write(0, sector.span());
   writer.sync();

@@ -18,6 +18,7 @@
 #include "formats/qcow2/offline/check.h"
 #include "formats/qcow2/offline/read_tables.h"
 #include "formats/reject.h"
+#include "ring/sizes.h"
 
 namespace tapring::qcow2 {
 namespace {
@@ -205,7 +206,7 @@ std::optional<std::string> why_not(const NewImage& image) {
   }
   std::vector<std::byte> bytes = header_bytes(placed(image));
   if (bytes.size() > layout.cluster_bytes()) return "the names do not fit into the first cluster";
-  bytes.resize(std::max<std::size_t>(bytes.size(), kSector));
+  bytes.resize(std::max<std::size_t>(bytes.size(), kSectorBytes));
   const auto parsed = parse_header(bytes);
   return parsed ? std::nullopt : std::optional(parsed.error());
 }
@@ -214,7 +215,7 @@ void write_new_image(OpenFile& file, FileWriter& writer, const NewImage& image,
                      const CreateProgress& progress) {
   const Header header = placed(image);
   std::vector<std::byte> bytes = header_bytes(header);
-  bytes.resize((bytes.size() + kSector - 1) / kSector * kSector);
+  bytes.resize((bytes.size() + kSectorBytes - 1) / kSectorBytes * kSectorBytes);
   writer.write(0, bytes);
   grow(file, header.l1_offset + l1_bytes(header));
   if (image.preallocated) preallocate(file, writer, header, progress);

@@ -9,7 +9,7 @@
 #include <system_error>
 
 #include "formats/clusters/aligned_bytes.h"
-#include "formats/qcow2/bytes/layout.h"
+#include "ring/sizes.h"
 
 namespace tapring::qcow2 {
 namespace {
@@ -21,7 +21,7 @@ namespace {
 }  // namespace
 
 void FileWriter::write(uint64_t offset, std::span<const std::byte> bytes) {
-  assert(offset % kSector == 0 && bytes.size() % kSector == 0);
+  assert(offset % kSectorBytes == 0 && bytes.size() % kSectorBytes == 0);
   AlignedBytes copy(bytes.size());
   std::ranges::copy(bytes, copy.data());
   for (std::size_t done = 0; done < copy.size();) {

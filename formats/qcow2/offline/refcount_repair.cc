@@ -14,6 +14,7 @@
 #include "formats/qcow2/offline/read_tables.h"
 #include "formats/qcow2/offline/refcount_check.h"
 #include "formats/reject.h"
+#include "ring/sizes.h"
 
 namespace tapring::qcow2 {
 
@@ -114,7 +115,7 @@ void RefcountRepair::write_table() {
   writer_.write(header_.refcount_table_offset, table.span());
   writer_.sync();
   if (!new_table_) return;
-  AlignedBytes sector = read_bytes(file_, 0, kSector);
+  AlignedBytes sector = read_bytes(file_, 0, kSectorBytes);
   store(sector.span(), Header::kRefcountTableAt, header_.refcount_table_offset);
   store(sector.span(), Header::kRefcountClustersAt, header_.refcount_table_clusters);
   writer_.write(0, sector.span());
