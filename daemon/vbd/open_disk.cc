@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "daemon/host/fnv1a.h"
 #include "daemon/host/progress_log.h"
 #include "daemon/vbd/served_files.h"
 #include "formats/format.h"
@@ -19,17 +20,13 @@
 namespace tapring {
 namespace {
 
-/// A hash (FNV-1a) of the disk's name and this boot of the host. So every tapringd that serves the
+/// A hash of the disk's name and this boot of the host. So every tapringd that serves the
 /// disk until the next boot uses the same fence, whatever its version, and another disk, here or on
 /// a host that shares the storage, uses another.
 uint64_t fence_of(const std::string& disk) {
   std::string boot;
   std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const char character : boot + '/' + disk) {
-    hash = (hash ^ static_cast<unsigned char>(character)) * 0x100000001b3;
-  }
-  return kFirstFence + hash % kFirstFence;
+  return kFirstFence + fnv1a(boot + '/' + disk) % kFirstFence;
 }
 
 [[noreturn]] void refuse_another(const std::string& what) {

@@ -10,6 +10,8 @@
 #include <sstream>
 #include <string_view>
 
+#include "daemon/host/fnv1a.h"
+
 namespace tapring {
 namespace {
 
@@ -28,15 +30,11 @@ bool has_lasting_inodes(std::string_view type) {
   return !type.starts_with("fuse") && type != "cifs" && type != "smb3" && type != "smbfs";
 }
 
-/// A hash (FNV-1a), as the list of a long chain would not fit in a value of xenstore.
+/// A hash, as the list of a long chain would not fit in a value of xenstore.
 uint64_t hash_of(std::span<const FileId> files) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const FileId& file : files) {
-    for (const char character : text_of(file) + ' ') {
-      hash = (hash ^ static_cast<unsigned char>(character)) * 0x100000001b3;
-    }
-  }
-  return hash;
+  std::string list;
+  for (const FileId& file : files) list += text_of(file) + ' ';
+  return fnv1a(list);
 }
 
 }  // namespace

@@ -15,6 +15,8 @@ namespace {
 TEST(ServedFiles, AreKnownByEachFile) {
   const std::vector<FileId> chain{{makedev(8, 1), 12}, {makedev(8, 1), 13}, {makedev(8, 2), 14}};
   const std::string line = served_files_line(chain);
+  // Of the list "8:1:12 8:1:13 8:2:14 ", as other versions write and read it.
+  EXPECT_EQ(line, "8:1:12 3 b4878475e48b6851");
   EXPECT_TRUE(are_served_files(line, chain, {}));
   EXPECT_TRUE(is_served_image(line, chain[0], {}));
   EXPECT_FALSE(is_served_image(line, {makedev(8, 1), 1}, {}));
