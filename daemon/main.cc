@@ -30,6 +30,7 @@
 #include "daemon/host/descriptor_store.h"
 #include "daemon/host/helper_threads.h"
 #include "daemon/host/log.h"
+#include "daemon/host/mount.h"
 #include "daemon/host/notify.h"
 #include "daemon/host/process_limits.h"
 #include "daemon/host/reply_timeout.h"
@@ -117,7 +118,7 @@ ServerSettings settings_of(const Options& options) {
   policy.files.named = options.named_files;
   policy.files.listed = texts_of(options.named_file_directories);
   policy.map_cache_bytes = uint64_t{options.map_cache_kibibytes} << 10;
-  settings.open_disk = explaining(Sandbox::of_this_process(), [policy](const OpenRequest& request) {
+  settings.open_disk = explaining(Sandbox(own_mounts()), [policy](const OpenRequest& request) {
     return open_disk(request, policy);
   });
   settings.lock_wait = std::chrono::seconds(options.lock_wait_seconds);

@@ -8,9 +8,7 @@
 #include <cctype>
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <ranges>
-#include <sstream>
 #include <string_view>
 #include <utility>
 
@@ -19,31 +17,10 @@
 namespace tapring {
 namespace {
 
-/// Of a field of mountinfo, where a space is \040.
-std::string without_escapes(std::string_view field) {
-  constexpr std::size_t kEscape = 4;
-  std::string text;
-  for (; !field.empty(); field.remove_prefix(1)) {
-    if (field.front() == '\\' && field.size() >= kEscape) {
-      text += static_cast<char>((field[1] - '0') << 6 | (field[2] - '0') << 3 | (field[3] - '0'));
-      field.remove_prefix(kEscape - 1);
-    } else {
-      text += field.front();
-    }
-  }
-  return text;
-}
-
 bool has_option(const std::string& options, std::string_view name) {
   return std::ranges::any_of(std::views::split(options, ','), [name](const auto& option) {
     return std::ranges::equal(option, name);
   });
-}
-
-bool is_below(std::string_view path, std::string_view directory) {
-  if (directory == "/") return true;
-  return path.starts_with(directory) &&
-         (path.size() == directory.size() || path[directory.size()] == '/');
 }
 
 /// The directory of `path`, if it can stand in a shell's word and in a unit as it is.
@@ -86,33 +63,10 @@ bool fails_so(const std::string& path, const std::error_code& error) {
 
 }  // namespace
 
-Sandbox::Sandbox(std::istream& mountinfo) {
-  std::string line;
-  while (std::getline(mountinfo, line)) {
-    std::istringstream fields(line);
-    std::string skipped;
-    std::string root;
-    std::string point;
-    std::string options;
-    std::string type;
-    std::string super_options;
-    fields >> skipped >> skipped >> skipped >> root >> point >> options;
-    while (fields >> skipped && skipped != "-") continue;
-    if (!(fields >> type >> skipped >> super_options)) continue;
-    mounts_.push_back({without_escapes(point), without_escapes(root), type,
-                       has_option(options, "ro"), has_option(super_options, "rw")});
-  }
-}
-
-Sandbox Sandbox::of_this_process() {
-  std::ifstream mountinfo("/proc/self/mountinfo");
-  return Sandbox(mountinfo);
-}
-
-const Sandbox::Mount* Sandbox::mount_of(const std::string& path) const {
+const Mount* Sandbox::mount_of(const std::string& path) const {
   const Mount* found = nullptr;
   for (const Mount& mount : mounts_) {
-    if (!is_below(path, mount.point)) continue;
+    if (!mount.holds(path)) continue;
     if (found == nullptr || mount.point.size() >= found->point.size()) found = &mount;
   }
   return found;
@@ -140,7 +94,9 @@ std::optional<std::string> Sandbox::why_not(const std::string& path,
   if (error.value() == EPERM && is_block_device(path)) {
     return "kept from the service by DeviceAllow=: " + show_device(path);
   }
-  if (error.value() == EROFS && mount->read_only && mount->writable_elsewhere) {
+  // Of a file system that can be written elsewhere.
+  if (error.value() == EROFS && has_option(mount->options, "ro") &&
+      has_option(mount->file_system_options, "rw")) {
     return "read-only for the service (ProtectSystem=): attach it with mode r, or " +
            drop_in("more-images", "ReadWritePaths=" + directory);
   }

@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
-#include <sstream>
 #include <string_view>
 
 #include "daemon/host/fnv1a.h"
@@ -25,7 +23,7 @@ std::string text_of(const FileId& file) {
   return device_text_of(file) + std::to_string(file.inode);
 }
 
-/// As mountinfo calls the file system: "fuse.sshfs", "fuseblk".
+/// As Mount::type has it: "fuse.sshfs", "fuseblk".
 bool has_lasting_inodes(std::string_view type) {
   return !type.starts_with("fuse") && type != "cifs" && type != "smb3" && type != "smbfs";
 }
@@ -44,27 +42,12 @@ std::string served_files_line(std::span<const FileId> files) {
   return fmt::format("{} {} {:016x}", text_of(files.front()), files.size(), hash_of(files));
 }
 
-std::set<uint64_t> devices_without_lasting_inodes(std::istream& mountinfo) {
+std::set<uint64_t> devices_without_lasting_inodes(const std::vector<Mount>& mounts) {
   std::set<uint64_t> devices;
-  std::string line;
-  while (std::getline(mountinfo, line)) {
-    std::istringstream fields(line);
-    std::string skipped;
-    std::string type;
-    unsigned device_major = 0;
-    unsigned device_minor = 0;
-    char colon = 0;
-    fields >> skipped >> skipped >> device_major >> colon >> device_minor;
-    while (fields >> skipped && skipped != "-") continue;
-    if (!(fields >> type) || has_lasting_inodes(type)) continue;
-    devices.insert(makedev(device_major, device_minor));
+  for (const Mount& mount : mounts) {
+    if (!has_lasting_inodes(mount.type)) devices.insert(mount.device);
   }
   return devices;
-}
-
-std::set<uint64_t> devices_without_lasting_inodes() {
-  std::ifstream mountinfo("/proc/self/mountinfo");
-  return devices_without_lasting_inodes(mountinfo);
 }
 
 bool are_served_files(const std::string& line, std::span<const FileId> files,
@@ -78,7 +61,7 @@ bool are_served_files(const std::string& line, std::span<const FileId> files,
 
 bool are_served_files(const std::string& line, std::span<const FileId> files) {
   return are_served_files(line, files, {}) ||
-         are_served_files(line, files, devices_without_lasting_inodes());
+         are_served_files(line, files, devices_without_lasting_inodes(own_mounts()));
 }
 
 bool is_served_image(const std::string& line, const FileId& image,
@@ -91,7 +74,7 @@ bool is_served_image(const std::string& line, const FileId& image,
 
 bool is_served_image(const std::string& line, const FileId& image) {
   return is_served_image(line, image, {}) ||
-         is_served_image(line, image, devices_without_lasting_inodes());
+         is_served_image(line, image, devices_without_lasting_inodes(own_mounts()));
 }
 
 }  // namespace tapring

@@ -4,11 +4,12 @@
 #pragma once
 
 #include <cstdint>
-#include <iosfwd>
 #include <set>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "daemon/host/mount.h"
 #include "ring/file.h"
 
 namespace tapring {
@@ -19,11 +20,7 @@ std::string served_files_line(std::span<const FileId> files);
 
 /// The devices (FileId::device) of file systems that may give a file another inode number once the
 /// kernel has forgotten it: FUSE and SMB, where only some servers have lasting numbers.
-/// `mountinfo`: proc(5).
-std::set<uint64_t> devices_without_lasting_inodes(std::istream& mountinfo);
-
-/// Those of this process.
-std::set<uint64_t> devices_without_lasting_inodes();
+std::set<uint64_t> devices_without_lasting_inodes(const std::vector<Mount>& mounts);
 
 /// Whether these are the files of the line; true where the line is empty. Of files on `fleeting`
 /// devices only the file system is compared, and of an image that has any, only the image itself

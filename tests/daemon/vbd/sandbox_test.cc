@@ -29,7 +29,7 @@ constexpr const char* kService = R"(
 
 Sandbox sandbox() {
   std::istringstream mounts(kService);
-  return Sandbox(mounts);
+  return Sandbox(read_mounts(mounts));
 }
 
 std::string why_not(const std::string& path, int number) {
@@ -68,8 +68,9 @@ TEST(SandboxTest, ExplainsWhatTheImageItselfMeets) {
   const std::string missing = (directory.path() / "missing").string();
   std::istringstream mounts("1 0 8:1 /systemd-private-x/tmp " + directory.path().string() +
                             " rw - ext4 /dev/sda1 rw\n");
+  const Sandbox private_tmp(read_mounts(mounts));
   const DiskOpener open =
-      explaining(Sandbox(mounts), [](const OpenRequest&) -> std::unique_ptr<OpenImage> {
+      explaining(private_tmp, [](const OpenRequest&) -> std::unique_ptr<OpenImage> {
         throw std::system_error(ENOENT, std::system_category(), "open it (create it)");
       });
   const auto refusal = [&open](const std::string& path) {

@@ -60,7 +60,7 @@ TEST(ServedFiles, DoNotLastOnFuseAndSmb) {
       "41 28 8:17 / /srv/ntfs rw - fuseblk /dev/sdb1 rw\n"
       "42 28 0:42 / /srv/smb rw - cifs //host/share rw\n"
       "43 28 0:43 / /srv/nfs rw - nfs4 host:/ rw\n");
-  EXPECT_EQ(devices_without_lasting_inodes(mountinfo),
+  EXPECT_EQ(devices_without_lasting_inodes(read_mounts(mountinfo)),
             (std::set<uint64_t>{makedev(0, 41), makedev(8, 17), makedev(0, 42)}));
 }
 

@@ -15,7 +15,7 @@ std::string name_of(const std::string& path) {
       "41 40 0:41 / /srv/nfs rw shared:1 - nfs4 host:/export rw\n"
       "42 40 0:42 / /srv/my\\040disks rw - ext4 /dev/vdc rw\n"
       "43 27 0:6 / /dev rw - devtmpfs devtmpfs rw\n");
-  return storage_name(path, mounts);
+  return storage_name(path, read_mounts(mounts));
 }
 
 TEST(StorageName, IsTheMountPointThatThePathLeadsTo) {
