@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "formats/durability.h"
 #include "formats/image_file.h"
 #include "formats/signature.h"
 #include "ring/direct_io.h"
@@ -25,10 +26,10 @@ class RawImage final : public Image {
 
   Task<Error> read(uint64_t offset, Buffers into) override { return file_->read(offset, into); }
   Task<Error> write(uint64_t offset, Buffers from) override {
-    written_ = true;
+    durability_.note_write();
     return file_->write(offset, from);
   }
-  Task<Error> flush() override;
+  Task<Error> flush() override { return durability_.sync(*file_); }
   Task<Error> discard(uint64_t offset, uint64_t bytes) override {
     return file_->discard(offset, bytes);
   }
@@ -40,29 +41,12 @@ class RawImage final : public Image {
     if (!bytes) co_return bytes;
     co_return *bytes / kSectorBytes* kSectorBytes;
   }
-  Task<Error> close() override;
+  Task<Error> close() override { return durability_.close(*file_); }
 
  private:
   std::unique_ptr<File> file_;
-  bool written_ = false;
-  Error lost_;  ///< the first sync that failed
+  Durability durability_;
 };
-
-Task<Error> RawImage::flush() {
-  if (lost_) co_return lost_;
-  const Error error = sync_result(co_await file_->sync());
-  if (error == std::errc::state_not_recoverable) lost_ = error;
-  // Of two concurrent syncs the kernel fails only one, though the lost write concerns both.
-  co_return lost_ ? lost_ : error;
-}
-
-/// NFS and FUSE write back what the page cache has of a file when it is closed: an error there may
-/// be a lost write.
-Task<Error> RawImage::close() {
-  const Error error = co_await file_->close();
-  if (lost_) co_return lost_;
-  co_return written_ ? sync_result(error) : error;
-}
 
 class OpenRawImage final : public OpenImage {
  public:

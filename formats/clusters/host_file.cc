@@ -23,7 +23,7 @@ Task<Error> HostFile::read_to_end(uint64_t offset, Buffers into) {
 }
 
 Task<Error> HostFile::write(uint64_t offset, Buffers from) {
-  written_ = true;
+  durability_.note_write();
   if (offset + bytes_of(from) <= end_) return file_->write(offset, from);
   return write_past_end(offset, from);
 }
@@ -40,19 +40,6 @@ Task<Error> HostFile::discard(uint64_t offset, uint64_t bytes) {
   const Error error = co_await file_->discard(offset, bytes);
   if (error == unsupported.default_error_condition()) discards_ = false;
   co_return error;
-}
-
-Task<Error> HostFile::sync() {
-  if (lost_) co_return lost_;
-  const Error error = sync_result(co_await file_->sync());
-  if (error == std::errc::state_not_recoverable) lost_ = error;
-  // Of two concurrent syncs the kernel fails only one, though the lost write concerns both.
-  co_return lost_ ? lost_ : error;
-}
-
-Task<Error> HostFile::close() {
-  const Error error = co_await file_->close();
-  co_return written_ ? sync_result(error) : error;
 }
 
 }  // namespace tapring

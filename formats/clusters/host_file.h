@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "formats/durability.h"
 #include "ring/file.h"
 
 namespace tapring {
@@ -16,15 +17,11 @@ class HostFile {
 
   Task<Error> read(uint64_t offset, Buffers into);
   Task<Error> write(uint64_t offset, Buffers from);
-  /// After the first sync that failed, always lost_write(): the kernel reports a loss only once,
-  /// and nothing is certain from then on.
-  Task<Error> sync();
+  Task<Error> sync() { return durability_.sync(*file_); }
   /// Once the storage has said that it cannot do this at all, it is not asked again.
   Task<Error> discard(uint64_t offset, uint64_t bytes);
   bool discards() const noexcept { return discards_; }
-  /// NFS and FUSE write back what the page cache has of a file when it is closed: an error there
-  /// may be a lost write.
-  Task<Error> close();
+  Task<Error> close() { return durability_.close(*file_); }
 
   /// Where the file ends: as long as it was when it was opened, or as we have written since.
   uint64_t end() const noexcept { return end_; }
@@ -35,8 +32,7 @@ class HostFile {
 
   std::unique_ptr<File> file_;
   uint64_t end_;
-  bool written_ = false;
-  Error lost_;  ///< the first sync that failed
+  Durability durability_;
   bool discards_ = true;  ///< as far as is known
 };
 
