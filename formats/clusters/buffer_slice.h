@@ -50,4 +50,13 @@ class BufferSlice {
   std::vector<iovec> parts_;
 };
 
+/// The part of `into` that a file or disk of `end` bytes has, where `into` is for what begins at
+/// `offset`. The rest, past its end, is filled with zeros.
+inline BufferSlice fill_past_end(Buffers into, uint64_t offset, uint64_t end) {
+  const uint64_t bytes = bytes_of(into);
+  const uint64_t there = offset < end ? std::min(bytes, end - offset) : 0;
+  BufferSlice(into, there, bytes - there).fill_zeros();
+  return {into, 0, there};
+}
+
 }  // namespace tapring

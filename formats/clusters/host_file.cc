@@ -13,13 +13,9 @@ Task<Error> HostFile::read(uint64_t offset, Buffers into) {
 }
 
 Task<Error> HostFile::read_to_end(uint64_t offset, Buffers into) {
-  const uint64_t bytes = bytes_of(into);
-  const uint64_t there = offset < end_ ? end_ - offset : 0;
-  const BufferSlice missing(into, there, bytes - there);
-  missing.fill_zeros();
-  if (there == 0) co_return Error{};
-  const BufferSlice rest(into, 0, there);
-  co_return co_await file_->read(offset, rest.buffers());
+  const BufferSlice there = fill_past_end(into, offset, end_);
+  if (there.buffers().empty()) co_return Error{};
+  co_return co_await file_->read(offset, there.buffers());
 }
 
 Task<Error> HostFile::write(uint64_t offset, Buffers from) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "formats/clusters/mapped_image.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "formats/clusters/buffer_slice.h"
@@ -89,13 +88,9 @@ Task<Error> MappedImage::read_extent(Extent extent, uint64_t offset, Buffers int
 
 /// Past the end of the backing file the disk reads as zeros.
 Task<Error> MappedImage::read_backing(uint64_t offset, Buffers into) {
-  const uint64_t bytes = bytes_of(into);
-  const uint64_t there = offset < backing_bytes_ ? std::min(bytes, backing_bytes_ - offset) : 0;
-  const BufferSlice missing(into, there, bytes - there);
-  missing.fill_zeros();
-  if (there == 0) co_return Error{};
-  const BufferSlice rest(into, 0, there);
-  co_return co_await backing_->read(offset, rest.buffers());
+  const BufferSlice there = fill_past_end(into, offset, backing_bytes_);
+  if (there.buffers().empty()) co_return Error{};
+  co_return co_await backing_->read(offset, there.buffers());
 }
 
 Task<Error> MappedImage::read_compressed(uint64_t word, uint64_t offset, Buffers into) {
