@@ -105,15 +105,22 @@ void add_tables(const OpenFile& file, const Header& header, std::vector<std::str
 
 ImageDescription describe(const OpenFile& file) {
   const Header header = peek_header(file);
-  ImageDescription::Clusters clusters;
-  clusters.version = header.layout.version;
-  clusters.cluster_bytes = header.layout.cluster_bytes();
-  clusters.backing_file = header.backing_name;
-  if (header.crypt_method != 0) clusters.encryption = crypt_name(header.crypt_method);
-  if (auto fault = crypt_fault(header.crypt_method)) clusters.troubles.push_back(std::move(*fault));
+  ImageDescription::Clusters clusters =
+      describe_clusters(header.layout, header.crypt_method, header.backing_name);
   ImageDescription::Extensions extensions = extensions_of(header);
   add_tables(file, header, clusters.troubles, extensions);
   return {header.layout.size_bytes, std::move(clusters), std::move(extensions)};
+}
+
+ImageDescription::Clusters describe_clusters(const Layout& layout, uint32_t crypt_method,
+                                             std::optional<std::string> backing_file) {
+  ImageDescription::Clusters clusters;
+  clusters.version = layout.version;
+  clusters.cluster_bytes = layout.cluster_bytes();
+  clusters.backing_file = std::move(backing_file);
+  if (crypt_method != 0) clusters.encryption = crypt_name(crypt_method);
+  if (auto fault = crypt_fault(crypt_method)) clusters.troubles.push_back(std::move(*fault));
+  return clusters;
 }
 
 }  // namespace tapring::qcow2
