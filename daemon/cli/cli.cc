@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "daemon/cli/client.h"
+#include "daemon/cli/failure.h"
 #include "daemon/cli/image_command.h"
 #include "daemon/cli/image_holders.h"
 #include "daemon/cli/pages.h"
@@ -84,7 +85,7 @@ void print_problems(const json::object& answer, std::ostream& err) {
   const json::value* problems = answer.if_contains("troubles");
   if (problems == nullptr) return;  // an older daemon
   for (const auto& problem : json::value_to<std::vector<std::string>>(*problems)) {
-    fmt::print(err, "tapring: {}\n", printable(problem));
+    print_problem(err, problem);
   }
 }
 
@@ -177,7 +178,7 @@ void release_all(const Request& request, const Streams& streams) {
       if (!request.json) fmt::print(streams.out, "{}: given to xen-blkback\n", disk.disk);
     } catch (const Refused& refusal) {
       ++kept;
-      fmt::print(streams.err, "tapring: {}\n", printable(refusal.what()));
+      print_problem(streams.err, refusal.what());
     }
   }
   if (kept > 0) throw Refused(fmt::format("{} disk(s) stay with tapringd", kept));
@@ -375,8 +376,7 @@ void declare(CLI::App& app, Request& request) {
 }
 
 int fail(const Request& request, const Streams& streams, ExitCode code, const std::string& reason) {
-  if (request.json) streams.out << json_text({{"ok", false}, {"error", reason}}) << "\n";
-  fmt::print(streams.err, "tapring: {}\n", printable(reason));
+  print_failure(streams, request.json, reason);
   return code;
 }
 
@@ -405,7 +405,7 @@ int run_arguments(const std::vector<std::string>& arguments, const Streams& stre
   ImageRequest image;
   declare_image(app, image);
   const auto misuse = [&](const std::string& reason) {
-    fmt::print(streams.err, "tapring: {}\n", printable(reason));
+    print_problem(streams.err, reason);
     // Exit codes 2 and 3 of `image check` mean corruptions and leaks.
     return command_in(arguments) == "image" ? kRefused : kUsage;
   };
@@ -431,7 +431,7 @@ int run_arguments(const std::vector<std::string>& arguments, const Streams& stre
 int run_cli(std::span<const char* const> arguments, const Streams& streams) {
   const int code = run_arguments(plain_arguments(arguments), streams);
   if (streams.out.flush()) return code;
-  fmt::print(streams.err, "tapring: the output could not be written; is there room for it?\n");
+  print_problem(streams.err, "the output could not be written; is there room for it?");
   return code == kDone ? kRefused : code;
 }
 

@@ -12,11 +12,11 @@
 #include <ostream>
 
 #include "daemon/cli/byte_size.h"
+#include "daemon/cli/failure.h"
 #include "daemon/cli/image_check.h"
 #include "daemon/cli/image_info.h"
 #include "daemon/cli/image_map.h"
 #include "daemon/control/json_text.h"
-#include "formats/printable.h"
 
 namespace tapring {
 namespace {
@@ -47,7 +47,7 @@ int info(const ImageRequest& request, const Streams& streams) {
     }
   }
   if (chain.problem.empty()) return kDone;
-  fmt::print(streams.err, "tapring: {}\n", printable(chain.problem));
+  print_problem(streams.err, chain.problem);
   return kFailed;
 }
 
@@ -88,7 +88,7 @@ int map_to_json(const ImageRequest& request, const Streams& streams) {
              json_text(json::value(problem)));
   streams.out << "\n";
   if (problem.empty()) return kDone;
-  fmt::print(streams.err, "tapring: {}\n", printable(problem));
+  print_problem(streams.err, problem);
   return kFailed;
 }
 
@@ -220,10 +220,7 @@ int run_image(const ImageRequest& request, const Streams& streams) {
   try {
     return std::ranges::find(kCommands, name, &Command::name)->run(request, streams);
   } catch (const std::exception& error) {
-    if (request.json) {
-      streams.out << json_text({{"ok", false}, {"error", error.what()}}) << "\n";
-    }
-    fmt::print(streams.err, "tapring: {}\n", printable(error.what()));
+    print_failure(streams, request.json, error.what());
     return kFailed;
   }
 }
