@@ -67,6 +67,22 @@ def thread_names(proc):
             pass  # it has ended
 
 
+def descriptors(proc):
+    """What they lead to, without the pipes to its children. What is gone meanwhile is left out."""
+    def links(process):
+        for link in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                yield os.readlink(link)
+
+    pipes_of_children = set()
+    for thread in (proc / "task").iterdir():
+        with contextlib.suppress(OSError):
+            for child in (thread / "children").read_text().split():
+                pipes_of_children.update(link for link in links(pathlib.Path("/proc", child))
+                                         if link.startswith("pipe:"))
+    return [link for link in links(proc) if link not in pipes_of_children]
+
+
 class Guest:
     """A pretend_guest that runs on while the test does other things."""
 
@@ -189,12 +205,12 @@ class Daemon:
     def holdings(self):
         """What grows if something is not given back, and its memory in KiB. Of what is mapped,
         what others see too: guests' pages, io_uring's rings, journals. A sanitizer maps memory
-        and, to name what it found and leaves out, programs as it likes. The kernel's own threads
-        for io_uring are not in it."""
+        and, to name what it found and leaves out, programs as it likes, or runs one, to which it
+        has pipes. The kernel's own threads for io_uring are not in it."""
         proc = pathlib.Path("/proc", str(self.process.pid))
         status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
         xen = self.machine.status()
-        counts = {"descriptors": len(list((proc / "fd").iterdir())),
+        counts = {"descriptors": len(descriptors(proc)),
                   "shared mappings": sum(
                       line.split()[1].endswith("s")
                       for line in (proc / "maps").read_text().splitlines()),
