@@ -3,7 +3,7 @@
 # Thirty attachments, each with one write and one read: the daemon's descriptors and threads are
 # as many after the last as after the first, and its resident memory grows by less than
 # 1 MiB after the tenth (by then allocator and buffer pools have seen everything a cycle needs;
-# a leak of a single ring page and its bounce buffers a cycle would be several MiB).
+# a leak of a single ring page and its bounce buffers a cycle would be some 2 MiB).
 #
 # Most cycles go through block-tapring: Debian's own block script takes 5 s here, being some
 # forty programs. Every tenth is the plain line.
