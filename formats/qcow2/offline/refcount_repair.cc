@@ -178,6 +178,9 @@ bool RefcountRepair::correct_block(uint64_t block, uint64_t first, bool raises, 
 
 bool RefcountRepair::correct(bool raises, bool lowers) {
   bool right = !lacks_blocks();
+  // Somebody who was killed may have changed entries that are not durable yet: with the power they
+  // would lead again to what is free by then.
+  writer_.sync();
   for (std::size_t i = 0; i < tables_.blocks.size(); ++i) {
     if (tables_.blocks[i] == 0) continue;
     const uint64_t first = i * layout_.refcount_block_entries();

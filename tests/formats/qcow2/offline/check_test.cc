@@ -202,6 +202,24 @@ class CutWriter final : public FileWriter {
   sim::SimWriteCache cache_{512};
 };
 
+/// Knows whether anything was written before what was there already was made durable.
+class OrderWriter final : public FileWriter {
+ public:
+  using FileWriter::FileWriter;
+
+  void write(uint64_t offset, std::span<const std::byte> bytes) override {
+    wrote_too_early_ |= !synced_;
+    FileWriter::write(offset, bytes);
+  }
+  void sync() override { synced_ = true; }
+
+  bool wrote_too_early() const noexcept { return wrote_too_early_; }
+
+ private:
+  bool synced_ = false;
+  bool wrote_too_early_ = false;
+};
+
 /// Whether the power went in the middle of the repair: after so many writes, if there are more.
 bool repair_is_cut(const fs::path& path, uint64_t writes, sim::Random& random) {
   OpenFile file = open_image(path);
@@ -293,6 +311,19 @@ TEST_P(Qcow2Check, LeaksAreFreedWithoutTouchingTheRest) {
   EXPECT_EQ(before.corruptions, 0U);
   EXPECT_EQ(verdict_of(repair(path, Repair::leaks)), Verdict());
   EXPECT_EQ(complaints_of_qemu(path), "");
+}
+
+/// The power may bring back a reference that a killed process dropped.
+TEST_P(Qcow2Check, LeaksAreFreedOnceItIsDurableThatTheyAreLeaks) {
+  make_image();
+  SCOPED_TRACE(image_.text);
+  const fs::path path = copy();
+  Damager(path, random_).change_l2_entry([](uint64_t) { return uint64_t{0}; });
+  OpenFile file = open_image(path);
+  OrderWriter writer(file);
+  const ImageCheck left = qcow2::repair_image(file, Repair::leaks, writer, {});
+  EXPECT_EQ(left.findings.leaks(), 0U);
+  EXPECT_FALSE(writer.wrote_too_early());
 }
 
 TEST_P(Qcow2Check, AfterAPowerCutTheRepairIsDoneAnew) {
