@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#include <compare>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -15,12 +14,19 @@
 
 namespace tapring {
 
-/// Tells a file from all others, whatever its path (stat(2): st_dev, st_ino). A block device is its
-/// number (st_rdev) and inode 0, whichever node leads to it.
+/// Tells a file from all others that are there, whatever its path (stat(2): st_dev, st_ino). A
+/// block device is its number (st_rdev) and inode 0, whichever node leads to it.
 struct FileId {
   uint64_t device = 0;
   uint64_t inode = 0;
-  auto operator<=>(const FileId&) const = default;
+  /// When a regular file was made, in nanoseconds: tells it from another that has its inode once it
+  /// is gone. 0 where that is not known, as its file system does not say or nobody asked.
+  uint64_t born = 0;
+
+  /// Whether both are one file, while it is there.
+  friend bool operator==(const FileId& left, const FileId& right) noexcept {
+    return left.device == right.device && left.inode == right.inode;
+  }
 };
 
 inline FileId file_id_of(const struct stat& status) noexcept {

@@ -156,6 +156,17 @@ void check_type(const struct stat& status, const std::string& path) {
   refuse(EINVAL, path + " is no regular file and no block device");
 }
 
+FileId with_birth(FileId id, int fd) {
+  constexpr uint64_t kNanoseconds = 1'000'000'000;
+  struct statx status {};
+  const bool known = ::statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &status) == 0 &&
+                     (status.stx_mask & STATX_BTIME) != 0;
+  if (!known || S_ISBLK(status.stx_mode)) return id;
+  const statx_timestamp& born = status.stx_btime;
+  id.born = static_cast<uint64_t>(born.tv_sec) * kNanoseconds + born.tv_nsec;
+  return id;
+}
+
 /// Looks the path up once, so that what is opened is the very file that was checked.
 OpenFile open_checked(const FileOptions& options) {
   const UniqueFd place = open_descriptor(options, options.path, O_PATH);
@@ -165,7 +176,7 @@ OpenFile open_checked(const FileOptions& options) {
   OpenFile file;
   file.path = options.path;
   file.real_path = found.real_path;
-  file.id = file_id_of(found.status);
+  file.id = with_birth(file_id_of(found.status), place.get());
   file.owner = found.status.st_uid;
   const int access = options.read_only ? O_RDONLY : O_RDWR;
   // With O_NONBLOCK, for now, so that a drive without a medium does not block us.
@@ -180,6 +191,13 @@ UniqueFd open_again(const OpenFile& file, int flags) {
 }
 
 }  // namespace
+
+std::optional<FileId> find_file(const std::string& path) {
+  const UniqueFd place(::open(path.c_str(), O_PATH | O_CLOEXEC));
+  struct stat status {};
+  if (!place || ::fstat(place.get(), &status) != 0) return std::nullopt;
+  return with_birth(file_id_of(status), place.get());
+}
 
 std::filesystem::path real_path_of(int fd) {
   std::error_code error;

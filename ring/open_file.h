@@ -92,6 +92,9 @@ struct OpenFile {
   uid_t owner = 0;
 };
 
+/// The file that a path leads to, with when it was made; nullopt if there is none.
+std::optional<FileId> find_file(const std::string& path);
+
 /// The path of an open file or directory without links; empty if that cannot be known.
 std::filesystem::path real_path_of(int fd);
 

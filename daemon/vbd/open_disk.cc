@@ -2,7 +2,6 @@
 #include "daemon/vbd/open_disk.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 
 #include <cstdint>
 #include <fstream>
@@ -16,6 +15,7 @@
 #include "formats/image_name.h"
 #include "formats/printable.h"
 #include "ring/file_lock.h"
+#include "ring/open_file.h"
 
 namespace tapring {
 namespace {
@@ -41,9 +41,9 @@ void check_image(const OpenRequest& request) {
   do {
     name = split_image_name(name.path);
   } while (!name.selector.empty());
-  struct stat status{};
-  if (::stat(name.path.c_str(), &status) != 0) return;  // the driver that opens it will report that
-  if (is_served_image(request.served, file_id_of(status))) return;
+  const auto file = find_file(name.path);
+  if (!file) return;  // the driver that opens it will report that
+  if (is_served_image(request.served, *file)) return;
   refuse_another(name.path + " is another file");
 }
 
@@ -74,7 +74,7 @@ std::unique_ptr<OpenImage> open_disk(const OpenRequest& request, const OpenPolic
   if (!are_served_files(request.served, files)) {
     refuse_another(options.path + " has another backing file or data file");
   }
-  if (!request.served.empty() && request.served != served_files_line(files)) {
+  if (!are_served_files(request.served, files, {})) {
     spdlog::warn(
         "{}: {}: its file system has changed the inode numbers, so whether it is the file that the "
         "disk was served from cannot be checked",

@@ -29,17 +29,55 @@ bool has_lasting_inodes(std::string_view type) {
 }
 
 /// A hash, as the list of a long chain would not fit in a value of xenstore.
-uint64_t hash_of(std::span<const FileId> files) {
+template <typename Text>
+std::string hash_of(std::span<const FileId> files, Text text) {
   std::string list;
-  for (const FileId& file : files) list += text_of(file) + ' ';
-  return fnv1a(list);
+  for (const FileId& file : files) list += text(file) + ' ';
+  return fmt::format("{:016x}", fnv1a(list));
+}
+
+std::string line_without_births(std::span<const FileId> files) {
+  return fmt::format("{} {} {}", text_of(files.front()), files.size(), hash_of(files, text_of));
+}
+
+/// Of a line, its words from that number on.
+std::string words_from(const std::string& line, int number) {
+  std::size_t at = 0;
+  for (; number > 0; --number) {
+    at = line.find(' ', at);
+    if (at == std::string::npos) return {};
+    ++at;
+  }
+  return line.substr(at);
+}
+
+constexpr int kBirthWord = 3;   ///< when the image was made
+constexpr int kBirthsWord = 4;  ///< a hash of that of each file
+
+std::string birth_of(const FileId& file) {
+  return fmt::format("{:x}", file.born);
+}
+
+/// Also where the line is of a tapringd that did not ask, or the file system does not tell.
+bool may_be_born_so(const std::string& line, const FileId& image) {
+  const std::string births = words_from(line, kBirthWord);
+  return births.empty() || image.born == 0 || births.starts_with(birth_of(image) + ' ');
+}
+
+bool may_be_born_so(const std::string& line, std::span<const FileId> files) {
+  const std::string births = words_from(line, kBirthsWord);
+  return may_be_born_so(line, files.front()) &&
+         (births.empty() || files.front().born == 0 || births == hash_of(files, birth_of));
 }
 
 }  // namespace
 
 std::string served_files_line(std::span<const FileId> files) {
   if (files.empty()) return {};
-  return fmt::format("{} {} {:016x}", text_of(files.front()), files.size(), hash_of(files));
+  const std::string line = line_without_births(files);
+  const FileId& image = files.front();
+  if (image.born == 0) return line;
+  return fmt::format("{} {} {}", line, birth_of(image), hash_of(files, birth_of));
 }
 
 std::set<uint64_t> devices_without_lasting_inodes(const std::vector<Mount>& mounts) {
@@ -52,7 +90,10 @@ std::set<uint64_t> devices_without_lasting_inodes(const std::vector<Mount>& moun
 
 bool are_served_files(const std::string& line, std::span<const FileId> files,
                       const std::set<uint64_t>& fleeting) {
-  if (line.empty() || line == served_files_line(files)) return true;
+  if (line.empty() || files.empty()) return line.empty();
+  const std::string inodes = line_without_births(files);
+  const bool same_inodes = line == inodes || line.starts_with(inodes + ' ');
+  if (same_inodes && may_be_born_so(line, files)) return true;
   const auto is_fleeting = [&](const FileId& file) { return fleeting.contains(file.device); };
   if (std::ranges::none_of(files, is_fleeting)) return false;
   return is_served_image(line, files.front(), fleeting) &&
@@ -69,7 +110,8 @@ bool is_served_image(const std::string& line, const FileId& image,
   if (fleeting.contains(image.device)) {
     return line.empty() || line.starts_with(device_text_of(image));
   }
-  return line.empty() || line.starts_with(text_of(image) + ' ');
+  if (line.empty()) return true;
+  return line.starts_with(text_of(image) + ' ') && may_be_born_so(line, image);
 }
 
 bool is_served_image(const std::string& line, const FileId& image) {

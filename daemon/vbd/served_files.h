@@ -16,6 +16,7 @@ namespace tapring {
 
 /// `files`: OpenImage::files(), the image itself first. A file system without a device of its own
 /// (NFS, btrfs) gets a new device number with each mount, so of its files only the inode counts.
+/// When they were made counts where both tell: a file that is gone leaves its inode to another.
 std::string served_files_line(std::span<const FileId> files);
 
 /// The devices (FileId::device) of file systems that may give a file another inode number once the

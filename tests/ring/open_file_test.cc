@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <system_error>
 
@@ -39,6 +40,24 @@ TEST_F(OpenFileTest, TheJudgeIsToldWhereTheFileIs) {
   EXPECT_EQ(seen, fs::canonical(path));
   EXPECT_EQ(file.real_path, seen);
   EXPECT_EQ(file.path, directory_.path() / "link/a");
+}
+
+/// Its inode may be that of the file that was there before.
+TEST_F(OpenFileTest, AFileThatIsMadeAnewIsBornLater) {
+  const fs::path path = make("a", 4096);
+  const auto first = find_file(path);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(open_file({.path = path}).id.born, first->born);
+  std::optional<FileId> next;
+  do {  // within a tick of the kernel's clock it would seem to be born at once
+    fs::remove(path);
+    make("a", 4096);
+    next = find_file(path);
+  } while (next && first->born != 0 && next->born == first->born);
+  ASSERT_TRUE(next);
+  EXPECT_GE(next->born, first->born);
+  fs::remove(path);
+  EXPECT_FALSE(find_file(path));
 }
 
 TEST_F(OpenFileTest, WhatWasJudgedIsOpenedWhateverThePathLeadsToByThen) {

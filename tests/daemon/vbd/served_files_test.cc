@@ -31,6 +31,29 @@ TEST(ServedFiles, AreKnownByEachFile) {
   EXPECT_FALSE(are_served_files(line, std::span(chain).first(2), {}));
 }
 
+/// ext4 gives the inode of a file that was removed to the next one that is made.
+TEST(ServedFiles, AreNotThoseThatGotTheirInodes) {
+  const std::vector<FileId> chain{{makedev(8, 1), 12, 1000}, {makedev(8, 1), 13, 2000}};
+  const std::string line = served_files_line(chain);
+  EXPECT_TRUE(are_served_files(line, chain, {}));
+  EXPECT_TRUE(is_served_image(line, chain[0], {}));
+  EXPECT_FALSE(is_served_image(line, {makedev(8, 1), 12, 1001}, {}));
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    std::vector<FileId> later = chain;
+    ++later[i].born;
+    EXPECT_FALSE(are_served_files(line, later, {})) << i;
+  }
+}
+
+TEST(ServedFiles, AreKnownByTheirInodesWhereNobodySaysWhenTheyWereMade) {
+  const std::vector<FileId> unknown{{makedev(8, 1), 12}, {makedev(8, 1), 13}};
+  const std::vector<FileId> known{{makedev(8, 1), 12, 1000}, {makedev(8, 1), 13, 2000}};
+  EXPECT_TRUE(are_served_files(served_files_line(unknown), known, {}));
+  EXPECT_TRUE(is_served_image(served_files_line(unknown), known[0], {}));
+  EXPECT_TRUE(are_served_files(served_files_line(known), unknown, {}));
+  EXPECT_TRUE(is_served_image(served_files_line(known), unknown[0], {}));
+}
+
 TEST(ServedFiles, OfAFileSystemWithoutADeviceOutliveItsMount) {
   const std::string line = served_files_line(std::vector<FileId>{{makedev(0, 40), 12}});
   EXPECT_TRUE(are_served_files(line, std::vector<FileId>{{makedev(0, 77), 12}}, {}));
@@ -70,7 +93,7 @@ TEST(ServedFiles, AreAnyWhereNothingIsKnown) {
 }
 
 TEST(ServedFiles, OfTheLongestChainFitIntoXenstore) {
-  const std::vector<FileId> chain(1000, {~uint64_t{0}, ~uint64_t{0}});
+  const std::vector<FileId> chain(1000, {~uint64_t{0}, ~uint64_t{0}, ~uint64_t{0}});
   EXPECT_LT(served_files_line(chain).size(), 100U);
 }
 
