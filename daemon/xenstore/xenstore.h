@@ -78,7 +78,7 @@ class Xenstore {
   /// Delivers now, before it returns, what has come already, or the first of it.
   virtual void take_events() = 0;
 
-  /// False once the domain is gone or dying.
+  /// False once the domain is gone or dying. True where our domain is not to know.
   virtual bool domain_alive(DomainId domain) = 0;
 };
 
