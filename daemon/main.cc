@@ -55,8 +55,9 @@ constexpr auto kDrainLimit = 20s;
 // From one attempt to start to the next, under systemd.
 constexpr auto kPauseAfterFailedStart = 5s;
 
-// How soon a guest sees that its image has grown. To look costs a system call a disk.
-constexpr auto kSizeCheckInterval = 5s;
+// How soon a guest sees that its image has grown, and how long a driver domain keeps memory of a
+// guest that is gone. To look costs a system call a disk.
+constexpr auto kCheckInterval = 5s;
 
 class ControlThread final : public Executor, public Timer {
  public:
@@ -174,6 +175,12 @@ struct Start {
   std::vector<std::string> problems;
 };
 
+/// Finds what nobody tells of.
+void check(Server& server) {
+  server.check_sizes();
+  server.check_guests();
+}
+
 void remember(const Options& options) {
   try {
     keep_for_next_start(options);
@@ -264,7 +271,7 @@ int serve(Start& start, bool& serving) {
   // SIGHUP also comes from a terminal that closes: it must not end the daemon.
   const Signals signals(
       context, [&](int signal) { return signal == SIGHUP ? reload(start, server) : stop(); });
-  const Repeat size_check(context, kSizeCheckInterval, [&server] { server.check_sizes(); });
+  const Repeat checks(context, kCheckInterval, [&server] { check(server); });
   server.start([&notify, &serving, &options] {
     remember(options);
     serving = true;

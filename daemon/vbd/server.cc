@@ -255,6 +255,10 @@ void Server::check_sizes() {
   for (const auto& [name, device] : devices_) device->check_size();
 }
 
+void Server::check_guests() {
+  if (context_.backend_domain != 0) control_.post([this] { check_domains(); });
+}
+
 void Server::shut_down() {
   for (const auto& [name, device] : devices_) device->shut_down();
 }

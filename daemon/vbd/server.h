@@ -61,6 +61,10 @@ class Server final : public Administration {
   /// Tells guests whose images others have made larger. To be called now and then.
   void check_sizes();
 
+  /// Lets go of what belonged to guests that are gone, in a driver domain: xenstored announces the
+  /// end of a domain to dom0 only. To be called now and then.
+  void check_guests();
+
   /// Lets go of every disk, leaving the guests waiting for the next tapringd.
   void shut_down();
 

@@ -87,6 +87,9 @@ class Host {
   void check_sizes() {
     if (daemon_) daemon_->server->check_sizes();
   }
+  void check_guests() {
+    if (daemon_) daemon_->server->check_guests();
+  }
 
   /// The whole machine loses its power and starts again: no guest is left, and of what was written
   /// but not made durable some is lost.

@@ -174,7 +174,11 @@ void SimStore::unwatch_all(StoreWatcher& watcher) {
 }
 
 void SimStore::announce(const std::string& special_path) {
-  fire_exactly(special_path);
+  for (const Watch& watch : watches_) {
+    if (watch.path == special_path && watch.domain == 0) {
+      watch.watcher->changed(watch.path, watch.token, special_path);
+    }
+  }
 }
 
 void SimStore::fire(const std::string& changed) {

@@ -95,7 +95,8 @@ class SimStore {
                          const std::optional<std::string>& after)>;
   void observe(Observer observer) { observer_ = std::move(observer); }
 
-  /// Fires the watches of a special path such as @releaseDomain.
+  /// Fires the watches of a special path such as @releaseDomain: those of domain 0, which alone has
+  /// a right to it unless somebody gives it to others.
   void announce(const std::string& special_path);
 
  private:

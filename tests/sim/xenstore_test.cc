@@ -102,5 +102,15 @@ TEST_F(SimXenstoreTest, ReleaseDomainIsAnnounced) {
   EXPECT_FALSE(client_.domain_alive(5));
 }
 
+TEST_F(SimXenstoreTest, ADomainWithoutPrivilegesIsNotToldOfReleaseDomain) {
+  SimXenstore guest(world_, machine_, store_, thread_, 5);
+  int told = 0;
+  guest.deliver_to([&](const WatchEvent& /*event*/) { ++told; });
+  guest.watch("@releaseDomain", "t");
+  store_.announce("@releaseDomain");
+  world_.run_until_idle();
+  EXPECT_EQ(told, 1) << "that the watch has begun";
+}
+
 }  // namespace
 }  // namespace tapring::sim

@@ -82,5 +82,16 @@ TEST_P(DriverDomain, ServesAsManyDisksAsXenstoreHasRoomForAndTheOthersLater) {
   expect_served(again);
 }
 
+TEST_P(DriverDomain, LetsGoOfAGuestWhoseEndItIsNotToldOf) {
+  sim::SimFrontend& frontend = host_.attach(line(1, 0));
+  EXPECT_TRUE(host_.run_until([&] { return frontend.connected(); }, 10s));
+  host_.machine().destroy_domain(1);
+  host_.store().announce("@releaseDomain");
+  host_.world().run_for(5s);
+  EXPECT_EQ(host_.machine().zombies(), 1U);
+  host_.check_guests();
+  EXPECT_TRUE(host_.run_until([&] { return host_.machine().zombies() == 0; }, 10s));
+}
+
 }  // namespace
 }  // namespace tapring
