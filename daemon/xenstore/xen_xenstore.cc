@@ -40,7 +40,11 @@ XenXenstore::Handle XenXenstore::open_handle(XenstoreSocket& socket, ReplyTimeou
   const ReplyTimeout::Wait wait(timeout, -1);
   XenstoreSocket::require_listener();
   Handle handle(xs_open(0));
-  if (!handle) fail("cannot reach xenstored (is it running? systemctl status xen)");
+  if (!handle) {
+    fail(
+        "cannot reach xenstored (is it running? systemctl status xen; in a driver domain: "
+        "DRIVER DOMAINS in tapringd(8))");
+  }
   socket.find();
   return handle;
 }

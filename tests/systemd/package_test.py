@@ -47,6 +47,10 @@ class Unit(unittest.TestCase):
         output_of("systemd-analyze", "security", "--offline=true", "--no-pager",
                   f"--threshold={MAX_EXPOSURE}", UNIT)
 
+    def test_it_starts_in_a_driver_domain_too(self):
+        # There /proc/xen is empty. This device every domain has, from its kernel's start.
+        self.assertIn("ConditionPathExists=/dev/xen/xenbus\n", UNIT.read_text())
+
     def test_a_wrong_configuration_is_not_tried_again(self):
         done = subprocess.run([program("tapringd"), "--log-level", "loud"], capture_output=True,
                               check=False)
