@@ -8,6 +8,7 @@
 #include <boost/json.hpp>
 #include <ostream>
 
+#include "daemon/cli/image_holders.h"
 #include "daemon/cli/progress_bar.h"
 #include "formats/clusters/blocking_io.h"
 #include "formats/format.h"
@@ -69,6 +70,7 @@ const Format& checked_format(const OpenFile& file) {
 
 CheckResult check_image(const std::string& path, const std::optional<Repair>& repair,
                         std::ostream* progress) {
+  if (repair) check_unused(path);
   ImageOptions options;
   options.path = path;
   options.read_only = !repair;

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "daemon/cli/image_holders.h"
 #include "daemon/cli/progress_bar.h"
 #include "daemon/cli/unfinished_file.h"
 #include "formats/backing_file.h"
@@ -45,6 +46,7 @@ class NewFile {
     }
     if (!fd) throw std::system_error(errno, std::system_category(), "create " + path);
     if (made) unfinished_.emplace(path);
+    if (!made) check_unused(path);
     FileOptions options = image_file(options_of(path), path, Caching::page_cache);
     options.needs_locks = !made;  // nobody else knows a new one
     file_ = open_file(options);

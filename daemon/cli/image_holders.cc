@@ -14,6 +14,7 @@
 
 #include "formats/printable.h"
 #include "ring/file_lock.h"
+#include "ring/open_file.h"
 #include "ring/unique_fd.h"
 
 namespace tapring {
@@ -44,6 +45,11 @@ ImageHolders image_holders(const std::string& path, const std::vector<DiskReport
     }
   }
   return holders;
+}
+
+void check_unused(const std::string& path) {
+  const LockHolders who = image_holders(path, {}).who;
+  if (!who.processes.empty()) throw FileInUse(path, {}, who);
 }
 
 json::object to_json(const ImageHolders& holders) {

@@ -22,6 +22,10 @@ struct ImageHolders {
 /// `disks`: what tapringd serves. Throws std::system_error where the image cannot be opened.
 ImageHolders image_holders(const std::string& path, const std::vector<DiskReport>& disks);
 
+/// For who must have an image alone, besides taking its lock: throws FileInUse where a process of
+/// this host has it, a disk of mode w! too, whose fence is in the way of no lock.
+void check_unused(const std::string& path);
+
 boost::json::object to_json(const ImageHolders& holders);
 
 /// A line for each.

@@ -221,6 +221,20 @@ TEST_F(CliImage, AnImageInUseIsNotRepaired) {
   EXPECT_THAT(err(), HasSubstr(image + " is in use by holder, pid "));
 }
 
+/// What its guest has under way would be taken for leaks.
+TEST_F(CliImage, AnImageThatADiskUsesWithoutItsLockIsNeitherRepairedNorOverwritten) {
+  const std::string image = make_dirty();
+  FileOptions options;
+  options.path = image;
+  options.lock = {.sharing = Sharing::unlocked, .fence = kFirstFence};
+  const OpenFile held = open_file(options);
+  ASSERT_EQ(::prctl(PR_SET_NAME, "holder"), 0);
+  EXPECT_EQ(tapring({"check", "--repair", "all", image}), 1);
+  EXPECT_THAT(err(), HasSubstr(image + " is in use by holder, pid "));
+  EXPECT_EQ(tapring({"create", "--format", "raw", "--size", "1M", "--force", image}), 1);
+  EXPECT_THAT(err(), HasSubstr(image + " is in use by holder, pid "));
+}
+
 /// The same image, in our words and in those of qemu-img.
 struct NewImage {
   const char* what;
