@@ -70,6 +70,8 @@ finish() {
     echo "--- disks"
     xenstore-ls -f /local/domain 2>/dev/null | grep -E '/(backend|device)/(vbd|vbd3|qdisk)/' |
         tail -60 || true
+    echo "--- guests"
+    tail -n 30 "$console_logs"/guest-*.log 2>/dev/null || true
     echo "--- kernel"
     dmesg | tail -15 || true
     echo "--- tapringd"
@@ -271,6 +273,7 @@ fio_verify() { # DEVICE BLOCK_SIZE MEBIBYTES
 guest_options=() # for xl create
 guest_vcpus=1
 guest_extra= # for its kernel's command line
+guest_config= # one more line of its configuration
 
 guest_create() { # NAME DISK_LINE...
     local name=$1 line disks=
@@ -288,6 +291,7 @@ vcpus = $guest_vcpus
 disk = [$disks]
 on_poweroff = "destroy"
 on_crash = "destroy"
+$guest_config
 CONFIG
     xl create -q "${guest_options[@]}" "/tmp/$name.cfg" >/tmp/create.log 2>&1 ||
         { cat /tmp/create.log; die "creating $name failed"; }

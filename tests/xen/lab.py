@@ -112,14 +112,16 @@ class Lab:
 
     def _start(self):
         base = self.cache / "base"
+        root = (f"file={self.cache / self.variant / 'root.img'},format=raw,if=virtio,"
+                "snapshot=on,cache=unsafe")
         command = [
             "qemu-system-x86_64", *(_COUNTED if self.repeatable else _TIMED), "-cpu", _CPU,
             "-smp", "2", "-m", "3072", "-machine", "pc", "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot", "-serial", f"file:{self.console_log}",
             "-virtfs", f"local,path={self.share},mount_tag=labshare,security_model=none,"
                        "multidevs=remap",
-            "-drive", f"file={self.cache / self.variant / 'root.img'},format=raw,if=virtio,"
-                      "snapshot=on,cache=unsafe",
+            # dom0's root, and the same once more for a driver domain.
+            "-drive", root, "-drive", root,
             "-kernel", base / "xen", "-append", _XEN,
             "-initrd", f"{base / 'vmlinuz'} {_LINUX},{base / 'dom0.cpio'}",
         ]

@@ -32,6 +32,7 @@ def build(cache, inside):
     tree.add_text("/etc/group", "root:x:0:\n")
     tree.add_script(inside / "dom0-init.sh", "/init")
     tree.add_script(inside / "agent.sh", "/usr/local/sbin/lab-agent")
+    tree.add_script(inside / "driver-domain-init.sh", "/usr/local/sbin/driver-domain-init")
     shutil.copy(base / "vmlinux", tree.path("/opt/xen/vmlinux"))
     shutil.copy(base / "guest.cpio", tree.path("/opt/xen/guest.cpio"))
     modules.Modules(base / "kernel").install(
