@@ -37,7 +37,12 @@ void AcquireBuffer::await_suspend(std::coroutine_handle<> waiter) {
   }
 }
 
+void BufferQuota::set_stalled(bool stalled) noexcept {
+  if (stalled != stalled_) pool_.set_stalled(*this, stalled);
+}
+
 BufferQuota::~BufferQuota() {
+  set_stalled(false);
   assert(bytes_in_use_ == 0 && waiters_.empty());
   pool_.remove(*this);
 }
@@ -64,12 +69,34 @@ std::byte* BufferPool::allocate(BufferQuota& quota, unsigned order) noexcept {
 }
 
 bool BufferPool::is_within(const BufferQuota& quota, unsigned order) const noexcept {
-  return active_.size() <= 1 || quota.bytes_in_use_ + Arena::bytes_of(order) <= kContendedBytes;
+  return !quota.stalled_ && quota.bytes_in_use_ + Arena::bytes_of(order) <= bound();
+}
+
+std::size_t BufferPool::bound() const noexcept {
+  if (active_.size() > 1) return kContendedBytes;
+  const std::size_t all = arena_.memory().size();
+  return all >= 2 * kReservedBytes ? all - kReservedBytes : all;
+}
+
+void BufferPool::set_stalled(BufferQuota& quota, bool stalled) noexcept {
+  quota.stalled_ = stalled;
+  if (stalled) {
+    stalled_bytes_ += quota.bytes_in_use_;
+  } else {
+    stalled_bytes_ -= quota.bytes_in_use_;
+  }
+  arena_.allow_more(stalled_bytes_);
+  if (!waiting_.empty()) serve_waiters();
 }
 
 void BufferPool::free(BufferQuota& quota, std::byte* data, unsigned order) noexcept {
-  quota.bytes_in_use_ -= Arena::bytes_of(order);
+  const std::size_t bytes = Arena::bytes_of(order);
+  quota.bytes_in_use_ -= bytes;
   arena_.free(data, order);
+  if (quota.stalled_) {
+    stalled_bytes_ -= bytes;
+    arena_.allow_more(stalled_bytes_);
+  }
   if (!waiting_.empty()) serve_waiters();
 }
 

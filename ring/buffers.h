@@ -11,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include "ring/arena.h"
+#include "ring/growing_arena.h"
 #include "ring/loop.h"
 
 namespace tapring {
@@ -66,6 +66,9 @@ class BufferQuota {
 
   std::size_t bytes_in_use() const noexcept { return bytes_in_use_; }
 
+  /// The storage keeps what this has: meanwhile it gets no more, and others get as much elsewhere.
+  void set_stalled(bool stalled) noexcept;
+
  private:
   friend class Buffer;
   friend class BufferPool;
@@ -76,9 +79,13 @@ class BufferQuota {
   std::deque<AcquireBuffer*> waiters_;
   Loop::Clock::time_point last_used_;
   bool active_ = false;
+  bool stalled_ = false;
 };
 
 /// Allocates from an arena, in turn to the quotas with waiters. One thread only.
+///
+/// For what stalled quotas have there is other memory: so at most kContendedBytes for each of them
+/// besides the arena, as it is among others.
 class BufferPool {
  public:
   /// The largest buffer: the data of a request with 256 segments of a page each.
@@ -86,6 +93,8 @@ class BufferPool {
   /// While several quotas are active, each is at most this: enough to keep the storage busy, and
   /// little enough that a neighbour's small request does not wait long behind it.
   static constexpr std::size_t kContendedBytes = 2 * kMaxBufferBytes;
+  /// What one alone leaves of a large arena, for the first request of another.
+  static constexpr std::size_t kReservedBytes = kContendedBytes;
   /// A quota that asked for nothing this long is not active.
   static constexpr std::chrono::milliseconds kActive{10};
 
@@ -107,6 +116,8 @@ class BufferPool {
   std::byte* try_allocate(BufferQuota& quota, unsigned order);
   std::byte* allocate(BufferQuota& quota, unsigned order) noexcept;
   bool is_within(const BufferQuota& quota, unsigned order) const noexcept;
+  std::size_t bound() const noexcept;
+  void set_stalled(BufferQuota& quota, bool stalled) noexcept;
   void free(BufferQuota& quota, std::byte* data, unsigned order) noexcept;
   void serve_waiters() noexcept;
   void mark_active(BufferQuota& quota);
@@ -114,9 +125,10 @@ class BufferPool {
   void remove(BufferQuota& quota) noexcept;
 
   Loop& loop_;
-  Arena arena_;
+  GrowingArena arena_;
   std::deque<BufferQuota*> waiting_;  ///< quotas with waiters; the first is served next
   std::vector<BufferQuota*> active_;
+  std::size_t stalled_bytes_ = 0;  ///< what the stalled ones have
   Loop::Clock::time_point idle_forgotten_;
 };
 

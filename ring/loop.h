@@ -87,6 +87,12 @@ class Loop : public Executor {
   /// 0: never.
   void set_busy_poll(PollWindow::Duration limit) noexcept;
 
+  /// There is a turn after this time, or an earlier one that a call before this asked for.
+  virtual void wake_after(Clock::duration time) = 0;
+
+  /// So many requests may be stuck in the kernel: it has threads for others all the same.
+  virtual void expect_stuck(std::size_t /*requests*/) {}
+
   /// When the waiting of this turn was over. Cheap, and precise enough for latencies.
   Clock::time_point turn_time() const noexcept { return turn_time_; }
 

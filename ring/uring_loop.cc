@@ -11,6 +11,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "ring/aligned_file.h"
 #include "ring/open_file.h"
@@ -37,6 +38,11 @@ std::string remedy_for(int error) {
   }
 }
 
+void limit_storage_threads(io_uring& uring, unsigned limit) {
+  std::array<unsigned, 2> threads{limit, 0};
+  io_uring_register_iowq_max_workers(&uring, threads.data());
+}
+
 }  // namespace
 
 UringLoop::Ring::Ring(unsigned entries) {
@@ -48,9 +54,7 @@ UringLoop::Ring::Ring(unsigned entries) {
   parameters.cq_entries = entries * 4;
   const int error = io_uring_queue_init_params(entries, &uring, &parameters);
   if (error < 0) throw std::system_error(-error, std::system_category(), remedy_for(-error));
-  // Each thread may hang with the storage of one disk.
-  std::array<unsigned, 2> threads{kMaxStorageThreads, 0};
-  io_uring_register_iowq_max_workers(&uring, threads.data());
+  limit_storage_threads(uring, kMaxStorageThreads);
 }
 
 UringLoop::UringLoop(unsigned entries) : ring_(entries), waker_(*this) {
@@ -111,6 +115,19 @@ std::unique_ptr<File> UringLoop::file(OpenFile file) {
   return align_file(*this, std::move(blocks), block_bytes);
 }
 
+/// Each thread may hang with the storage of one disk. The kernel starts another for what waits
+/// already only when something new comes, or when a thread falls asleep.
+void UringLoop::expect_stuck(std::size_t requests) {
+  const auto stuck = static_cast<unsigned>(std::min<std::size_t>(requests, kMaxStuckThreads));
+  const bool more = stuck > std::exchange(stuck_, stuck);
+  limit_storage_threads(ring_.uring, kMaxStorageThreads + stuck);
+  if (!more) return;
+  io_uring_sqe& sqe = next_sqe();
+  io_uring_prep_nop(&sqe);
+  io_uring_sqe_set_flags(&sqe, IOSQE_ASYNC);
+  io_uring_sqe_set_data(&sqe, static_cast<Completion*>(&nudge_));
+}
+
 void UringLoop::submit_and_wait(bool may_block) {
   const int result = may_block ? io_uring_submit_and_wait(&ring_.uring, 1)
                                : io_uring_submit_and_get_events(&ring_.uring);
@@ -165,5 +182,15 @@ void UringLoop::Waker::wake() noexcept {
 }
 
 void UringLoop::Waker::completed(int) noexcept { arm(); }
+
+void UringLoop::Alarm::arm(Clock::duration time) {
+  if (is_armed_) return;
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  time_ = {.tv_sec = seconds.count(), .tv_nsec = std::chrono::nanoseconds(time - seconds).count()};
+  io_uring_sqe& sqe = loop_.next_sqe();
+  io_uring_prep_timeout(&sqe, &time_, 0, 0);
+  io_uring_sqe_set_data(&sqe, static_cast<Completion*>(this));
+  is_armed_ = true;
+}
 
 }  // namespace tapring

@@ -23,8 +23,9 @@ namespace tapring {
 /// Made and used on one thread, as the kernel is told that there is a single issuer.
 class UringLoop : public Loop {
  public:
-  /// Of the kernel, for what blocks: syncs, discards, allocation.
+  /// Of the kernel, for what blocks: syncs, discards, allocation. Besides those that are stuck.
   static constexpr unsigned kMaxStorageThreads = 64;
+  static constexpr unsigned kMaxStuckThreads = 4096;
 
   /// io_uring registers at most this much as one buffer.
   static constexpr std::size_t kMaxRegisteredBytes = std::size_t{1} << 30;
@@ -52,6 +53,8 @@ class UringLoop : public Loop {
   UringTransfers& transfers() noexcept { return transfers_; }
 
   std::unique_ptr<File> file(OpenFile file) override;
+  void wake_after(Clock::duration time) override { alarm_.arm(time); }
+  void expect_stuck(std::size_t requests) override;
 
   /// One awaitable submission. Prepare sqe() first, then co_await it; no other await between.
   class Submission final : public Completion {
@@ -96,6 +99,25 @@ class UringLoop : public Loop {
     uint64_t count_ = 0;
   };
 
+  /// A timeout of the kernel, one at a time.
+  class Alarm final : public Completion {
+   public:
+    explicit Alarm(UringLoop& loop) noexcept : loop_(loop) {}
+    void arm(Clock::duration time);
+    void completed(int /*result*/) noexcept override { is_armed_ = false; }
+
+   private:
+    UringLoop& loop_;
+    __kernel_timespec time_{};
+    bool is_armed_ = false;
+  };
+
+  /// Something new for the kernel's threads, which is nothing.
+  class Nudge final : public Completion {
+   public:
+    void completed(int /*result*/) noexcept override {}
+  };
+
   void wait(bool may_block) override;
   void wake() override { waker_.wake(); }
   bool poll_once() override;
@@ -115,6 +137,9 @@ class UringLoop : public Loop {
 
   Ring ring_;
   Waker waker_;
+  Alarm alarm_{*this};
+  Nudge nudge_;
+  unsigned stuck_ = 0;
   UringTransfers transfers_{*this};
   std::span<std::byte> registered_;
   std::size_t submissions_ = 0;  ///< that are awaited

@@ -38,7 +38,7 @@ BYTES_MAY_INCLUDE = re.compile(
 RING_LAYERS = {
     "base": "error executor frame_pool poll_window shared_memory sizes task unique_fd",
     "loop": "loop offload waiting",
-    "memory": "arena buffers scratch_pages",
+    "memory": "arena buffers growing_arena scratch_pages",
     "file": "aligned_file direct_io file file_lock lock_holders open_file queue_limit",
     "uring": "uring_file uring_loop uring_transfers",
     "xen": "event_channel grant_batch grants persistent_grants xen_event_channel xen_grants",

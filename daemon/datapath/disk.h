@@ -14,6 +14,7 @@
 #include "daemon/datapath/journal_store.h"
 #include "daemon/datapath/negotiation.h"
 #include "daemon/datapath/queue.h"
+#include "daemon/datapath/storage_load.h"
 #include "daemon/datapath/volume.h"
 #include "daemon/datapath/worker.h"
 #include "daemon/host/log.h"
@@ -83,6 +84,7 @@ class Disk : public std::enable_shared_from_this<Disk> {
   std::shared_ptr<DiskStats> stats_;
   TaskGroup requests_;
   BufferQuota buffers_;
+  StorageLoad load_;
   Volume volume_;
   HeldRequests held_;
   QueueContext context_;

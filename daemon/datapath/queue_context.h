@@ -7,6 +7,7 @@
 #include "daemon/datapath/disk_faults.h"
 #include "daemon/datapath/disk_stats.h"
 #include "daemon/datapath/held_requests.h"
+#include "daemon/datapath/storage_load.h"
 #include "daemon/datapath/volume.h"
 #include "daemon/datapath/worker.h"
 #include "daemon/host/log.h"
@@ -20,6 +21,7 @@ struct QueueContext {
   Worker& worker;
   Volume& volume;
   BufferQuota& buffers;
+  StorageLoad& load;
   TaskGroup& requests;  ///< has a member for each request in flight
   HeldRequests& held;
   DiskStats& stats;

@@ -136,8 +136,12 @@ Task<Outcome> RequestExecutor::run_until_settled(const Request& request,
 Task<Error> RequestExecutor::read(uint64_t sector, std::span<const Segment> segments) {
   const uint32_t bytes = bytes_in(segments);
   const Buffer buffer = co_await context_.buffers.acquire(bytes);
-  const iovec whole{buffer.data(), bytes};
-  const Error error = co_await context_.volume.read(sector, {&whole, 1});
+  Error error;
+  {
+    const StorageLoad::Request at_storage(context_.load);
+    const iovec whole{buffer.data(), bytes};
+    error = co_await context_.volume.read(sector, {&whole, 1});
+  }
   if (error) co_return error;
   if (!attached_) co_return std::make_error_code(std::errc::operation_canceled);
   GrantBatch::Transfer transfer(context_.worker.copies());
@@ -165,6 +169,7 @@ Task<Error> RequestExecutor::write(uint64_t sector, std::span<const Segment> seg
   }
   const Error copy_error = co_await transfer;
   if (copy_error) co_return copy_failure();
+  const StorageLoad::Request at_storage(context_.load);
   const iovec whole{buffer.data(), bytes};
   co_return co_await context_.volume.write(sector, {&whole, 1});
 }
@@ -172,18 +177,24 @@ Task<Error> RequestExecutor::write(uint64_t sector, std::span<const Segment> seg
 /// With data it is a write between two flushes: durable itself, and after all that was written
 /// before it is durable.
 Task<Error> RequestExecutor::flush(uint64_t sector, std::span<const Segment> segments) {
-  Error error = co_await context_.volume.flush();
+  Error error = co_await flush_volume();
   if (error || segments.empty()) co_return error;
   error = co_await write(sector, segments);
   if (error) co_return error;
+  co_return co_await flush_volume();
+}
+
+Task<Error> RequestExecutor::flush_volume() {
+  const StorageLoad::Request at_storage(context_.load);
   co_return co_await context_.volume.flush();
 }
 
 Task<Error> RequestExecutor::discard(const Request& request) {
+  const StorageLoad::Request at_storage(context_.load);
   if (is_secure(request, context_.volume.limits())) {
-    return context_.volume.secure_erase(request.sector, request.discard_sectors);
+    co_return co_await context_.volume.secure_erase(request.sector, request.discard_sectors);
   }
-  return context_.volume.discard(request.sector, request.discard_sectors);
+  co_return co_await context_.volume.discard(request.sector, request.discard_sectors);
 }
 
 /// Copies at once where the page is kept mapped, else with the other copies of the turn.

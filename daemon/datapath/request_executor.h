@@ -45,6 +45,7 @@ class RequestExecutor {
   Task<Error> read(uint64_t sector, std::span<const Segment> segments);
   Task<Error> write(uint64_t sector, std::span<const Segment> segments);
   Task<Error> flush(uint64_t sector, std::span<const Segment> segments);
+  Task<Error> flush_volume();
   Task<Error> discard(const Request& request);
   Task<Error> read_segment_list(const Request& request, std::span<Segment> segments);
   void move(GrantBatch::Transfer& transfer, const GrantCopy& copy);

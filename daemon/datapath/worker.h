@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "daemon/datapath/response_batch.h"
+#include "daemon/datapath/storage_load.h"
 #include "ring/buffers.h"
 #include "ring/event_channel.h"
 #include "ring/grant_batch.h"
@@ -25,6 +26,7 @@ class Worker {
         grants_(grants),
         events_(events),
         buffers_(loop, arena_bytes),
+        stalls_(loop),
         copies_(loop, grants),
         responses_(loop),
         mapping_budget_(max_mappings) {}
@@ -33,6 +35,7 @@ class Worker {
   GrantTable& grants() noexcept { return grants_; }
   EventChannel& events() noexcept { return events_; }
   BufferPool& buffers() noexcept { return buffers_; }
+  StallWatch& stalls() noexcept { return stalls_; }
   GrantBatch& copies() noexcept { return copies_; }
   ResponseBatch& responses() noexcept { return responses_; }
   MappingBudget& mapping_budget() noexcept { return mapping_budget_; }
@@ -42,6 +45,7 @@ class Worker {
   GrantTable& grants_;
   EventChannel& events_;
   BufferPool buffers_;
+  StallWatch stalls_;
   GrantBatch copies_;
   ResponseBatch responses_;
   MappingBudget mapping_budget_;

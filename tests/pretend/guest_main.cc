@@ -263,6 +263,7 @@ class CommandLine {
     command->add_option("--requests", load.requests, "0: until SIGTERM");
     command->add_option("--writes", load.writes, "Share of the requests, 0 to 1");
     command->add_option("--flushes", load.flushes, "Share of the requests, 0 to 1");
+    command->add_option("--barriers", load.barriers, "Share of the requests, 0 to 1");
     command->add_option("--region", load.region_sectors, "Sectors that are used");
   }
 

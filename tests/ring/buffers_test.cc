@@ -161,10 +161,49 @@ class BufferShareTest : public testing::Test {
   std::string served_;
 };
 
-TEST_F(BufferShareTest, AloneItMayHaveEverything) {
+TEST_F(BufferShareTest, AloneItLeavesRoomForAnother) {
   Held held;
   ask(streamer_, 8, held);
-  EXPECT_EQ(streamer_.bytes_in_use(), 8 * kWhole);
+  EXPECT_EQ(streamer_.bytes_in_use(), 8 * kWhole - BufferPool::kReservedBytes);
+  std::optional<Buffer> first;
+  acquire(neighbour_, kWhole, first, 'n');
+  EXPECT_TRUE(first);
+  give_back_all(held);
+}
+
+TEST_F(BufferShareTest, WhatAStalledOneKeepsOthersGetElsewhere) {
+  BufferQuota third(pool_);
+  Held stuck, of_neighbour, of_third;
+  ask(streamer_, 6, stuck);
+  ask(neighbour_, 2, of_neighbour);
+  ask(third, 2, of_third, '3');
+  EXPECT_EQ(third.bytes_in_use(), 0U);
+  const auto set_stalled = [&](bool stalled) {
+    loop_.post([&, stalled] { streamer_.set_stalled(stalled); });
+    world_.run_until_idle();
+  };
+  set_stalled(true);
+  EXPECT_EQ(served_.substr(8), "33");
+  ask(streamer_, 1, stuck);
+  EXPECT_FALSE(stuck.back()) << "it keeps what it gets";
+  for (std::size_t i = 0; i < 6; ++i) free(stuck[i]);
+  EXPECT_FALSE(stuck.back());
+  set_stalled(false);
+  EXPECT_TRUE(stuck.back());
+  give_back_all(of_third);
+  EXPECT_EQ(pool_.bytes_in_use(), 3 * kWhole);
+}
+
+TEST_F(BufferShareTest, HowEverManyStallOneAfterAnotherTheNextIsServed) {
+  std::deque<BufferQuota> stalled;
+  Held stuck;
+  for (int i = 0; i < 20; ++i) {
+    BufferQuota& quota = stalled.emplace_back(pool_);
+    ask(quota, i == 0 ? 6 : 2, stuck);
+    EXPECT_TRUE(stuck.back()) << i;
+    quota.set_stalled(true);
+  }
+  EXPECT_LE(pool_.bytes_in_use(), 8 * kWhole + stalled.size() * BufferPool::kContendedBytes);
 }
 
 TEST_F(BufferShareTest, WhileAnotherIsActiveItHasItsShare) {
@@ -193,8 +232,8 @@ TEST_F(BufferShareTest, AShareThatWasIdleForAWhileLimitsNobody) {
   }
   let_time_pass(BufferPool::kActive);
   Held held;
-  ask(streamer_, 8, held);
-  EXPECT_EQ(streamer_.bytes_in_use(), 8 * kWhole);
+  ask(streamer_, 6, held);
+  EXPECT_EQ(streamer_.bytes_in_use(), 6 * kWhole);
 }
 
 TEST_F(BufferShareTest, WhoWaitsForMemoryIsServedInTurn) {

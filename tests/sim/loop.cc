@@ -23,6 +23,15 @@ std::unique_ptr<File> SimLoop::file(OpenFile file) {
   return align_file(*this, std::make_unique<SimFile>(*this, storage_, std::move(file)), direct);
 }
 
+void SimLoop::wake_after(Clock::duration time) {
+  if (std::exchange(alarm_set_, true)) return;
+  world_.after(time, [this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    alarm_set_ = false;
+    schedule_turn();
+  });
+}
+
 void SimLoop::die() {
   dead_ = true;
   for (SimFile* file : files_) file->die();

@@ -20,6 +20,7 @@ class SimLoop final : public Loop {
   SimLoop(SimWorld& world, SimStorage& storage) noexcept : world_(world), storage_(storage) {}
 
   std::unique_ptr<File> file(OpenFile file) override;
+  void wake_after(Clock::duration time) override;
 
   /// Something this loop waits for is there: `work` runs in the next turn, together with what
   /// else has come by then.
@@ -56,6 +57,7 @@ class SimLoop final : public Loop {
   bool dead_ = false;
   bool stalled_ = false;
   bool turn_scheduled_ = false;
+  bool alarm_set_ = false;
   uint64_t turns_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

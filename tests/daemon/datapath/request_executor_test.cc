@@ -38,8 +38,8 @@ class RequestExecutorTest : public testing::Test {
     const Geometry geometry = image->geometry();
     volume_.emplace(loop_, std::make_shared<SharedImage>(image->serve_on(loop_)), geometry,
                     faults_);
-    context_.emplace(QueueContext{worker_, *volume_, buffers_, requests_, held_, stats_, *faults_,
-                                  kGuest, "1/xvda"});
+    context_.emplace(QueueContext{worker_, *volume_, buffers_, load_, requests_, held_, stats_,
+                                  *faults_, kGuest, "1/xvda"});
     context_->max_indirect_segments = 2;
     executor_.emplace(*context_);
   }
@@ -92,6 +92,7 @@ class RequestExecutorTest : public testing::Test {
   Worker worker_{loop_, grants_, events_, BufferPool::kMaxBufferBytes};
   sim::SimDomain& guest_ = machine_.create_domain(kGuest);
   BufferQuota buffers_{worker_.buffers()};
+  StorageLoad load_{worker_.stalls(), buffers_};
   TaskGroup requests_{loop_};
   HeldRequests held_{loop_, std::make_shared<DiskPause>(kReportErrors)};
   DiskStats stats_;
