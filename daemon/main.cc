@@ -1,45 +1,47 @@
 // SPDX-License-Identifier: MIT
 // tapringd: builds the parts, hands each what it needs, and runs until it is told to stop.
+//
+// With isolation = "host" one process does everything. Else that of the service is the control
+// process, which has xenstore and the control socket and starts worker processes, which serve the
+// disks.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <csignal>
-#include <cstddef>
 #include <cstdlib>
 #include <exception>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "daemon/config/option_key.h"
 #include "daemon/config/options.h"
 #include "daemon/control/control.h"
-#include "daemon/datapath/journal_files.h"
-#include "daemon/datapath/worker_thread.h"
+#include "daemon/control/worker_answers.h"
+#include "daemon/disk_service.h"
+#include "daemon/host/build_facts.h"
+#include "daemon/host/control_thread.h"
 #include "daemon/host/descriptor_store.h"
-#include "daemon/host/helper_threads.h"
 #include "daemon/host/log.h"
-#include "daemon/host/mount.h"
 #include "daemon/host/notify.h"
 #include "daemon/host/process_limits.h"
 #include "daemon/host/reply_timeout.h"
 #include "daemon/host/signals.h"
-#include "daemon/host/sysfs_blkback.h"
-#include "daemon/host/thread_background.h"
 #include "daemon/host/watchdog.h"
-#include "daemon/vbd/sandbox.h"
-#include "daemon/vbd/server.h"
+#include "daemon/host/witness_keeper.h"
+#include "daemon/vbd/spawned_workers.h"
+#include "daemon/vbd/supervisor.h"
+#include "daemon/worker_main.h"
 #include "daemon/xenstore/reconnecting_xenstore.h"
 #include "daemon/xenstore/xen_xenstore.h"
 #include "daemon/xenstore/xenstore_lock.h"
@@ -49,123 +51,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How long the end of the service may be held up, as by storage that hangs.
-constexpr auto kDrainLimit = 20s;
+// How long worker processes may hold up the end of the service, as with storage that hangs: they
+// end by themselves a little sooner.
+constexpr auto kStopLimit = 22s;
 
 // From one attempt to start to the next, under systemd.
 constexpr auto kPauseAfterFailedStart = 5s;
-
-// How soon a guest sees that its image has grown, and how long a driver domain keeps memory of a
-// guest that is gone. To look costs a system call a disk.
-constexpr auto kCheckInterval = 5s;
-
-class ControlThread final : public Executor, public Timer {
- public:
-  explicit ControlThread(boost::asio::io_context& context) : context_(context) {}
-  void post(Work work) override {
-    // Asio wants handlers that it can copy, in this version.
-    boost::asio::post(context_, [shared = std::make_shared<Work>(std::move(work))] {
-      // Moved out of `shared`, of which the posting thread may still have a copy: so that what the
-      // work owns is destroyed on this thread, and before the next work runs.
-      Work taken = std::move(*shared);
-      taken();
-    });
-  }
-
-  std::chrono::milliseconds now() const override {
-    const auto time = std::chrono::steady_clock::now().time_since_epoch();
-    return std::chrono::duration_cast<std::chrono::milliseconds>(time);
-  }
-
-  void after(std::chrono::milliseconds delay, Work work) override {
-    const auto timer = std::make_shared<boost::asio::steady_timer>(context_, delay);
-    timer->async_wait([timer, shared = std::make_shared<Work>(std::move(work))](
-                          const boost::system::error_code& error) {
-      if (!error) (*shared)();
-    });
-  }
-
- private:
-  boost::asio::io_context& context_;
-};
-
-/// What the configuration says, or as many as there are descriptors for.
-uint32_t max_disks_of(const Options& options) {
-  const uint64_t descriptors = raise_descriptor_limit();
-  const uint32_t most = disk_limit(descriptors, options.worker_count());
-  if (most >= options.max_disks) return options.max_disks;
-  spdlog::warn(
-      "{} disks at most are served, not {} (max_disks): {} file descriptors are allowed "
-      "(raise LimitNOFILE= of the service)",
-      most, options.max_disks, descriptors);
-  return most;
-}
-
-std::vector<std::string> texts_of(const std::vector<std::filesystem::path>& paths) {
-  std::vector<std::string> texts;
-  for (const std::filesystem::path& path : paths) texts.push_back(path.string());
-  return texts;
-}
-
-ServerSettings settings_of(const Options& options) {
-  ServerSettings settings;
-  settings.max_disks = max_disks_of(options);
-  settings.kinds = options.kinds;
-  settings.offer = {options.queue_limit(), options.max_ring_page_order,
-                    options.max_indirect_segments, options.max_persistent_grants};
-  settings.errors = options.error_policy();
-  OpenPolicy policy;
-  policy.files.directories = texts_of(options.image_directories);
-  policy.files.named = options.named_files;
-  policy.files.listed = texts_of(options.named_file_directories);
-  policy.map_cache_bytes = uint64_t{options.map_cache_kibibytes} << 10;
-  settings.open_disk = explaining(Sandbox(own_mounts()), [policy](const OpenRequest& request) {
-    return open_disk(request, policy);
-  });
-  settings.lock_wait = std::chrono::seconds(options.lock_wait_seconds);
-  settings.plain_lines = options.plain_lines;
-  return settings;
-}
-
-std::vector<std::unique_ptr<WorkerThread>> start_workers(const Options& options, Executor& helper) {
-  std::vector<std::unique_ptr<WorkerThread>> threads;
-  for (uint32_t i = 0; i < options.worker_count(); ++i) {
-    WorkerSettings settings{.number = i,
-                            .cpus = {},
-                            .arena_bytes = std::size_t{options.arena_mebibytes} << 20,
-                            .max_mappings =
-                                kept_page_limit(mapping_limit(), options.worker_count()),
-                            .busy_poll = std::chrono::microseconds(options.poll_microseconds)};
-    const auto& cpus = options.worker_cpus;
-    if (!cpus.empty()) settings.cpus = cpus[i % cpus.size()];
-    threads.push_back(std::make_unique<WorkerThread>(settings, helper));
-  }
-  return threads;
-}
-
-/// Does something again and again on the control thread.
-class Repeat {
- public:
-  Repeat(boost::asio::io_context& context, std::chrono::microseconds interval,
-         std::function<void()> work)
-      : timer_(context), interval_(interval), work_(std::move(work)) {
-    again();
-  }
-
- private:
-  void again() {
-    timer_.expires_after(interval_);
-    timer_.async_wait([this](const boost::system::error_code& error) {
-      if (error) return;
-      work_();
-      again();
-    });
-  }
-
-  boost::asio::steady_timer timer_;
-  std::chrono::microseconds interval_;
-  std::function<void()> work_;
-};
 
 /// What the daemon was started with.
 struct Start {
@@ -174,12 +65,6 @@ struct Start {
   Options options;
   std::vector<std::string> problems;
 };
-
-/// Finds what nobody tells of.
-void check(Server& server) {
-  server.check_sizes();
-  server.check_guests();
-}
 
 void remember(const Options& options) {
   try {
@@ -190,7 +75,7 @@ void remember(const Options& options) {
 }
 
 /// Takes what a running daemon can take of the configuration as it is now.
-void reload(Start& start, Server& server) {
+void reload(Start& start, const std::function<void(const Options&)>& configure) {
   std::ostringstream out;
   std::ostringstream err;
   const std::vector<const char*> arguments(start.argv + std::min(start.argc, 1),
@@ -202,7 +87,7 @@ void reload(Start& start, Server& server) {
   }
   const std::vector<std::string> others = take_live(start.options, *wanted);
   set_log_level(start.options.log_level);
-  server.configure(settings_of(start.options));
+  configure(start.options);
   remember(start.options);
   spdlog::info("the configuration was reloaded");
   if (!others.empty()) {
@@ -211,81 +96,120 @@ void reload(Start& start, Server& server) {
   }
 }
 
-std::unique_ptr<XenstoreConnection> connect(boost::asio::io_context& control, ReplyTimeout& answers,
-                                            XenstoreLock& only_one) {
-  auto connection = std::make_unique<XenXenstore>(control, &answers);
-  only_one.take();
-  return connection;
-}
-
-int serve(Start& start, bool& serving) {
-  const Options& options = start.options;
-  // Tried now, so that a wrong environment fails at once; else again when xenstored is there.
-  XenstoreLock only_one(place_of_xenstore(), place_of_locks(options.run_dir));
-  only_one.take();
-  DescriptorStore witnesses;
-  boost::asio::io_context context;
-  Notify notify;
-  ControlThread control(context);
-  ThreadBackground background;
-  const SysfsBlkback blkback;
-  JournalFiles journals(options.run_dir);
-  ReplyTimeout answers(ReplyTimeout::kPatience);
-  ReconnectingXenstore store([&] { return connect(context, answers, only_one); }, control, control);
-  HelperThreads helpers;
-  const auto threads = start_workers(options, helpers);
-  std::vector<Worker*> workers;
-  for (const auto& thread : threads) workers.push_back(&thread->worker());
-  ServerSettings settings = settings_of(options);
-  settings.problems = start.problems;
-  Server server({store, control, background, control, blkback, journals, witnesses, workers},
-                std::move(settings));
-  std::optional<Control> socket(std::in_place, context, options.run_dir, server);
-
-  std::optional<Watchdog> watchdog(std::in_place, [&notify] {
-    if (notify.watchdog_interval()) notify.beat();
-  });
-  // The control thread may be slow while it waits for xenstored.
-  watchdog->watch("the control thread", control, [&answers] { return answers.was_used(); });
-  for (std::size_t i = 0; i < workers.size(); ++i) {
-    watchdog->watch(fmt::format("worker-{}", i), workers[i]->loop());
+/// What both kinds of the service's process have.
+struct Service {
+  explicit Service(const Options& options)
+      : only_one(place_of_xenstore(), place_of_locks(options.run_dir)) {
+    // Tried now, so that a wrong environment fails at once; else again when xenstored is there.
+    only_one.take();
   }
-  watchdog->start(notify.watchdog_interval().value_or(Watchdog::kInterval),
-                  [&answers] { answers.check(); });
-  std::unique_ptr<Repeat> draining;
-  const auto stop = [&] {
-    if (draining) return;
-    spdlog::info("stopping: answering what is in flight");
-    notify.stopping();
-    const auto left = std::ranges::count_if(server.report(), is_served);
-    if (left > 0) spdlog::info("{} disk(s) and their guests wait for the next tapringd", left);
-    server.shut_down();
-    draining = std::make_unique<Repeat>(
-        context, 10ms,
-        [&server, &context, deadline = std::chrono::steady_clock::now() + kDrainLimit] {
-          const bool late = std::chrono::steady_clock::now() > deadline;
-          if (late) spdlog::error("stopping with requests unanswered: their storage hangs");
-          if (late || server.idle()) context.stop();
-        });
-  };
-  // SIGHUP also comes from a terminal that closes: it must not end the daemon.
-  const Signals signals(
-      context, [&](int signal) { return signal == SIGHUP ? reload(start, server) : stop(); });
-  const Repeat checks(context, kCheckInterval, [&server] { check(server); });
-  server.start([&notify, &serving, &options] {
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  std::unique_ptr<XenstoreConnection> connect() {
+    auto connection = std::make_unique<XenXenstore>(context, &answers);
+    only_one.take();
+    return connection;
+  }
+
+  void start_watchdog() {
+    // The control thread may be slow while it waits for xenstored.
+    watchdog->watch("the control thread", control, [this] { return answers.was_used(); });
+    watchdog->start(notify.watchdog_interval().value_or(Watchdog::kInterval),
+                    [this] { answers.check(); });
+  }
+
+  void on_serving(const Options& options, bool& serving) {
     remember(options);
     serving = true;
     notify.ready("serving");
     spdlog::info("serving");
-  });
-  context.run();
-  socket.reset();
-  watchdog.reset();
+  }
+
+  XenstoreLock only_one;
+  boost::asio::io_context context;
+  Notify notify;
+  ControlThread control{context};
+  ReplyTimeout answers{ReplyTimeout::kPatience};
+  ReconnectingXenstore store{[this] { return connect(); }, control, control};
+  std::optional<Watchdog> watchdog{std::in_place, [this] {
+                                     if (notify.watchdog_interval()) notify.beat();
+                                   }};
+};
+
+/// Without running destructors: a thread that hangs in its storage may still use any object, even
+/// the log.
+[[noreturn]] void end_process() {
   spdlog::info("stopped");
-  // Without running destructors: a thread that hangs in its storage may still use any object here,
-  // even the log.
   spdlog::default_logger()->flush();
   std::_Exit(EXIT_SUCCESS);
+}
+
+void serve_disks(Start& start, bool& serving) {
+  Service service(start.options);
+  SpawnedWorkers::stop_left(start.options.run_dir);  // where isolation was another
+  DescriptorStore witnesses;
+  ServerSettings settings;
+  settings.problems = start.problems;
+  DiskService disks({service.context, service.control, service.store, witnesses}, start.options,
+                    std::move(settings));
+  std::optional<Control> socket(std::in_place, service.context, start.options.run_dir,
+                                disks.server());
+  disks.watch(*service.watchdog);
+  service.start_watchdog();
+  // SIGHUP also comes from a terminal that closes: it must not end the daemon.
+  const Signals signals(service.context, [&](int signal) {
+    if (signal == SIGHUP) {
+      return reload(start, [&disks](const Options& options) { disks.configure(options); });
+    }
+    service.notify.stopping();
+    disks.stop();
+  });
+  disks.start([&] { service.on_serving(start.options, serving); });
+  service.context.run();
+  socket.reset();
+  service.watchdog.reset();
+  end_process();
+}
+
+void supervise(Start& start, bool& serving) {
+  Service service(start.options);
+  WitnessKeeper witnesses;
+  ThreadBackground background;
+  JournalFiles journals(start.options.run_dir);
+  remember(start.options);  // worker processes read it there
+  SpawnedWorkers processes(service.context, start.options.run_dir, worker_arguments(start.options));
+  Supervisor workers(
+      {service.store, service.control, background, service.control, processes, journals, witnesses},
+      start.options.kinds, build_facts().version);
+  WorkerAnswers answers(workers, start.problems);
+  std::optional<Control> socket(
+      std::in_place, service.context, start.options.run_dir,
+      [&answers](std::string_view request, std::function<void(std::string)> done) {
+        answers.answer(request, std::move(done));
+      });
+  service.start_watchdog();
+  std::unique_ptr<Repeat> stopping;
+  const Signals signals(service.context, [&](int signal) {
+    if (signal == SIGHUP) {
+      return reload(start, [&](const Options& options) { workers.configure(to_toml(options)); });
+    }
+    if (stopping) return;
+    service.notify.stopping();
+    spdlog::info("stopping: the worker processes answer what is in flight");
+    workers.shut_down();
+    stopping = std::make_unique<Repeat>(
+        service.context, 10ms, [&, deadline = std::chrono::steady_clock::now() + kStopLimit] {
+          const bool late = std::chrono::steady_clock::now() > deadline;
+          if (late) spdlog::error("worker processes are left behind: their storage hangs");
+          if (late || workers.idle()) service.context.stop();
+        });
+  });
+  workers.start([&] { service.on_serving(start.options, serving); });
+  service.context.run();
+  socket.reset();
+  service.watchdog.reset();
+  end_process();
 }
 
 }  // namespace
@@ -293,6 +217,10 @@ int serve(Start& start, bool& serving) {
 
 int main(int argc, char** argv) {
   tapring::block_signals();
+  const std::span<char*> arguments(argv, static_cast<std::size_t>(argc));
+  if (const auto worker = tapring::worker_of_arguments(arguments)) {
+    return tapring::worker_main(*worker);
+  }
   std::vector<std::string> problems;
   const auto options = tapring::parse_options(argc, argv, problems);
   if (!options) return options.error();
@@ -301,7 +229,9 @@ int main(int argc, char** argv) {
   tapring::Start start{argc, argv, *options, std::move(problems)};
   bool serving = false;
   try {
-    return tapring::serve(start, serving);
+    start.options.isolation == tapring::Isolation::host ? tapring::serve_disks(start, serving)
+                                                        : tapring::supervise(start, serving);
+    return EXIT_SUCCESS;
   } catch (const std::exception& error) {
     spdlog::critical("{}", error.what());
     // systemd restarts us at once, because after a crash guests wait. But what failed here will

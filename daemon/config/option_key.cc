@@ -48,6 +48,8 @@ const OptionKey kKeys[] = {
      ChoiceKey<PlainLines>{&Options::plain_lines}, kLive},
     {"log_level", kBehaviour, "least important messages to log",
      ChoiceKey<LogLevel>{&Options::log_level}, kLive},
+    {"isolation", kBehaviour, "disks that share a process: those of a guest, or all of the host",
+     ChoiceKey<Isolation>{&Options::isolation}},
     {"lock_wait_seconds", kBehaviour, "how long to wait for another holder of an image's lock",
      NumberKey{&Options::lock_wait_seconds, 0, kMaxLockWaitSeconds}, kLive},
     {"max_disks", kBehaviour, "disks that are served at once",

@@ -122,7 +122,7 @@ std::optional<Options> options_of_last_start(const std::filesystem::path& run_di
   std::error_code missing;
   const bool disks_wait = std::filesystem::directory_iterator(run_dir / "journal", missing) !=
                           std::filesystem::directory_iterator();
-  const std::filesystem::path file = run_dir / kLastStart;
+  const std::filesystem::path file = file_of_last_start(run_dir);
   if (!disks_wait || !std::filesystem::exists(file, missing)) return std::nullopt;
   Options options;
   Problems ignored;
@@ -277,6 +277,7 @@ class CommandLine {
     if (std::holds_alternative<KindsKey>(key.field)) return "KIND,...";
     if (std::holds_alternative<ChoiceKey<OnError>>(key.field)) return "WHAT";
     if (std::holds_alternative<ChoiceKey<PlainLines>>(key.field)) return "WHAT";
+    if (std::holds_alternative<ChoiceKey<Isolation>>(key.field)) return "WHAT";
     if (std::holds_alternative<NamedFilesKey>(key.field)) return "WHICH";
     return "LEVEL";
   }
@@ -344,8 +345,25 @@ std::expected<Options, int> parse_options(int argc, char** argv,
                                    /*checks_host=*/true, &problems});
 }
 
+std::filesystem::path file_of_last_start(const std::filesystem::path& run_dir) {
+  return run_dir / kLastStart;
+}
+
+std::string to_toml(const Options& options) {
+  std::ostringstream text;
+  dump(options, text);
+  return text.str();
+}
+
+Options parse_toml(const std::string& text) {
+  Options options;
+  Problems ignored;
+  read_table(toml::parse(text), "the control process", options, ignored);
+  return options;
+}
+
 void keep_for_next_start(const Options& options) {
-  const std::filesystem::path file = options.run_dir / kLastStart;
+  const std::filesystem::path file = file_of_last_start(options.run_dir);
   const std::filesystem::path half = file.string() + ".new";
   std::ofstream out(half);
   dump(options, out);

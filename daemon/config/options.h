@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/config/disk_spec.h"
+#include "daemon/config/isolation.h"
 #include "daemon/datapath/error_policy.h"
 #include "daemon/host/cpu_range.h"
 #include "daemon/host/log.h"
@@ -46,6 +47,9 @@ struct Options {
   std::vector<std::filesystem::path> named_file_directories = {};
 
   LogLevel log_level = LogLevel::info;
+
+  /// Which disks share a process.
+  Isolation isolation = Isolation::host;
 
   /// Seconds that a disk waits for another holder of its image's lock, such as the QEMU of a guest
   /// that is just leaving, before the attach fails.
@@ -125,6 +129,15 @@ struct OptionStreams {
 /// Keeps the options in their run_dir. A start whose configuration is wrong goes on with them while
 /// disks wait there: else their guests would hang for a misspelled key. Throws std::system_error.
 void keep_for_next_start(const Options& options);
+
+/// Where it keeps them.
+std::filesystem::path file_of_last_start(const std::filesystem::path& run_dir);
+
+/// The configuration as a file, which parse_toml() reads.
+std::string to_toml(const Options& options);
+
+/// What to_toml() wrote, of this version or another: keys that are not known are passed over.
+Options parse_toml(const std::string& text);
 
 /// The options of the daemon's command line `arguments` (without the program's name). Instead the
 /// exit code if there is nothing to run: what was asked for, or what is wrong, is printed by then.

@@ -7,11 +7,13 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -19,6 +21,7 @@
 #include <boost/asio/write.hpp>
 #include <cerrno>
 #include <exception>
+#include <memory>
 #include <set>
 #include <string>
 #include <system_error>
@@ -116,10 +119,10 @@ std::filesystem::path control_socket_path(const std::filesystem::path& run_dir) 
 /// Lives as long as its coroutines do, which is longer than Control: they end when they next run.
 class Control::Listener : public std::enable_shared_from_this<Listener> {
  public:
-  Listener(asio::io_context& io, std::filesystem::path path, Administration& disks,
+  Listener(asio::io_context& io, std::filesystem::path path, ControlResponder responder,
            ControlLimits limits)
       : path_(std::move(path)),
-        disks_(disks),
+        responder_(std::move(responder)),
         limits_(limits),
         acceptor_(listen_at(io, path_)),
         retry_(io) {}
@@ -186,8 +189,14 @@ class Control::Listener : public std::enable_shared_from_this<Listener> {
           asio::redirect_error(asio::use_awaitable, error));
       const bool too_long = error == asio::error::not_found;
       if (self->closed_ || (error && !too_long) || session->is_gone()) co_return;
-      std::string answer = too_long ? self->refuse_long_request()
-                                    : answer_control({input.data(), length - 1}, self->disks_);
+      const std::string request = input.substr(0, length - 1);
+      std::string answer;
+      // Not in one expression: of a co_await in a condition's branch g++ 12 destroys values twice.
+      if (too_long) {
+        answer = self->refuse_long_request();
+      } else {
+        answer = co_await self->respond(request);
+      }
       answer += '\n';
       input.erase(0, length);
       session->allow(self->limits_.idle);
@@ -196,6 +205,20 @@ class Control::Listener : public std::enable_shared_from_this<Listener> {
                                  asio::redirect_error(asio::use_awaitable, write_error));
       if (write_error) co_return;
     }
+  }
+
+  asio::awaitable<std::string> respond(const std::string& request) {
+    return asio::async_initiate<const asio::use_awaitable_t<>&, void(std::string)>(
+        [this, executor = acceptor_.get_executor()](auto handler, const std::string& asked) {
+          // Posted, as it may be answered at once, while the coroutine does not yet wait for it.
+          const auto waiting = std::make_shared<decltype(handler)>(std::move(handler));
+          responder_(asked, [executor, waiting](std::string answer) {
+            asio::post(executor, [waiting, answer = std::move(answer)]() mutable {
+              std::move (*waiting)(std::move(answer));
+            });
+          });
+        },
+        asio::use_awaitable, request);
   }
 
   std::string refuse_long_request() const {
@@ -211,7 +234,7 @@ class Control::Listener : public std::enable_shared_from_this<Listener> {
   }
 
   const std::filesystem::path path_;
-  Administration& disks_;
+  const ControlResponder responder_;
   const ControlLimits limits_;
   stream_protocol::acceptor acceptor_;
   asio::steady_timer retry_;
@@ -221,7 +244,17 @@ class Control::Listener : public std::enable_shared_from_this<Listener> {
 
 Control::Control(asio::io_context& io, const std::filesystem::path& run_dir, Administration& disks,
                  ControlLimits limits)
-    : listener_(std::make_shared<Listener>(io, control_socket_path(run_dir), disks, limits)) {
+    : Control(
+          io, run_dir,
+          [&disks](std::string_view request, const std::function<void(std::string)>& done) {
+            done(answer_control(request, disks));
+          },
+          limits) {}
+
+Control::Control(asio::io_context& io, const std::filesystem::path& run_dir,
+                 ControlResponder responder, ControlLimits limits)
+    : listener_(std::make_shared<Listener>(io, control_socket_path(run_dir), std::move(responder),
+                                           limits)) {
   listener_->start();
 }
 

@@ -6,7 +6,10 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "daemon/vbd/administration.h"
 
@@ -25,6 +28,10 @@ struct ControlLimits {
 
 std::filesystem::path control_socket_path(const std::filesystem::path& run_dir);
 
+/// Runs `done`, at once or later on the same thread, with the answer to a request.
+using ControlResponder =
+    std::function<void(std::string_view request, std::function<void(std::string answer)> done)>;
+
 /// Answers on the thread that runs `io`, to root only, until it is destroyed on that thread; then
 /// the socket is gone, too.
 class Control {
@@ -33,6 +40,9 @@ class Control {
   /// if somebody does, or if the socket cannot be made. `disks` outlives this.
   Control(boost::asio::io_context& io, const std::filesystem::path& run_dir, Administration& disks,
           ControlLimits limits = {});
+  /// Likewise, by asking somebody else.
+  Control(boost::asio::io_context& io, const std::filesystem::path& run_dir,
+          ControlResponder responder, ControlLimits limits = {});
   ~Control();
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;

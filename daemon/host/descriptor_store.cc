@@ -1,27 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/host/descriptor_store.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <systemd/sd-daemon.h>
 
-#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <utility>
+
+#include "daemon/host/witness.h"
 
 namespace tapring {
 namespace {
 
 /// How long the service manager may take to let go of a descriptor.
 constexpr uint64_t kPatienceMicroseconds = 1'000'000;
-
-/// The write error that the kernel has recorded for the file, if there is one. Waiting for the
-/// write-back of the first byte asks for it; a sync would first write everybody's dirty pages.
-Error ask_kernel(const UniqueFd& witness) {
-  const int result = ::sync_file_range(witness.get(), 0, 1, SYNC_FILE_RANGE_WAIT_BEFORE);
-  return system_error_code(result == 0 ? 0 : errno);
-}
 
 }  // namespace
 
@@ -58,7 +51,7 @@ std::optional<Error> DescriptorStore::ask(const std::string& disk) {
   }
   const std::lock_guard asking(kept->asking);
   for (const UniqueFd& witness : kept->unasked) {
-    if (const Error error = ask_kernel(witness)) kept->answer = lost_write(error);
+    if (const Error error = ask_witness(witness)) kept->answer = lost_write(error);
   }
   kept->unasked.clear();
   return kept->answer;

@@ -8,11 +8,11 @@
 
 namespace tapring {
 
-HelperThreads::HelperThreads()
-    : threads_(std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads)) {}
-
 void HelperThreads::post(Work work) {
-  boost::asio::post(threads_, std::move(work));
+  std::call_once(started_, [this] {
+    threads_.emplace(std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads));
+  });
+  boost::asio::post(*threads_, std::move(work));
 }
 
 }  // namespace tapring

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <boost/asio/thread_pool.hpp>
+#include <mutex>
+#include <optional>
 
 #include "ring/executor.h"
 
@@ -13,14 +15,15 @@ class HelperThreads final : public Executor {
   /// One thread for each processor that this process may use, but no more than these.
   static constexpr unsigned kMaxThreads = 8;
 
-  HelperThreads();
+  HelperThreads() = default;
   HelperThreads(const HelperThreads&) = delete;
   HelperThreads& operator=(const HelperThreads&) = delete;
 
   void post(Work work) override;
 
  private:
-  boost::asio::thread_pool threads_;
+  std::once_flag started_;
+  std::optional<boost::asio::thread_pool> threads_;  ///< from the first work on
 };
 
 }  // namespace tapring

@@ -13,6 +13,7 @@
 namespace tapring {
 
 void Watchdog::watch(std::string name, Executor& thread, std::function<bool()> excused) {
+  const std::lock_guard lock(mutex_);
   threads_.push_back({.name = std::move(name), .thread = &thread, .excused = std::move(excused)});
 }
 
@@ -33,6 +34,7 @@ void Watchdog::start(std::chrono::microseconds interval, std::function<void()> b
 }
 
 void Watchdog::look() {
+  const std::lock_guard lock(mutex_);
   bool well = true;
   for (WatchedThread& watched : threads_) well = !hangs(watched) && well;
   if (well) beat_();

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,7 +32,7 @@ class Watchdog {
   Watchdog& operator=(const Watchdog&) = delete;
 
   /// Watches a thread, which outlives this. It may be slow for as long as `excused`, if given,
-  /// returns true. To be called before start().
+  /// returns true. For any thread.
   void watch(std::string name, Executor& thread, std::function<bool()> excused = {});
 
   /// Begins to look, after `before_look` each time, at least every `interval`.
@@ -52,6 +53,7 @@ class Watchdog {
   static bool hangs(WatchedThread& watched);
 
   const std::function<void()> beat_;
+  std::mutex mutex_;
   std::vector<WatchedThread> threads_;
   std::jthread thread_;  ///< the last: it uses the others
 };

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "daemon/host/decimal.h"
+#include "daemon/vbd/stale_records.h"
 #include "daemon/xenstore/xenstore_update.h"
 
 namespace tapring {
@@ -17,16 +18,14 @@ namespace {
 constexpr const char* kDomainsWatch = "@releaseDomain";
 constexpr const char* kGone = "it is gone";
 
-// A marker in the directory of our own domain, where even an unprivileged domain may write. As long
-// as it is there, xenstored has not lost its contents.
-constexpr const char* kMarkerKey = "data/tapringd";
-
 }  // namespace
 
 Server::Server(const ServerPorts& ports, ServerSettings settings)
     : store_(ports.store),
       problems_(std::move(settings.problems)),
       kinds_(std::move(settings.kinds)),
+      marker_(std::move(settings.marker)),
+      neighbours_(std::move(settings.neighbours)),
       workers_(ports.workers),
       control_(ports.control, log_limit_),
       context_{ports.store,
@@ -79,11 +78,12 @@ void Server::on_connected() {
         "xenstore does not say which domain this is (key domid): systemctl start xen-init-dom0");
   }
   context_.backend_domain = static_cast<DomainId>(*own);
-  if (!devices_.empty() && !store_.read(kMarkerKey)) keep_disks();
+  if (!devices_.empty() && !store_.read(marker_)) keep_disks();
   // Keys that were written without a connection caused no event, and the watches that fire now
   // name none of them.
   for (const auto& [name, device] : devices_) device->policy_wrote();
   if (serving_) drop_stale_records();
+  was_empty_ = false;
   write_marker();
   watch_kinds();
   if (serving_) std::exchange(serving_, nullptr)();
@@ -110,25 +110,20 @@ void Server::keep_disks() {
       kept);
 }
 
-/// Drops the records of disks that were removed while no tapringd ran.
 void Server::drop_stale_records() {
-  const auto is_stale = [this](const std::string& disk) {
-    const auto name = parse_sysfs_name(disk);
-    return !name ||
-           !store_.read(name->backend_path(context_.backend_domain) + "/frontend").has_value();
-  };
+  if (neighbours_) return;  // theirs are among them: the control process does it
   for (const std::string& disk : context_.journals.disks()) {
-    if (is_stale(disk)) context_.journals.remove(disk);
+    if (is_stale_record(store_, context_.backend_domain, disk)) context_.journals.remove(disk);
   }
   for (const std::string& disk : context_.witnesses.disks()) {
-    if (is_stale(disk)) context_.witnesses.remove(disk);
+    if (is_stale_record(store_, context_.backend_domain, disk)) context_.witnesses.remove(disk);
   }
 }
 
 void Server::write_marker() {
   const std::string home = fmt::format("/local/domain/{}", context_.backend_domain);
   try {
-    update(store_, home, {"domid"}, {{kMarkerKey, "1"}});
+    update(store_, home, {"domid"}, {{marker_, "1"}});
   } catch (const XenstoreLost&) {
     throw;
   } catch (const std::system_error& refusal) {
@@ -173,6 +168,7 @@ void Server::scan(const std::string& kind) {
   for (const auto& [name, device] : devices_) {
     if (name.kind == kind) schedule(name);
   }
+  if (pending_.empty()) tell_if_empty();
 }
 
 void Server::check_domains() {
@@ -206,6 +202,7 @@ void Server::advance_pending() {
   advance_posted_ = false;
   const std::set<VbdName> pending = std::exchange(pending_, {});
   for (const VbdName& name : pending) guarded(name, [&] { advance(name); });
+  tell_if_empty();
 }
 
 void Server::advance(const VbdName& name) {
@@ -222,20 +219,29 @@ std::shared_ptr<Device> Server::device_of(const VbdName& name) {
   const auto known = devices_.find(name);
   if (known != devices_.end()) return known->second;
   if (!store_.read(name.backend_path(context_.backend_domain) + "/frontend")) return nullptr;
-  return devices_.emplace(name, std::make_shared<Device>(context_, name)).first->second;
+  const auto made = devices_.emplace(name, std::make_shared<Device>(context_, name)).first;
+  tell_if_empty();
+  return made->second;
 }
 
 void Server::forget(const VbdName& name) {
   devices_.erase(name);
   log_limit_.forget(name.sysfs_name());
+  tell_if_empty();
   // The toolstack may have made a new one of the same name by now.
   schedule(name);
 }
 
 bool Server::has_room() const {
-  const auto served =
-      std::ranges::count_if(devices_, [](const auto& entry) { return entry.second->is_ours(); });
-  return std::cmp_less(served, context_.max_disks);
+  const auto own = static_cast<uint64_t>(
+      std::ranges::count_if(devices_, [](const auto& entry) { return entry.second->is_ours(); }));
+  return own + (neighbours_ ? neighbours_->disks_elsewhere(own) : 0) < context_.max_disks;
+}
+
+void Server::tell_if_empty() {
+  if (neighbours_ && std::exchange(was_empty_, devices_.empty()) != devices_.empty()) {
+    neighbours_->tell_empty(devices_.empty());
+  }
 }
 
 const Device* Server::user_of(const FileId& file, const Device& but) const {

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/datapath/workers.h"
 #include "daemon/vbd/administration.h"
 #include "daemon/vbd/device.h"
 #include "daemon/vbd/guarded_executor.h"
@@ -29,7 +30,19 @@ struct ServerPorts {
   const Blkback& blkback;
   JournalStore& journals;
   WitnessStore& witnesses;
-  std::vector<Worker*> workers;
+  Workers workers;
+};
+
+/// The other processes that serve disks of this host, for one that serves some of them.
+class Neighbours {
+ public:
+  virtual ~Neighbours() = default;
+
+  /// How many disks they serve. `own`: how many this process does.
+  virtual uint64_t disks_elsewhere(uint64_t own) = 0;
+
+  /// This process has no disk any more, or has one again.
+  virtual void tell_empty(bool is_empty) = 0;
 };
 
 struct ServerSettings {
@@ -42,6 +55,10 @@ struct ServerSettings {
   std::chrono::milliseconds lock_wait{0};
   PlainLines plain_lines = PlainLines::take;
   std::vector<std::string> problems;  ///< of the configuration
+  /// A key in the directory of our own domain, where even an unprivileged domain may write. As long
+  /// as it is there, xenstored has not lost its contents.
+  std::string marker = "data/tapringd";
+  std::shared_ptr<Neighbours> neighbours = nullptr;  ///< null: this process serves all disks
 };
 
 class Server final : public Administration {
@@ -80,6 +97,7 @@ class Server final : public Administration {
 
  private:
   bool has_room() const;
+  void tell_if_empty();
   void on_connected();
   void watch_kinds();
   void keep_disks();
@@ -100,6 +118,8 @@ class Server final : public Administration {
   ReconnectingXenstore& store_;
   std::vector<std::string> problems_;
   const std::vector<std::string> kinds_;
+  const std::string marker_;
+  const std::shared_ptr<Neighbours> neighbours_;
   Workers workers_;
   LogLimit log_limit_;
   GuardedExecutor control_;
@@ -109,6 +129,7 @@ class Server final : public Administration {
   std::map<VbdName, std::shared_ptr<Device>> devices_;
   std::set<VbdName> pending_;  ///< had an event since they were last advanced
   bool advance_posted_ = false;
+  bool was_empty_ = false;  ///< as neighbours_ was told
 };
 
 }  // namespace tapring

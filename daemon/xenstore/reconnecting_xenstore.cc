@@ -18,8 +18,9 @@ constexpr std::size_t kMostTraced = 200;
 
 }  // namespace
 
-ReconnectingXenstore::ReconnectingXenstore(Opener open, Executor& control, Timer& timer)
-    : open_(std::move(open)), control_(control), timer_(timer) {}
+ReconnectingXenstore::ReconnectingXenstore(Opener open, Executor& control, Timer& timer,
+                                           LogLevel level)
+    : open_(std::move(open)), control_(control), timer_(timer), level_(level) {}
 
 class ReconnectingXenstore::TracedTransaction final : public XenstoreTransaction {
  public:
@@ -117,7 +118,9 @@ void ReconnectingXenstore::attempt() {
     return lose(error.what());
   }
   pause_ = kFirstPause;
-  if (!std::exchange(absence_, {}).empty()) spdlog::info("xenstore: connected again");
+  if (!std::exchange(absence_, {}).empty()) {
+    spdlog::log(std::min(level_, LogLevel::info), "xenstore: connected again");
+  }
 }
 
 void ReconnectingXenstore::watch_again(const std::set<Watch>& watches) {
@@ -137,9 +140,10 @@ void ReconnectingXenstore::lose(const std::string& reason) {
   if (std::exchange(waiting_, true)) return;
   // Each reason is told once, however many attempts it makes fail.
   if (absence_.empty()) {
-    spdlog::error("{}; disks in service go on, none comes or goes until xenstore is there", reason);
+    spdlog::log(level_, "{}; disks in service go on, none comes or goes until xenstore is there",
+                reason);
   } else if (reason != absence_) {
-    spdlog::error("{}", reason);
+    spdlog::log(level_, "{}", reason);
   }
   absence_ = reason;
   // Destroyed later, as one of its own calls or transactions may be what failed just now.

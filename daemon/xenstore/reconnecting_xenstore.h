@@ -30,8 +30,9 @@ class ReconnectingXenstore final : public Xenstore {
   static constexpr std::chrono::milliseconds kFirstPause{100};
   static constexpr std::chrono::milliseconds kLongestPause{3000};
 
-  /// `control` and `timer` outlive this.
-  ReconnectingXenstore(Opener open, Executor& control, Timer& timer);
+  /// `control` and `timer` outlive this. Losses are logged at `level`.
+  ReconnectingXenstore(Opener open, Executor& control, Timer& timer,
+                       LogLevel level = LogLevel::err);
   ReconnectingXenstore(const ReconnectingXenstore&) = delete;
   ReconnectingXenstore& operator=(const ReconnectingXenstore&) = delete;
 
@@ -71,6 +72,7 @@ class ReconnectingXenstore final : public Xenstore {
   const Opener open_;
   Executor& control_;
   Timer& timer_;
+  const LogLevel level_;
   std::function<void()> on_connected_;
   std::function<void(const WatchEvent&)> sink_;
   std::unique_ptr<XenstoreConnection> connection_;

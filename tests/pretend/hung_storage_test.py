@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: MIT
 """The storage of one disk hangs: a frozen file system. Others on its worker are served."""
 
-import contextlib
 import pathlib
-import subprocess
 import unittest
 
+import frozen_storage
 import machine
 
 REGION_SECTORS = 64 << 11  # so that many requests go on at a time
@@ -19,33 +18,15 @@ class HungStorage(machine.PretendTest):
         self.daemon = machine.Daemon(self.machine, self.preset,
                                      ("--workers", "1", "--max-queues", "1",
                                       "--arena-mebibytes", "4"))
-        self.mounted = self.machine.scratch / "mounted"
-        self.mounted.mkdir()
-        storage = self.machine.scratch / "storage"
-        with storage.open("wb") as file:
-            file.truncate(300 << 20)
-        subprocess.run(["/usr/sbin/mkfs.xfs", "-q", storage], check=True)
-        subprocess.run(["mount", "-o", "loop", storage, self.mounted], check=True)
-        self.addCleanup(subprocess.run, ["umount", "--lazy", self.mounted], check=True)
+        self.storage = self.enterContext(frozen_storage.FrozenStorage(self.machine.scratch))
         self.machine.guest("create-domain", domain=2)
 
-    @contextlib.contextmanager
-    def frozen(self):
-        subprocess.run(["/usr/sbin/fsfreeze", "--freeze", self.mounted], check=True)
-        try:
-            yield
-        finally:
-            subprocess.run(["/usr/sbin/fsfreeze", "--unfreeze", self.mounted], check=True)
-
     def serve_beside_a_hung_disk(self, **load):
-        image = self.mounted / "hung.img"
-        with image.open("wb") as file:
-            file.truncate(64 << 20)
-        self.attach(f"aio:{image}")
+        self.attach(f"aio:{self.storage.make_image('hung.img')}")
         guest = self.machine.start_guest("load", domain=1, requests=0, writes=1, flushes=0,
                                          barriers=0, ring_order=4, region=REGION_SECTORS, **load)
         guest.wait_for_answers(100)
-        with self.frozen():
+        with self.storage.frozen():
             guest.wait_for_stillness()
             self.attach(f"raw:{self.machine.make_image()}", domain=2)
             self.assert_good(self.machine.guest("load", domain=2, requests=1000, flushes=0.1))

@@ -57,6 +57,7 @@ ServerSettings Host::settings() {
     return open_sim_image(storage_, request);
   };
   settings.lock_wait = kLockWait;
+  if (by_worker_) settings.marker = marker_of(SimControlProcess::kWorker);
   return settings;
 }
 
@@ -76,18 +77,19 @@ Host::Daemon::Daemon(Host& host)
   for (std::size_t i = 0; i < host.workers_; ++i) {
     pointers.push_back(&workers.emplace_back(host).worker);
   }
-  const ServerPorts ports{xenstore,          *control, background, *control,
-                          host.kernel_,      journals, witnesses,  pointers};
+  const ServerPorts ports{xenstore,     *control, background, *control,
+                          host.kernel_, journals, witnesses,  Workers(pointers)};
   server = std::make_unique<Server>(ports, host.settings());
   server->start([] {});
 }
 
-std::unique_ptr<SimXenstore> Host::Daemon::connect(Host& host) {
+std::unique_ptr<XenstoreConnection> Host::Daemon::connect(Host& host) {
   if (dead) throw XenstoreLost(ECONNREFUSED, "a process that was killed");
   auto made = host.xenstored_.connect(*control, host.own_domain_);
   connection = made.get();
   connection_life = made->life();
-  return made;
+  if (!host.by_worker_) return made;
+  return std::make_unique<SimRemoteXenstore>(std::move(made), *control, host.own_domain_);
 }
 
 Host::Daemon::~Daemon() {
@@ -100,6 +102,7 @@ Host::Host(uint64_t seed, uint32_t max_persistent_grants, DomainId own_domain, s
            const ErrorPolicy& errors)
     : directory_(make_directory()),
       workers_(workers),
+      by_worker_(seed % 2 == 1),
       max_persistent_grants_(max_persistent_grants),
       errors_(errors),
       world_(seed),
@@ -139,8 +142,7 @@ void Host::stop() {
   background_.stop_holding();
   background_.release();
   daemon_->server->shut_down();
-  world_.run_until(
-      [this] { return !daemon_ || (daemon_->server->idle() && background_.idle()); });
+  world_.run_until([this] { return !daemon_ || (daemon_->server->idle() && background_.idle()); });
   daemon_.reset();
 }
 
@@ -175,7 +177,9 @@ void Host::start() {
   daemon_ = std::make_unique<Daemon>(*this);
 }
 
-void Host::reload() { daemon_->server->configure(settings()); }
+void Host::reload() {
+  daemon_->server->configure(settings());
+}
 
 void Host::restart() {
   stop();

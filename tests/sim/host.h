@@ -16,6 +16,7 @@
 #include "daemon/xenstore/reconnecting_xenstore.h"
 #include "tests/sim/background.h"
 #include "tests/sim/blkback.h"
+#include "tests/sim/control_process.h"
 #include "tests/sim/disk_model.h"
 #include "tests/sim/event_channel.h"
 #include "tests/sim/executor.h"
@@ -117,6 +118,10 @@ class Host {
     return daemon_ ? daemon_->server->problems() : std::vector<std::string>();
   }
 
+  /// From the next daemon on: whether a worker process serves the disks, which has what the control
+  /// process lets it have of xenstore. By the seed, unless it is said.
+  void by_worker(bool choice) noexcept { by_worker_ = choice; }
+
   const ErrorPolicy& errors() const noexcept { return errors_; }
 
   /// The daemon, while it runs, as its control socket has it.
@@ -172,7 +177,7 @@ class Host {
     SimJournalStore journals;
     SimWitnessStore witnesses;
     std::unique_ptr<SimExecutor> control;
-    std::unique_ptr<SimXenstore> connect(Host& host);
+    std::unique_ptr<XenstoreConnection> connect(Host& host);
     bool dead = false;
     SimXenstore* connection = nullptr;  ///< the newest
     std::weak_ptr<const bool> connection_life;
@@ -189,6 +194,7 @@ class Host {
 
   std::filesystem::path directory_;
   std::size_t workers_;
+  bool by_worker_;
   uint32_t max_persistent_grants_;
   ErrorPolicy errors_;
   uint32_t max_disks_ = ServerSettings().max_disks;

@@ -65,15 +65,16 @@ TEST_F(OptionsTest, NothingSaidGivesTheDefaults) {
 TEST_F(OptionsTest, EveryFieldIsAKeyAndInTheHelp) {
   Options options;
   const auto& [run_dir, kinds, image_directories, plain_lines, named_files, named_file_directories,
-               log_level, lock_wait_seconds, max_disks, core_dumps, on_no_space, on_io_error,
-               pause_limit_seconds, workers, worker_cpus, arena_mebibytes, map_cache_kibibytes,
-               poll_microseconds, max_queues, max_ring_page_order, max_indirect_segments,
-               max_persistent_grants] = options;
+               log_level, isolation, lock_wait_seconds, max_disks, core_dumps, on_no_space,
+               on_io_error, pause_limit_seconds, workers, worker_cpus, arena_mebibytes,
+               map_cache_kibibytes, poll_microseconds, max_queues, max_ring_page_order,
+               max_indirect_segments, max_persistent_grants] = options;
   const std::set<const void*> fields{&run_dir,
                                      &kinds,
                                      &image_directories,
                                      &plain_lines,
                                      &log_level,
+                                     &isolation,
                                      &lock_wait_seconds,
                                      &on_no_space,
                                      &on_io_error,

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/host/control_port.h"
+#include "daemon/host/witness_store.h"
+
+namespace tapring {
+
+/// Witnesses that the control process keeps. They are asked here, in the process that may hang with
+/// its storage.
+class RemoteWitnesses final : public WitnessStore {
+ public:
+  /// `control` outlives this.
+  explicit RemoteWitnesses(ControlPort& control) : control_(control) {}
+
+  void keep(const std::string& disk, std::vector<UniqueFd> witnesses) override;
+  /// Throws ControlLost.
+  std::optional<Error> ask(const std::string& disk) override;
+  void remove(const std::string& disk) override;
+  /// Of those that were kept or asked here.
+  bool keeps(const std::string& disk) const override;
+  std::vector<std::string> disks() const override;
+
+ private:
+  struct Kept {
+    std::mutex asking;            ///< the kernel tells of a loss once: a second caller must wait
+    std::optional<Error> answer;  ///< of those that were inherited
+  };
+
+  ControlPort& control_;
+  mutable std::mutex mutex_;  ///< held for a moment only
+  std::map<std::string, std::shared_ptr<Kept>> kept_;
+};
+
+}  // namespace tapring

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/vbd/supervisor.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <exception>
+#include <stdexcept>
+#include <utility>
+
+#include "daemon/host/decimal.h"
+#include "daemon/vbd/stale_records.h"
+
+namespace tapring {
+namespace {
+
+constexpr const char* kDomainsWatch = "@releaseDomain";
+
+// What a worker has to answer a request of the control socket. Its main thread waits for nothing
+// but xenstored.
+constexpr std::chrono::milliseconds kAnswerPatience{1000};
+
+// A worker that ends sooner after its start than this ends again, most likely.
+constexpr std::chrono::milliseconds kShortLife{2000};
+constexpr std::chrono::milliseconds kPauseAfterShortLife{1000};
+
+}  // namespace
+
+/// A request that was sent to several workers.
+struct Supervisor::Question {
+  std::size_t awaited = 0;
+  std::vector<Answer> answers{};
+  std::function<void(std::vector<Answer>)> then;
+
+  void take(Answer answer) {
+    answers.push_back(std::move(answer));
+    if (--awaited == 0) std::exchange(then, nullptr)(std::move(answers));
+  }
+};
+
+Supervisor::Supervisor(const SupervisorPorts& ports, std::vector<std::string> kinds,
+                       std::string version)
+    : store_(ports.store),
+      control_(ports.control),
+      background_(ports.background),
+      timer_(ports.timer),
+      processes_(ports.processes),
+      journals_(ports.journals),
+      witnesses_(ports.witnesses),
+      kinds_(std::move(kinds)),
+      version_(std::move(version)) {}
+
+void Supervisor::start(Work serving) {
+  serving_ = std::move(serving);
+  store_.deliver_to([this](const WatchEvent& event) { on_event(event); });
+  for (const std::string& name : processes_.left()) need_worker(name);
+  store_.connect([this] { on_connected(); });
+}
+
+/// On each new connection. The workers' watches went with the last one, so they begin anew.
+void Supervisor::on_connected() {
+  const auto own = parse_decimal<DomainId>(store_.read("domid").value_or(""));
+  if (!own) {
+    throw std::runtime_error(
+        "xenstore does not say which domain this is (key domid): systemctl start xen-init-dom0");
+  }
+  backend_ = *own;
+  for (auto& [name, worker] : workers_) {
+    worker.view->forget();
+    if (!worker.process) continue;
+    worker.process->send({Message::Kind::tell, Verb::store_lost, 0, {"it was connected anew"}});
+  }
+  if (serving_) drop_stale_records();
+  watch_kinds();
+  if (serving_) std::exchange(serving_, nullptr)();
+}
+
+/// Not those of a worker that is there: it drops its own, and serves on where an xenstored that
+/// begins anew has no node.
+void Supervisor::drop_stale_records() {
+  const auto is_stale = [this](const std::string& disk) {
+    const auto name = parse_sysfs_name(disk);
+    return !(name && workers_.contains(worker_of(*name))) &&
+           is_stale_record(store_, backend_, disk);
+  };
+  for (const std::string& disk : journals_.disks()) {
+    if (is_stale(disk)) journals_.remove(disk);
+  }
+  for (const std::string& disk : witnesses_.disks()) {
+    if (is_stale(disk)) witnesses_.remove(disk);
+  }
+}
+
+/// Each watch fires once at its start, which scans the nodes that are there.
+void Supervisor::watch_kinds() {
+  for (; watched_ < kinds_.size(); ++watched_) {
+    const std::string& kind = kinds_[watched_];
+    store_.watch(fmt::format("{}/{}", backend_root(backend_), kind), kind);
+  }
+  if (watched_ > kinds_.size()) return;
+  store_.watch(kDomainsWatch, kDomainsWatch);
+  ++watched_;
+}
+
+void Supervisor::on_event(const WatchEvent& event) {
+  // A worker's own watch has the worker's name before the token.
+  const std::size_t bar = event.token.find('|');
+  if (bar != std::string::npos) {
+    const auto worker = workers_.find(event.token.substr(0, bar));
+    if (worker != workers_.end()) {
+      worker->second.view->deliver(event.path, event.token.substr(bar + 1));
+    }
+    return;
+  }
+  if (event.token == kDomainsWatch) {
+    guests_.clear();
+    for (auto& [name, worker] : workers_) worker.view->deliver_shared(event.path, kDomainsWatch);
+    return;
+  }
+  const auto name = parse_vbd_path(event.path, backend_);
+  if (!name) return control_.post([this, kind = event.token] { scan(kind); });
+  // A change within a node that is known needs no look: only the worker has to know.
+  const bool is_within = event.path.size() > name->backend_path(backend_).size();
+  if (!is_within || !nodes_.contains(*name)) look_at(*name);
+  const auto worker = workers_.find(worker_of(*name));
+  if (worker == workers_.end()) return;
+  worker->second.view->deliver_shared(event.path,
+                                      fmt::format("{}/{}", backend_root(backend_), name->kind));
+}
+
+void Supervisor::scan(const std::string& kind) {
+  const std::string root = fmt::format("{}/{}", backend_root(backend_), kind);
+  std::set<VbdName> seen;
+  for (const std::string& domain : store_.list(root)) {
+    for (const std::string& device : store_.list(fmt::format("{}/{}", root, domain))) {
+      const auto name = parse_vbd_path(fmt::format("{}/{}/{}", root, domain, device), backend_);
+      if (name) seen.insert(*name);
+    }
+  }
+  for (const VbdName& name : nodes_) {
+    if (name.kind == kind) seen.insert(name);
+  }
+  for (const VbdName& name : seen) look_at(name);
+  for (auto& [name, worker] : workers_) worker.view->deliver_shared(root, root);
+}
+
+/// Whether the node is there, so that its worker is to be there too.
+void Supervisor::look_at(const VbdName& name) {
+  const std::string worker = worker_of(name);
+  if (store_.read(name.backend_path(backend_) + "/frontend")) {
+    nodes_.insert(name);
+    if (!shutting_down_) need_worker(worker);
+  } else {
+    nodes_.erase(name);
+    stop_if_unneeded(worker);
+  }
+}
+
+std::string Supervisor::worker_of(const VbdName& name) {
+  return worker_of(name.domain);
+}
+
+/// A stub domain's disks are those of the guest whose device model it runs, with one image.
+std::string Supervisor::worker_of(DomainId domain) {
+  auto guest = guests_.find(domain);
+  if (guest == guests_.end()) {
+    const auto target = read_target(domain);
+    if (!target) return fmt::format("guest-{}", domain);
+    guest = guests_.emplace(domain, *target).first;
+  }
+  return fmt::format("guest-{}", guest->second);
+}
+
+/// `domain` itself if it has none. nullopt while there is no xenstore.
+std::optional<DomainId> Supervisor::read_target(DomainId domain) try {
+  const auto target = store_.read(fmt::format("/local/domain/{}/target", domain));
+  return parse_decimal<DomainId>(target.value_or("")).value_or(domain);
+} catch (const std::system_error&) {
+  return std::nullopt;
+}
+
+Supervisor::Workers::iterator Supervisor::need_worker(const std::string& name) {
+  const auto known = workers_.find(name);
+  if (known != workers_.end()) return known;
+  const auto made = workers_.emplace(name, Worker{}).first;
+  made->second.view = std::make_unique<StoreView>(
+      store_,
+      StoreView::Scope{name, [this, name](const VbdName& vbd) { return worker_of(vbd) == name; },
+                       [this, name](DomainId domain) { return worker_of(domain) == name; }},
+      [this, name](Message message) {
+        const auto worker = workers_.find(name);
+        const bool is_there = worker != workers_.end() && worker->second.process;
+        if (is_there) worker->second.process->send(std::move(message));
+      });
+  start_process(name);
+  return workers_.find(name);
+}
+
+void Supervisor::start_process(const std::string& name) {
+  Worker& worker = workers_.at(name);
+  worker.started = timer_.now();
+  worker.heard = std::chrono::system_clock::now();
+  worker.is_empty = false;
+  worker.process = processes_.start(
+      name, {.said = [this, name](Message message) { said(name, std::move(message)); },
+             .hangs =
+                 [name](bool hangs) {
+                   hangs ? spdlog::error("{}: its worker process does not answer", name)
+                         : spdlog::info("{}: its worker process answers again", name);
+                 },
+             .ended = [this, name](const std::string& why) { ended(name, why); }});
+}
+
+void Supervisor::said(const std::string& name, Message message) {
+  Worker& worker = workers_.at(name);
+  worker.heard = std::chrono::system_clock::now();
+  switch (message.kind) {
+    case Message::Kind::call:
+      return answer(name, worker, message);
+    case Message::Kind::result:
+    case Message::Kind::error:
+      return take_answer(name, worker, message);
+    case Message::Kind::tell:
+      break;
+  }
+  if (message.verb == Verb::hello) return greeted(name, message);
+  if (message.verb == Verb::store_unwatch && message.words.size() == 2) {
+    return worker.view->unwatch(message.words[0], message.words[1]);
+  }
+  if (message.verb == Verb::is_empty && message.words.size() == 1) {
+    worker.is_empty = message.words[0] == "1";
+    stop_if_unneeded(name);
+  }
+}
+
+/// A worker of another version serves on until it is told to stop, and the next one takes its disks
+/// up.
+void Supervisor::greeted(const std::string& name, const Message& hello) {
+  Worker& worker = workers_.at(name);
+  worker.view->forget();
+  const bool is_ours = hello.words == std::vector{std::to_string(kProtocolVersion), version_};
+  if (is_ours && !shutting_down_) {
+    if (configuration_.empty()) return;
+    return worker.process->send({Message::Kind::tell, Verb::configure, 0, {configuration_}});
+  }
+  if (!is_ours) spdlog::info("{}: replacing a worker process of another version", name);
+  worker.stopping = true;
+  worker.process->stop();
+}
+
+void Supervisor::answer(const std::string& name, Worker& worker, Message& call) {
+  const auto refuse = [&](const std::system_error& error, bool store_lost) {
+    worker.process->send(
+        {Message::Kind::error,
+         call.verb,
+         call.number,
+         {std::to_string(error.code().value()), error.what(), store_lost ? "1" : "0"}});
+  };
+  try {
+    serve(name, worker, call);
+  } catch (const XenstoreLost& loss) {
+    refuse(loss, true);
+  } catch (const std::system_error& error) {
+    refuse(error, false);
+  }
+}
+
+void Supervisor::reply(Worker& worker, const Message& call, std::vector<std::string> words,
+                       std::vector<UniqueFd> descriptors) {
+  worker.process->send(
+      {Message::Kind::result, call.verb, call.number, std::move(words), std::move(descriptors)});
+}
+
+void Supervisor::serve(const std::string& name, Worker& worker, Message& call) {
+  const auto word = [&call](std::size_t number) -> const std::string& {
+    if (number < call.words.size()) return call.words[number];
+    throw std::system_error(EINVAL, std::system_category(), "a worker's words");
+  };
+  switch (call.verb) {
+    case Verb::store_connect:
+      if (!store_.absence().empty()) throw XenstoreLost(ENOTCONN, store_.absence());
+      worker.view->forget();
+      return reply(worker, call, {});
+    case Verb::witness_keep:
+      witnesses_.keep(word(0), std::move(call.descriptors));
+      return reply(worker, call, {});
+    case Verb::witness_fetch: {
+      auto witnesses = witnesses_.fetch(word(0));
+      return reply(worker, call, {witnesses.empty() ? "0" : "1"}, std::move(witnesses));
+    }
+    case Verb::witness_remove:
+      return remove_witnesses(name, call);
+    case Verb::witness_list:
+      return reply(worker, call, witnesses_.disks());
+    case Verb::disks_elsewhere:
+      return reply(worker, call, disks_elsewhere(worker, call));
+    default:
+      return reply(worker, call, worker.view->answer(call, backend_));
+  }
+}
+
+std::vector<std::string> Supervisor::disks_elsewhere(Worker& worker, const Message& call) {
+  const auto own = parse_decimal<uint64_t>(call.words.empty() ? "" : call.words.front());
+  worker.disks = own.value_or(0);
+  return {std::to_string(disks() - worker.disks)};
+}
+
+void Supervisor::remove_witnesses(const std::string& name, const Message& call) {
+  if (call.words.size() == 1) witnesses_.remove(call.words.front());
+  background_.run("witnesses", [this, name, verb = call.verb, number = call.number] {
+    WitnessKeeper::await_removal();
+    control_.post([this, name, verb, number] {
+      const auto worker = workers_.find(name);
+      if (worker == workers_.end() || !worker->second.process) return;
+      worker->second.process->send({Message::Kind::result, verb, number});
+    });
+  });
+}
+
+void Supervisor::take_answer(const std::string& name, Worker& worker, const Message& result) {
+  const auto question = worker.questions.extract(result.number);
+  if (question.empty()) return;  // too late
+  const bool is_answer = result.kind == Message::Kind::result && result.words.size() == 1;
+  question.mapped()->take(is_answer ? Answer{name, result.words.front()} : silence_of(name));
+}
+
+Supervisor::Answer Supervisor::silence_of(const std::string& name) {
+  Answer answer{name, {}, workers_.at(name).heard};
+  for (const VbdName& vbd : nodes_) {
+    if (worker_of(vbd) == name) answer.disks.push_back(vbd);
+  }
+  return answer;
+}
+
+void Supervisor::ask_all(const std::string& request,
+                         std::function<void(std::vector<Answer>)> then) {
+  const auto question = std::make_shared<Question>();
+  question->then = std::move(then);
+  // One for this function, so that it does not end before all are asked.
+  question->awaited = 1 + workers_.size();
+  for (auto& [name, worker] : workers_) {
+    if (!worker.process) {
+      question->take(silence_of(name));
+      continue;
+    }
+    const uint64_t number = next_number_++;
+    worker.questions.emplace(number, question);
+    worker.process->send({Message::Kind::call, Verb::request, number, {request}});
+    timer_.after(kAnswerPatience, [this, name, number] {
+      const auto asked = workers_.find(name);
+      if (asked == workers_.end()) return;
+      const auto unanswered = asked->second.questions.extract(number);
+      if (!unanswered.empty()) unanswered.mapped()->take(silence_of(name));
+    });
+  }
+  question->awaited -= 1;
+  if (question->awaited == 0) std::exchange(question->then, nullptr)(std::move(question->answers));
+}
+
+void Supervisor::configure(std::string toml) {
+  configuration_ = std::move(toml);
+  for (auto& [name, worker] : workers_) {
+    if (!worker.process) continue;
+    worker.process->send({Message::Kind::tell, Verb::configure, 0, {configuration_}});
+  }
+}
+
+uint64_t Supervisor::disks() const {
+  uint64_t sum = 0;
+  for (const auto& [name, worker] : workers_) sum += worker.disks;
+  return sum;
+}
+
+/// Its guests wait. The next one takes their disks up, as all that the process held is free now.
+void Supervisor::ended(const std::string& name, const std::string& why) {
+  Worker& worker = workers_.at(name);
+  worker.view->forget();
+  const bool was_stopped = std::exchange(worker.stopping, false);
+  for (auto& [number, question] : std::exchange(worker.questions, {}))
+    question->take(silence_of(name));
+  control_.post([process = std::move(worker.process)] {});
+  worker.disks = 0;
+  if (!was_stopped) spdlog::error("{}: its worker process has ended: {}", name, why);
+  if (shutting_down_ || !is_needed(name)) {
+    workers_.erase(name);
+    return;
+  }
+  const bool at_once = was_stopped || timer_.now() - worker.started > kShortLife;
+  timer_.after(at_once ? std::chrono::milliseconds::zero() : kPauseAfterShortLife, [this, name] {
+    const auto waiting = workers_.find(name);
+    if (waiting == workers_.end() || waiting->second.process) return;
+    if (shutting_down_ || !is_needed(name)) {
+      workers_.erase(waiting);
+    } else {
+      start_process(name);
+    }
+  });
+}
+
+bool Supervisor::is_needed(const std::string& name) {
+  return std::ranges::any_of(nodes_, [&](const VbdName& vbd) { return worker_of(vbd) == name; });
+}
+
+void Supervisor::stop_if_unneeded(const std::string& name) {
+  const auto found = workers_.find(name);
+  if (found == workers_.end()) return;
+  Worker& worker = found->second;
+  if (!worker.is_empty || worker.stopping || !worker.process || is_needed(name)) return;
+  worker.stopping = true;
+  worker.process->stop();
+}
+
+void Supervisor::shut_down() {
+  shutting_down_ = true;
+  for (auto entry = workers_.begin(); entry != workers_.end();) {
+    Worker& worker = entry->second;
+    if (!worker.process) {
+      entry = workers_.erase(entry);
+      continue;
+    }
+    worker.stopping = true;
+    worker.process->stop();
+    ++entry;
+  }
+}
+
+}  // namespace tapring

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/worker_main.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+
+#include <boost/asio/io_context.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "daemon/config/option_key.h"
+#include "daemon/control/control_command.h"
+#include "daemon/disk_service.h"
+#include "daemon/host/build_facts.h"
+#include "daemon/host/control_link.h"
+#include "daemon/host/control_thread.h"
+#include "daemon/host/decimal.h"
+#include "daemon/host/log.h"
+#include "daemon/host/process_limits.h"
+#include "daemon/host/remote_witnesses.h"
+#include "daemon/host/signals.h"
+#include "daemon/host/watchdog.h"
+#include "daemon/vbd/server.h"
+#include "daemon/vbd/spawned_workers.h"
+#include "daemon/xenstore/reconnecting_xenstore.h"
+#include "daemon/xenstore/remote_xenstore.h"
+#include "daemon/xenstore/store_view.h"
+
+namespace tapring {
+namespace {
+
+constexpr std::string_view kWorkerFlag = "--worker";
+
+class OtherWorkers final : public Neighbours {
+ public:
+  explicit OtherWorkers(ControlPort& control) : control_(control) {}
+
+  /// While the control process is away, no disk is new.
+  uint64_t disks_elsewhere(uint64_t own) override try {
+    const Message result = control_.call(Verb::disks_elsewhere, {std::to_string(own)});
+    return parse_decimal<uint64_t>(result.words.empty() ? "" : result.words.front()).value_or(0);
+  } catch (const std::system_error&) {
+    return 0;
+  }
+
+  void tell_empty(bool is_empty) override { control_.tell(Verb::is_empty, {is_empty ? "1" : "0"}); }
+
+ private:
+  ControlPort& control_;
+};
+
+std::string contents_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void serve(const WorkerStart& start, Options options) {
+  boost::asio::io_context context;
+  ControlThread control(context);
+  ControlLink link(UniqueFd(SpawnedWorkers::kListener), control,
+                   {std::to_string(kProtocolVersion), build_facts().version});
+  // The control process logs what becomes of its connection.
+  ReconnectingXenstore store([&link] { return std::make_unique<RemoteXenstore>(link); }, control,
+                             control, LogLevel::debug);
+  RemoteWitnesses witnesses(link);
+  ServerSettings settings;
+  settings.marker = marker_of(start.name);
+  settings.neighbours = std::make_shared<OtherWorkers>(link);
+  DiskService disks({context, control, store, witnesses}, options, std::move(settings));
+
+  link.on_call(Verb::request, [&disks](const Message& call) -> std::vector<std::string> {
+    return {answer_control(call.words.empty() ? "" : call.words.front(), disks.server())};
+  });
+  link.on_told(Verb::configure, [&](const Message& message) {
+    if (message.words.empty()) return;
+    take_live(options, parse_toml(message.words.front()));
+    set_log_level(options.log_level);
+    disks.configure(options);
+  });
+
+  // A thread that hangs has met a mistake of ours: the next process takes the disks up.
+  Watchdog watchdog([] {});
+  watchdog.watch("the main thread", control, [&link] { return link.was_waited_for(); });
+  disks.watch(watchdog);
+  watchdog.start(Watchdog::kInterval);
+  const Signals signals(context, [&disks](int signal) {
+    if (signal != SIGHUP) disks.stop();
+  });
+  link.start();
+  disks.start([&start] { spdlog::debug("{}: its worker process serves", start.name); });
+  context.run();
+  spdlog::debug("{}: its worker process stopped", start.name);
+  // Without running destructors: a thread that hangs in its storage may still use any object here,
+  // even the log.
+  spdlog::default_logger()->flush();
+  std::_Exit(EXIT_SUCCESS);
+}
+
+}  // namespace
+
+std::vector<std::string> worker_arguments(const Options& options) {
+  return {"tapringd", std::string(kWorkerFlag), file_of_last_start(options.run_dir).string()};
+}
+
+std::optional<WorkerStart> worker_of_arguments(std::span<char* const> arguments) {
+  if (arguments.size() != 4 || arguments[1] != kWorkerFlag) return std::nullopt;
+  return WorkerStart{arguments[2], arguments[3]};
+}
+
+int worker_main(const WorkerStart& start) try {
+  // The service manager hears of the control process alone.
+  for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) ::unsetenv(name);
+  Options options = parse_toml(contents_of(start.config));
+  start_logging(options.log_level);
+  allow_core_dumps(options.core_dumps);
+  ::prctl(PR_SET_NAME, fmt::format("tap-{}", start.name).c_str());
+  serve(start, std::move(options));
+  return EXIT_SUCCESS;
+} catch (const std::exception& error) {
+  spdlog::critical("{}: {}", start.name, error.what());
+  return EXIT_FAILURE;
+}
+
+}  // namespace tapring
