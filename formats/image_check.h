@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <vector>
 
 #include "formats/findings.h"
 
@@ -34,8 +33,6 @@ struct ImageCheck {
   uint64_t allocated_clusters = 0;
   uint64_t compressed_clusters = 0;
   uint64_t end_bytes = 0;  ///< where the last cluster ends that something refers to
-  /// The first clusters whose refcount is too large, in their order, each as often as it is.
-  std::vector<uint64_t> leaked;
   bool dirty = false;
   bool corrupt = false;
 };
