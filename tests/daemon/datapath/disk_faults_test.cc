@@ -74,9 +74,11 @@ TEST_P(Faults, OfAKindTheFirstIsALineThenHowMany) {
   EXPECT_TRUE(comes_to("errors"));
   EXPECT_EQ(log_.count_with("1/xvda: a read at byte"), 1U);
   EXPECT_EQ(log_.count_with("failed: Input/output error (EIO)"), 1U);
+  // The first line tells of as many as there are by then: one or more.
+  const std::size_t of_several = log_.count_with("more like it)");
   host_.world().run_for(61s);
   EXPECT_EQ(log_.count_with("1/xvda: a read at byte"), 2U);
-  EXPECT_EQ(log_.count_with("more like it)"), 2U);
+  EXPECT_EQ(log_.count_with("more like it)"), of_several + 1);
   host_.world().run_for(200s);
   EXPECT_EQ(log_.count_with("a read at byte"), 2U);
   fail(FileOperation::Kind::write, ENOTBLK);

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "daemon/host/control_thread.h"
+#include "daemon/host/signals.h"
 
 namespace tapring {
 namespace {
@@ -30,6 +31,8 @@ using Words = std::vector<std::string>;
 class ControlLinkTest : public testing::Test {
  protected:
   ControlLinkTest() {
+    // As a worker process does: the thread of a link outlives its test.
+    block_signals();
     address_.sun_family = AF_UNIX;
     // An abstract name: nothing is left in a file system.
     static int count = 0;
