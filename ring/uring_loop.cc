@@ -119,6 +119,7 @@ std::unique_ptr<File> UringLoop::file(OpenFile file) {
 /// already only when something new comes, or when a thread falls asleep.
 void UringLoop::expect_stuck(std::size_t requests) {
   const auto stuck = static_cast<unsigned>(std::min<std::size_t>(requests, kMaxStuckThreads));
+  if (stuck == stuck_) return;
   const bool more = stuck > std::exchange(stuck_, stuck);
   limit_storage_threads(ring_.uring, kMaxStorageThreads + stuck);
   if (!more) return;

@@ -165,6 +165,15 @@ def await_in_macro(tree):
                               f"co_await inside {match.group(1)}: await into a variable before")
 
 
+def await_in_branch(tree):
+    """g++ 12 destroys the value of such an await twice."""
+    for path in tree.of_kind("cc"):
+        code = tree.code(path)
+        for match in re.finditer(r"\?[^;{}?]*\bco_await\b", code):
+            yield Finding(path, line_of(code, match.end()),
+                          "co_await in a branch of ?: : write an if")
+
+
 def capture_all(tree):
     for path in tree.of_kind("cc"):
         for match in re.finditer(r"\[\s*=\s*[\],]", tree.code(path)):
@@ -267,8 +276,8 @@ def shell_scripts(tree):
 
 RULES = [folders, license_line, line_length, white_space, file_length, function_length,
          include_direction, wings, rooms, ring_layers, own_header_first, pragma_once,
-         listed_in_cmake, await_in_macro, capture_all, loop_over_value, left_over, stands_alone,
-         links, proofs_of_features, mutants, headers_compile_alone, shell_scripts]
+         listed_in_cmake, await_in_macro, await_in_branch, capture_all, loop_over_value, left_over,
+         stands_alone, links, proofs_of_features, mutants, headers_compile_alone, shell_scripts]
 
 
 def main():

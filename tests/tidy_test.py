@@ -127,6 +127,10 @@ class Rule(unittest.TestCase):
         text = "EXPECT_EQ(f(),\n  co_await g());\nEXPECT_EQ(1, 1); co_await g();\n"
         self.assertEqual(self.check(tidy.await_in_macro, {"tests/a.cc": text}), ["tests/a.cc:1"])
 
+    def test_await_in_branch(self):
+        text = "a = b ? c\n  : co_await d();\ne = f ? g : h;\nco_await d();\n"
+        self.assertEqual(self.check(tidy.await_in_branch, {"ring/a.cc": text}), ["ring/a.cc:2"])
+
     def test_capture_all(self):
         text = "a = [=] {};\nb = [=, &c] {};\n// [=]\nd[i] = [&] {};\n"
         self.assertEqual(self.check(tidy.capture_all, {"ring/a.cc": text}),

@@ -20,39 +20,39 @@ using OptionValue = std::variant<int64_t, std::string, std::vector<std::string>>
 
 /// A whole number from `minimum` to `maximum`.
 struct NumberKey {
-  uint32_t Options::*field;
+  uint32_t Options::* field;
   uint32_t minimum;
   uint32_t maximum;
 };
 
 /// An absolute path.
 struct DirectoryKey {
-  std::filesystem::path Options::*field;
+  std::filesystem::path Options::* field;
 };
 
 /// A list of absolute paths.
 struct DirectoriesKey {
-  std::vector<std::filesystem::path> Options::*field;
+  std::vector<std::filesystem::path> Options::* field;
 };
 
 /// A list of backend kinds, at least one and none twice.
 struct KindsKey {
-  std::vector<std::string> Options::*field;
+  std::vector<std::string> Options::* field;
 };
 
 /// A list of numbers of CPUs and ranges of them.
 struct CpusKey {
-  std::vector<CpuRange> Options::*field;
+  std::vector<CpuRange> Options::* field;
 };
 
 /// One of kNames<Enum>.
 template <typename Enum>
 struct ChoiceKey {
-  Enum Options::*field;
+  Enum Options::* field;
 };
 
 struct NamedFilesKey {
-  NamedFiles Options::*field;
+  NamedFiles Options::* field;
 };
 
 using OptionField = std::variant<NumberKey, DirectoryKey, DirectoriesKey, KindsKey, CpusKey,

@@ -191,7 +191,6 @@ class Control::Listener : public std::enable_shared_from_this<Listener> {
       if (self->closed_ || (error && !too_long) || session->is_gone()) co_return;
       const std::string request = input.substr(0, length - 1);
       std::string answer;
-      // Not in one expression: of a co_await in a condition's branch g++ 12 destroys values twice.
       if (too_long) {
         answer = self->refuse_long_request();
       } else {

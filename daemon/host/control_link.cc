@@ -88,7 +88,9 @@ void ControlLink::lose() {
   {
     const std::lock_guard lock(mutex_);
     socket_ = nullptr;
-    for (auto& [number, outcome] : calls_) outcome = Lost{};
+    for (auto& [number, outcome] : calls_) {
+      if (std::holds_alternative<std::monostate>(outcome)) outcome = Lost{};
+    }
     incoming_.clear();
   }
   changed_.notify_all();

@@ -59,7 +59,8 @@ Task<Error> Commit::run_once() {
     synced_ = begun_;
     progress_.wake_all();
     release(unsynced_releases_);
-    error = of_refcounts ? of_refcounts : co_await batch.write(tables_);
+    error = of_refcounts;
+    if (!error) error = co_await batch.write(tables_);
   }
   if (error) {
     map_.restore_dirty(batch);

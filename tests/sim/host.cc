@@ -142,7 +142,8 @@ void Host::stop() {
   background_.stop_holding();
   background_.release();
   daemon_->server->shut_down();
-  world_.run_until([this] { return !daemon_ || (daemon_->server->idle() && background_.idle()); });
+  world_.run_until(
+      [this] { return !daemon_ || (daemon_->server->idle() && background_.idle()); });
   daemon_.reset();
 }
 
@@ -177,9 +178,7 @@ void Host::start() {
   daemon_ = std::make_unique<Daemon>(*this);
 }
 
-void Host::reload() {
-  daemon_->server->configure(settings());
-}
+void Host::reload() { daemon_->server->configure(settings()); }
 
 void Host::restart() {
   stop();
