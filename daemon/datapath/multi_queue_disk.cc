@@ -84,7 +84,7 @@ void MultiQueueDisk::connect(Connected then) {
   for (Shard& shard : shards_) connect_shard(shard, all);
 }
 
-void MultiQueueDisk::connect_shard(Shard& shard, const std::shared_ptr<Connecting>& all) {
+void MultiQueueDisk::connect_shard(Shard& shard, const std::shared_ptr<Connecting>& all) try {
   Worker& worker = workers_[shard.worker];
   // Moved from thread to thread, so that what the control thread owns is destroyed there.
   worker.loop().post([self = shared_from_this(), all = all, &worker, &shard, &control = control_,
@@ -105,6 +105,12 @@ void MultiQueueDisk::connect_shard(Shard& shard, const std::shared_ptr<Connectin
       if (all->error.empty()) all->error = error;
       if (--all->awaited == 0) self->all_connected(*all);
     });
+  });
+} catch (const std::exception& failure) {
+  // Its worker's thread could not be started.
+  control_.post([self = shared_from_this(), all = all, error = std::string(failure.what())] {
+    if (all->error.empty()) all->error = error;
+    if (--all->awaited == 0) self->all_connected(*all);
   });
 }
 
