@@ -125,6 +125,7 @@ void ReconnectingXenstore::attempt() {
 
 void ReconnectingXenstore::watch_again(const std::set<Watch>& watches) {
   for (const auto& [path, token] : watches) {
+    if (!watches_.contains({path, token})) continue;  // on_connected_() has ended it
     try {
       ask([&](Xenstore& store) { store.watch(path, token); });
     } catch (const XenstoreLost&) {

@@ -83,6 +83,28 @@ class LostConnection(XenstoreLoss):
 
 
 @machine.for_each_build
+class LostByTheControlProcess(XenstoreLoss):
+    """Its workers begin anew, and set no watch that is set."""
+
+    def prepare(self):
+        super().prepare()
+        self.daemon.options = ("--isolation", "guest", "--workers", "1")
+
+    def test_again_and_again(self):
+        guest = self.start_load()
+        for loss in range(1, LOSSES + 1):
+            self.proxy.drop()
+            self.wait_for_line("xenstore: connected again", loss)
+            guest.wait_for_answers(100)
+        guest.stop()
+        self.assert_good(guest.end())
+        self.detach()
+        errors = [line for line in self.daemon.text().splitlines()
+                  if " error " in line and "xenstore is there" not in line]
+        self.assertEqual(errors, [])
+
+
+@machine.for_each_build
 class DeadXenstored(XenstoreLoss):
     def test_it_begins_anew(self):
         """Nothing is left of what it knew; connected disks are served on all the same."""
