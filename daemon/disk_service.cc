@@ -28,15 +28,18 @@ constexpr auto kDrainLimit = 20s;
 // guest that is gone. To look costs a system call a disk.
 constexpr auto kCheckInterval = 5s;
 
-/// What the configuration says, or as many as there are descriptors for.
-uint32_t max_disks_of(const Options& options) {
+/// What the configuration says, or as many as there are descriptors for. Of a process that serves
+/// one guest's disks alone `max_disks` is seldom that.
+uint32_t max_disks_of(const Options& options, bool is_alone) {
   const uint64_t descriptors = raise_descriptor_limit();
   const uint32_t most = disk_limit(descriptors, options.worker_count());
   if (most >= options.max_disks) return options.max_disks;
-  spdlog::warn(
-      "{} disks at most are served, not {} (max_disks): {} file descriptors are allowed "
-      "(raise LimitNOFILE= of the service)",
-      most, options.max_disks, descriptors);
+  if (is_alone) {
+    spdlog::warn(
+        "{} disks at most are served, not {} (max_disks): {} file descriptors are allowed "
+        "(raise LimitNOFILE= of the service)",
+        most, options.max_disks, descriptors);
+  }
   return most;
 }
 
@@ -47,7 +50,7 @@ std::vector<std::string> texts_of(const std::vector<std::filesystem::path>& path
 }
 
 ServerSettings settings_of(const Options& options, ServerSettings settings) {
-  settings.max_disks = max_disks_of(options);
+  settings.max_disks = max_disks_of(options, settings.neighbours == nullptr);
   settings.kinds = options.kinds;
   settings.offer = {options.queue_limit(), options.max_ring_page_order,
                     options.max_indirect_segments, options.max_persistent_grants};

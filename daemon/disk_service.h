@@ -13,6 +13,7 @@
 #include "daemon/datapath/worker_thread.h"
 #include "daemon/host/control_thread.h"
 #include "daemon/host/helper_threads.h"
+#include "daemon/host/repeat.h"
 #include "daemon/host/sysfs_blkback.h"
 #include "daemon/host/thread_background.h"
 #include "daemon/host/watchdog.h"

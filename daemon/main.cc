@@ -35,6 +35,7 @@
 #include "daemon/host/log.h"
 #include "daemon/host/notify.h"
 #include "daemon/host/process_limits.h"
+#include "daemon/host/repeat.h"
 #include "daemon/host/reply_timeout.h"
 #include "daemon/host/signals.h"
 #include "daemon/host/watchdog.h"
@@ -177,11 +178,12 @@ void supervise(Start& start, bool& serving) {
   WitnessKeeper witnesses;
   ThreadBackground background;
   JournalFiles journals(start.options.run_dir);
-  remember(start.options);  // worker processes read it there
+  remember(start.options);   // worker processes read it there
+  raise_descriptor_limit();  // they inherit it, and witnesses take one for each disk
   SpawnedWorkers processes(service.context, start.options.run_dir, worker_arguments(start.options));
   Supervisor workers(
       {service.store, service.control, background, service.control, processes, journals, witnesses},
-      start.options.kinds, build_facts().version);
+      start.options.kinds, build_facts().version, to_toml(start.options));
   WorkerAnswers answers(workers, start.problems);
   std::optional<Control> socket(
       std::in_place, service.context, start.options.run_dir,

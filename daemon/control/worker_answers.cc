@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -134,13 +135,25 @@ std::string WorkerAnswers::put_together(const std::string& own,
   return json_text(std::move(whole));
 }
 
+/// A worker that was taken over must not speak of others' disks.
+bool WorkerAnswers::is_of(const std::string& worker, const json::value& disk) const {
+  const json::value* domain = disk.is_object() ? disk.get_object().if_contains("domain") : nullptr;
+  json::error_code error;
+  const auto number = domain != nullptr ? domain->to_number<DomainId>(error) : DomainId{};
+  return domain != nullptr && !error && workers_.owns(worker, number);
+}
+
 /// Adds what a worker says of its disks.
 void WorkerAnswers::take(const Supervisor::Answer& answer, json::array& disks) {
   if (const std::optional<json::object> said = object_of(answer.text)) {
-    const json::value* own = said->if_contains("disks");
-    if (own == nullptr || !own->is_array()) return;
-    last_[answer.worker] = std::make_unique<json::array>(own->get_array());
-    disks.insert(disks.end(), own->get_array().begin(), own->get_array().end());
+    const json::value* told = said->if_contains("disks");
+    if (told == nullptr || !told->is_array()) return;
+    auto own = std::make_unique<json::array>(told->get_array());
+    for (auto disk = own->begin(); disk != own->end();) {
+      disk = is_of(answer.worker, *disk) ? std::next(disk) : own->erase(disk);
+    }
+    disks.insert(disks.end(), own->begin(), own->end());
+    last_[answer.worker] = std::move(own);
     return;
   }
   const auto known = last_.find(answer.worker);
@@ -151,7 +164,6 @@ void WorkerAnswers::take(const Supervisor::Answer& answer, json::array& disks) {
     for (const VbdName& vbd : answer.disks) silent.push_back(describe(vbd));
   }
   for (json::value& disk : silent) {
-    if (!disk.is_object()) continue;
     disk.get_object()["state"] = kHanging;
     disk.get_object()["reason"] = reason_of(answer);
     disks.push_back(std::move(disk));

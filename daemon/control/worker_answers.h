@@ -28,6 +28,7 @@ class WorkerAnswers {
 
  private:
   std::string put_together(const std::string& own, const std::vector<Supervisor::Answer>& answers);
+  bool is_of(const std::string& worker, const boost::json::value& disk) const;
   void take(const Supervisor::Answer& answer, boost::json::array& disks);
 
   Supervisor& workers_;

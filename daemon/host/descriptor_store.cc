@@ -1,42 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/host/descriptor_store.h"
 
-#include <fmt/format.h>
-#include <systemd/sd-daemon.h>
-
-#include <cstdint>
-#include <cstdlib>
 #include <utility>
 
+#include "daemon/host/inherited_descriptors.h"
 #include "daemon/host/witness.h"
 
 namespace tapring {
-namespace {
-
-/// How long the service manager may take to let go of a descriptor.
-constexpr uint64_t kPatienceMicroseconds = 1'000'000;
-
-}  // namespace
 
 DescriptorStore::DescriptorStore() {
-  char** names = nullptr;
-  const int count = sd_listen_fds_with_names(/*unset_environment=*/1, &names);
-  for (int i = 0; i < count; ++i) {
-    auto& kept = kept_[names[i]];
-    if (!kept) kept = std::make_shared<Kept>();
-    kept->unasked.emplace_back(SD_LISTEN_FDS_START + i);
-    std::free(names[i]);
+  for (auto& [disk, witnesses] : take_inherited_descriptors()) {
+    kept_.emplace(disk, std::make_shared<Kept>()).first->second->unasked = std::move(witnesses);
   }
-  std::free(names);
 }
 
 void DescriptorStore::keep(const std::string& disk, std::vector<UniqueFd> witnesses) {
-  const std::string state = fmt::format("FDSTORE=1\nFDNAME={}", disk);
   bool sent = false;
-  for (const UniqueFd& witness : witnesses) {
-    const int fd = witness.get();
-    sent |= sd_pid_notify_with_fds(0, /*unset_environment=*/0, state.c_str(), &fd, 1) > 0;
-  }
+  for (const UniqueFd& witness : witnesses) sent |= store_descriptor(disk, witness);
   const std::lock_guard lock(mutex_);
   if (sent) kept_.try_emplace(disk, std::make_shared<Kept>());
 }
@@ -62,9 +42,7 @@ void DescriptorStore::remove(const std::string& disk) {
     const std::lock_guard lock(mutex_);
     if (kept_.erase(disk) == 0) return;
   }
-  const std::string state = fmt::format("FDSTOREREMOVE=1\nFDNAME={}", disk);
-  if (sd_notify(/*unset_environment=*/0, state.c_str()) <= 0) return;
-  sd_notify_barrier(/*unset_environment=*/0, kPatienceMicroseconds);
+  drop_stored_descriptors(disk);
 }
 
 bool DescriptorStore::keeps(const std::string& disk) const {

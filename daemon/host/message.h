@@ -37,7 +37,6 @@ enum class Verb : uint8_t {
   witness_keep,    ///< a disk; and the descriptors
   witness_fetch,   ///< a disk -> "1" and the descriptors, or "0" if none are kept
   witness_remove,  ///< a disk
-  witness_list,    ///< -> disks
 
   // About the host as a whole.
   is_empty,         ///< told: "1" if the worker has no disk any more, "0" when it has one again

@@ -20,8 +20,8 @@ class MessageSocket {
   /// Of a packet. Linux takes as much as net.core.wmem_default, 208 KiB.
   static constexpr std::size_t kPacketBytes = 32 << 10;
 
-  /// Of a message that is received: the report of all disks of a host fits.
-  static constexpr std::size_t kMaxBytes = 64 << 20;
+  /// Of a message that is received: the report of a guest's disks fits, were they 2,000.
+  static constexpr std::size_t kMaxBytes = 4 << 20;
 
   /// Of a message. Linux takes 253.
   static constexpr std::size_t kMaxDescriptors = 64;
@@ -39,6 +39,9 @@ class MessageSocket {
 
   /// True once all that send_some() was given is sent.
   bool flush();
+
+  /// The packets that wait for a flush().
+  std::size_t waiting() const noexcept { return to_send_.size(); }
 
   /// Waits for a message. nullopt if the other end is gone, or says what is no message.
   std::optional<Message> receive();

@@ -64,11 +64,10 @@ bool RemoteWitnesses::keeps(const std::string& disk) const {
 }
 
 std::vector<std::string> RemoteWitnesses::disks() const {
-  try {
-    return control_.call(Verb::witness_list, {}).words;
-  } catch (const std::system_error&) {
-    return {};
-  }
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> disks;
+  for (const auto& [disk, kept] : kept_) disks.push_back(disk);
+  return disks;
 }
 
 }  // namespace tapring

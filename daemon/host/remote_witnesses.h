@@ -25,7 +25,7 @@ class RemoteWitnesses final : public WitnessStore {
   /// Throws ControlLost.
   std::optional<Error> ask(const std::string& disk) override;
   void remove(const std::string& disk) override;
-  /// Of those that were kept or asked here.
+  // Of those that were kept or asked here.
   bool keeps(const std::string& disk) const override;
   std::vector<std::string> disks() const override;
 

@@ -2,38 +2,20 @@
 #include "daemon/host/witness_keeper.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
-#include <systemd/sd-daemon.h>
 
-#include <cstdint>
-#include <cstdlib>
 #include <utility>
 
+#include "daemon/host/inherited_descriptors.h"
+
 namespace tapring {
-namespace {
 
-/// How long the service manager may take to let go of a descriptor.
-constexpr uint64_t kPatienceMicroseconds = 1'000'000;
-
-}  // namespace
-
-WitnessKeeper::WitnessKeeper() {
-  char** names = nullptr;
-  const int count = sd_listen_fds_with_names(/*unset_environment=*/1, &names);
-  for (int i = 0; i < count; ++i) {
-    kept_[names[i]].emplace_back(SD_LISTEN_FDS_START + i);
-    std::free(names[i]);
-  }
-  std::free(names);
-}
+WitnessKeeper::WitnessKeeper() : kept_(take_inherited_descriptors()) {}
 
 void WitnessKeeper::keep(const std::string& disk, std::vector<UniqueFd> witnesses) {
-  const std::string state = fmt::format("FDSTORE=1\nFDNAME={}", disk);
-  for (const UniqueFd& witness : witnesses) {
-    const int fd = witness.get();
-    sd_pid_notify_with_fds(0, /*unset_environment=*/0, state.c_str(), &fd, 1);
-  }
-  kept_[disk] = std::move(witnesses);
+  if (witnesses.empty()) return;
+  const auto [kept, is_new] = kept_.try_emplace(disk, std::move(witnesses));
+  if (!is_new) return;
+  for (const UniqueFd& witness : kept->second) store_descriptor(disk, witness);
 }
 
 std::vector<UniqueFd> WitnessKeeper::fetch(const std::string& disk) const {
@@ -46,14 +28,9 @@ std::vector<UniqueFd> WitnessKeeper::fetch(const std::string& disk) const {
   return copies;
 }
 
-void WitnessKeeper::remove(const std::string& disk) {
-  if (kept_.erase(disk) == 0) return;
-  const std::string state = fmt::format("FDSTOREREMOVE=1\nFDNAME={}", disk);
-  sd_notify(/*unset_environment=*/0, state.c_str());
-}
-
-void WitnessKeeper::await_removal() {
-  sd_notify_barrier(/*unset_environment=*/0, kPatienceMicroseconds);
+std::vector<UniqueFd> WitnessKeeper::remove(const std::string& disk) {
+  auto kept = kept_.extract(disk);
+  return kept.empty() ? std::vector<UniqueFd>() : std::move(kept.mapped());
 }
 
 std::vector<std::string> WitnessKeeper::disks() const {

@@ -12,22 +12,21 @@
 namespace tapring {
 
 /// In this process, for the next worker, and in the service manager's descriptor store, if there is
-/// one, for the next control process (systemd.service(5), FileDescriptorStoreMax=). For one thread.
+/// one, for the next control process. For one thread.
 class WitnessKeeper {
  public:
-  /// Takes what was handed to this process (sd_listen_fds(3)). One a process.
+  /// Takes what was handed to this process. One a process.
   WitnessKeeper();
 
+  /// Nothing if some are kept already: those were opened before the first write.
   void keep(const std::string& disk, std::vector<UniqueFd> witnesses);
 
   /// Others of the same descriptions; empty if none are kept.
   std::vector<UniqueFd> fetch(const std::string& disk) const;
 
-  void remove(const std::string& disk);
-
-  /// Waits until the service manager has let go of what was removed: only then is its storage free.
-  /// For any thread.
-  static void await_removal();
+  /// Those that were kept. To close one may hang with its storage, and its storage is free only
+  /// after drop_stored_descriptors().
+  [[nodiscard]] std::vector<UniqueFd> remove(const std::string& disk);
 
   std::vector<std::string> disks() const;
 

@@ -5,17 +5,15 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <stdexcept>
 #include <utility>
 
-#include "daemon/host/decimal.h"
 #include "daemon/vbd/stale_records.h"
+#include "daemon/xenstore/own_vbds.h"
 #include "daemon/xenstore/xenstore_update.h"
 
 namespace tapring {
 namespace {
 
-constexpr const char* kDomainsWatch = "@releaseDomain";
 constexpr const char* kGone = "it is gone";
 
 }  // namespace
@@ -71,13 +69,7 @@ void Server::start(Work serving) {
 /// On each new connection, before any node is read: a node that is missing may have been lost with
 /// xenstored's contents instead of being removed by the toolstack.
 void Server::on_connected() {
-  // Relative paths are in the directory of our own domain, which may be a driver domain.
-  const auto own = parse_decimal(store_.read("domid").value_or(""));
-  if (!own) {
-    throw std::runtime_error(
-        "xenstore does not say which domain this is (key domid): systemctl start xen-init-dom0");
-  }
-  context_.backend_domain = static_cast<DomainId>(*own);
+  context_.backend_domain = own_domain(store_);
   if (!devices_.empty() && !store_.read(marker_)) keep_disks();
   // Keys that were written without a connection caused no event, and the watches that fire now
   // name none of them.
@@ -96,7 +88,7 @@ void Server::watch_kinds() {
     store_.watch(fmt::format("{}/{}", backend_root(context_.backend_domain), kind), kind);
   }
   if (watched_ > kinds_.size()) return;
-  store_.watch(kDomainsWatch, kDomainsWatch);
+  store_.watch(kReleaseDomain, kReleaseDomain);
   ++watched_;
 }
 
@@ -133,7 +125,7 @@ void Server::write_marker() {
 }
 
 void Server::on_event(const WatchEvent& event) {
-  if (event.token == kDomainsWatch) return control_.post([this] { check_domains(); });
+  if (event.token == kReleaseDomain) return control_.post([this] { check_domains(); });
   // A frontend's state is watched with its node's path as the token.
   if (const auto name = parse_vbd_path(event.token, context_.backend_domain)) {
     const auto known = devices_.find(*name);
@@ -157,14 +149,7 @@ void Server::on_event(const WatchEvent& event) {
 }
 
 void Server::scan(const std::string& kind) {
-  const std::string root = fmt::format("{}/{}", backend_root(context_.backend_domain), kind);
-  for (const std::string& domain : store_.list(root)) {
-    for (const std::string& device : store_.list(fmt::format("{}/{}", root, domain))) {
-      const auto name =
-          parse_vbd_path(fmt::format("{}/{}/{}", root, domain, device), context_.backend_domain);
-      if (name) schedule(*name);
-    }
-  }
+  for (const VbdName& name : list_vbds(store_, context_.backend_domain, kind)) schedule(name);
   for (const auto& [name, device] : devices_) {
     if (name.kind == kind) schedule(name);
   }

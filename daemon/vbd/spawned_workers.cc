@@ -46,6 +46,15 @@ constexpr std::chrono::milliseconds kLockLookedAt{20};
 // That workers which are told to stop take at most, unless their storage hangs.
 constexpr std::chrono::seconds kStopPatience{22};
 
+// Packets that a worker has not read: more than it can owe to a busy moment of xenstore. One that
+// reads nothing must not fill our memory.
+constexpr std::size_t kMaxWaiting = 4096;
+
+// Control processes that came and went while a worker could not look; and how soon the next one
+// tries again where there were more.
+constexpr int kBacklog = 8;
+constexpr std::chrono::milliseconds kPauseBeforeConnecting{200};
+
 // Beyond the descriptors that a worker process gets, while it is being started.
 constexpr int kFirstOther = 10;
 
@@ -78,19 +87,20 @@ UniqueFd listen_at(const fs::path& path) {
   const int bound =
       ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   ::umask(mask);
-  if (bound != 0 || ::listen(socket.get(), 1) != 0) fail(path.string());
+  if (bound != 0 || ::listen(socket.get(), kBacklog) != 0) fail(path.string());
   return socket;
 }
 
+/// Not waited for: empty if the queue of its connections is full, as one that hangs takes none.
 UniqueFd connect_to(const fs::path& path) {
   UniqueFd socket = make_socket();
   const sockaddr_un address = address_of(path);
-  // Not waited for: one that hangs takes no connection, and its queue may be full.
   ::fcntl(socket.get(), F_SETFL, O_NONBLOCK);
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    fail(path.string());
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+    return socket;
   }
-  return socket;
+  if (errno == EAGAIN) return {};
+  fail(path.string());
 }
 
 /// Of another number, so that it is none of those that a worker process gets.
@@ -136,18 +146,18 @@ std::string describe_end(const siginfo_t& info) {
 
 class Spawned final : public WorkerProcess, public std::enable_shared_from_this<Spawned> {
  public:
-  Spawned(asio::io_context& control, UniqueFd lock, pid_t pid, UniqueFd socket,
+  Spawned(asio::io_context& control, std::string name, fs::path path, UniqueFd lock, pid_t pid,
           WorkerProcesses::Callbacks callbacks)
-      : lock_(std::move(lock)),
+      : name_(std::move(name)),
+        path_(std::move(path)),
+        lock_(std::move(lock)),
         pidfd_(control),
         socket_(control),
         timer_(control),
+        retry_(control),
         callbacks_(std::move(callbacks)) {
     const int process = ::pidfd_open(pid, 0);
     if (process >= 0) pidfd_.assign(process);
-    if (!socket) return;
-    messages_.emplace(std::move(socket));
-    socket_.assign(messages_->fd());
   }
   ~Spawned() override {
     if (socket_.is_open()) socket_.release();  // it is that of messages_
@@ -155,7 +165,7 @@ class Spawned final : public WorkerProcess, public std::enable_shared_from_this<
 
   void begin() {
     await_end();
-    if (messages_) receive();
+    connect();
   }
 
   void send(Message message) override {
@@ -165,6 +175,7 @@ class Spawned final : public WorkerProcess, public std::enable_shared_from_this<
     } catch (const std::system_error&) {
       return;  // its end is told soon
     }
+    if (messages_->waiting() > kMaxWaiting) return give_up();
     flush();
   }
 
@@ -177,9 +188,33 @@ class Spawned final : public WorkerProcess, public std::enable_shared_from_this<
     pidfd_.cancel(ignored);
     if (socket_.is_open()) socket_.cancel(ignored);
     timer_.cancel();
+    retry_.cancel();
   }
 
  private:
+  void connect() {
+    try {
+      UniqueFd socket = connect_to(path_);
+      if (!socket) return connect_later();
+      messages_.emplace(std::move(socket));
+      socket_.assign(messages_->fd());
+    } catch (const std::system_error& error) {
+      spdlog::warn("{}: its worker process takes no connection: {}", name_, error.what());
+      return;
+    }
+    receive();
+  }
+
+  void connect_later() {
+    retry_.expires_after(kPauseBeforeConnecting);
+    retry_.async_wait([self = shared_from_this()](error_code error) {
+      if (!error && !self->forgotten_) self->connect();
+    });
+  }
+
+  /// Its disks go to another one.
+  void give_up() { signal(SIGKILL); }
+
   void signal(int number) {
     if (pidfd_.is_open()) ::pidfd_send_signal(pidfd_.native_handle(), number, nullptr, 0);
   }
@@ -211,8 +246,8 @@ class Spawned final : public WorkerProcess, public std::enable_shared_from_this<
     if (auto message = messages_->receive_some()) callbacks_.said(*std::move(message));
     if (forgotten_) return;
     if (!messages_->is_ended()) return receive();
-    // It is dying, or says what no worker says: its disks go to another one in either case.
-    signal(SIGKILL);
+    // It is dying, or says what no worker says.
+    give_up();
   }
 
   void await_end() {
@@ -244,11 +279,14 @@ class Spawned final : public WorkerProcess, public std::enable_shared_from_this<
     });
   }
 
-  UniqueFd lock_;  ///< a description of our own: the worker's holds the lock
+  const std::string name_;
+  const fs::path path_;  ///< of its socket
+  UniqueFd lock_;        ///< a description of our own: the worker's holds the lock
   asio::posix::stream_descriptor pidfd_;
   std::optional<MessageSocket> messages_;
   asio::posix::stream_descriptor socket_;  ///< that of messages_
   asio::steady_timer timer_;
+  asio::steady_timer retry_;
   WorkerProcesses::Callbacks callbacks_;
   bool flushing_ = false;
   bool forgotten_ = false;
@@ -353,15 +391,9 @@ std::unique_ptr<WorkerProcess> SpawnedWorkers::start(const std::string& name, Ca
   } else {
     pid = read_pid(held);
   }
-  UniqueFd socket;
-  try {
-    socket = connect_to(socket_path);
-  } catch (const std::system_error& error) {
-    spdlog::warn("{}: its worker process takes no connection: {}", name, error.what());
-  }
   // A description of our own: what the worker has of `held` keeps the lock.
-  const auto process = std::make_shared<Spawned>(control_, open_lock(lock_path), pid,
-                                                 std::move(socket), std::move(callbacks));
+  const auto process = std::make_shared<Spawned>(control_, name, socket_path, open_lock(lock_path),
+                                                 pid, std::move(callbacks));
   process->begin();
   return std::make_unique<Handle>(process);
 }

@@ -7,16 +7,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <exception>
-#include <stdexcept>
+#include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "daemon/host/decimal.h"
+#include "daemon/host/inherited_descriptors.h"
 #include "daemon/vbd/stale_records.h"
+#include "daemon/xenstore/own_vbds.h"
 
 namespace tapring {
 namespace {
-
-constexpr const char* kDomainsWatch = "@releaseDomain";
 
 // What a worker has to answer a request of the control socket. Its main thread waits for nothing
 // but xenstored.
@@ -41,32 +42,31 @@ struct Supervisor::Question {
 };
 
 Supervisor::Supervisor(const SupervisorPorts& ports, std::vector<std::string> kinds,
-                       std::string version)
+                       std::string version, std::string configuration)
     : store_(ports.store),
-      control_(ports.control),
+      control_(ports.control, log_limit_),
       background_(ports.background),
       timer_(ports.timer),
       processes_(ports.processes),
       journals_(ports.journals),
       witnesses_(ports.witnesses),
       kinds_(std::move(kinds)),
-      version_(std::move(version)) {}
+      version_(std::move(version)),
+      configuration_(std::move(configuration)) {}
 
 void Supervisor::start(Work serving) {
   serving_ = std::move(serving);
-  store_.deliver_to([this](const WatchEvent& event) { on_event(event); });
+  // Each by itself, as what it makes us ask of xenstore may fail.
+  store_.deliver_to([this](const WatchEvent& event) {
+    control_.post([this, event] { on_event(event); });
+  });
   for (const std::string& name : processes_.left()) need_worker(name);
   store_.connect([this] { on_connected(); });
 }
 
 /// On each new connection. The workers' watches went with the last one, so they begin anew.
 void Supervisor::on_connected() {
-  const auto own = parse_decimal<DomainId>(store_.read("domid").value_or(""));
-  if (!own) {
-    throw std::runtime_error(
-        "xenstore does not say which domain this is (key domid): systemctl start xen-init-dom0");
-  }
-  backend_ = *own;
+  backend_ = own_domain(store_);
   for (auto& [name, worker] : workers_) {
     worker.view->forget();
     if (!worker.process) continue;
@@ -82,14 +82,18 @@ void Supervisor::on_connected() {
 void Supervisor::drop_stale_records() {
   const auto is_stale = [this](const std::string& disk) {
     const auto name = parse_sysfs_name(disk);
-    return !(name && workers_.contains(worker_of(*name))) &&
+    return !(name && workers_.contains(worker_of(name->domain))) &&
            is_stale_record(store_, backend_, disk);
   };
   for (const std::string& disk : journals_.disks()) {
     if (is_stale(disk)) journals_.remove(disk);
   }
   for (const std::string& disk : witnesses_.disks()) {
-    if (is_stale(disk)) witnesses_.remove(disk);
+    if (!is_stale(disk)) continue;
+    background_.run("witnesses", [disk, closed = witnesses_.remove(disk)]() mutable {
+      closed.clear();
+      drop_stored_descriptors(disk);
+    });
   }
 }
 
@@ -100,7 +104,7 @@ void Supervisor::watch_kinds() {
     store_.watch(fmt::format("{}/{}", backend_root(backend_), kind), kind);
   }
   if (watched_ > kinds_.size()) return;
-  store_.watch(kDomainsWatch, kDomainsWatch);
+  store_.watch(kReleaseDomain, kReleaseDomain);
   ++watched_;
 }
 
@@ -114,17 +118,17 @@ void Supervisor::on_event(const WatchEvent& event) {
     }
     return;
   }
-  if (event.token == kDomainsWatch) {
+  if (event.token == kReleaseDomain) {
     guests_.clear();
-    for (auto& [name, worker] : workers_) worker.view->deliver_shared(event.path, kDomainsWatch);
+    for (auto& [name, worker] : workers_) worker.view->deliver_shared(event.path, kReleaseDomain);
     return;
   }
   const auto name = parse_vbd_path(event.path, backend_);
-  if (!name) return control_.post([this, kind = event.token] { scan(kind); });
+  if (!name) return scan(event.token);
   // A change within a node that is known needs no look: only the worker has to know.
   const bool is_within = event.path.size() > name->backend_path(backend_).size();
   if (!is_within || !nodes_.contains(*name)) look_at(*name);
-  const auto worker = workers_.find(worker_of(*name));
+  const auto worker = workers_.find(worker_of(name->domain));
   if (worker == workers_.end()) return;
   worker->second.view->deliver_shared(event.path,
                                       fmt::format("{}/{}", backend_root(backend_), name->kind));
@@ -132,13 +136,8 @@ void Supervisor::on_event(const WatchEvent& event) {
 
 void Supervisor::scan(const std::string& kind) {
   const std::string root = fmt::format("{}/{}", backend_root(backend_), kind);
-  std::set<VbdName> seen;
-  for (const std::string& domain : store_.list(root)) {
-    for (const std::string& device : store_.list(fmt::format("{}/{}", root, domain))) {
-      const auto name = parse_vbd_path(fmt::format("{}/{}/{}", root, domain, device), backend_);
-      if (name) seen.insert(*name);
-    }
-  }
+  const std::vector<VbdName> there = list_vbds(store_, backend_, kind);
+  std::set<VbdName> seen(there.begin(), there.end());
   for (const VbdName& name : nodes_) {
     if (name.kind == kind) seen.insert(name);
   }
@@ -148,7 +147,7 @@ void Supervisor::scan(const std::string& kind) {
 
 /// Whether the node is there, so that its worker is to be there too.
 void Supervisor::look_at(const VbdName& name) {
-  const std::string worker = worker_of(name);
+  const std::string worker = worker_of(name.domain);
   if (store_.read(name.backend_path(backend_) + "/frontend")) {
     nodes_.insert(name);
     if (!shutting_down_) need_worker(worker);
@@ -156,10 +155,6 @@ void Supervisor::look_at(const VbdName& name) {
     nodes_.erase(name);
     stop_if_unneeded(worker);
   }
-}
-
-std::string Supervisor::worker_of(const VbdName& name) {
-  return worker_of(name.domain);
 }
 
 /// A stub domain's disks are those of the guest whose device model it runs, with one image.
@@ -187,8 +182,8 @@ Supervisor::Workers::iterator Supervisor::need_worker(const std::string& name) {
   const auto made = workers_.emplace(name, Worker{}).first;
   made->second.view = std::make_unique<StoreView>(
       store_,
-      StoreView::Scope{name, [this, name](const VbdName& vbd) { return worker_of(vbd) == name; },
-                       [this, name](DomainId domain) { return worker_of(domain) == name; }},
+      StoreView::Scope{name, [this, name](const VbdName& vbd) { return owns(name, vbd.domain); },
+                       [this, name](DomainId domain) { return owns(name, domain); }},
       [this, name](Message message) {
         const auto worker = workers_.find(name);
         const bool is_there = worker != workers_.end() && worker->second.process;
@@ -203,14 +198,16 @@ void Supervisor::start_process(const std::string& name) {
   worker.started = timer_.now();
   worker.heard = std::chrono::system_clock::now();
   worker.is_empty = false;
-  worker.process = processes_.start(
-      name, {.said = [this, name](Message message) { said(name, std::move(message)); },
-             .hangs =
-                 [name](bool hangs) {
-                   hangs ? spdlog::error("{}: its worker process does not answer", name)
-                         : spdlog::info("{}: its worker process answers again", name);
-                 },
-             .ended = [this, name](const std::string& why) { ended(name, why); }});
+  try {
+    worker.process = processes_.start(
+        name, {.said = [this, name](Message message) { said(name, std::move(message)); },
+               .ended = [this, name](const std::string& why) { ended(name, why); }});
+  } catch (const std::exception& error) {
+    control_.post(
+        [this, name, why = fmt::format("it could not be started: {}", error.what())] {
+          ended(name, why);
+        });
+  }
 }
 
 void Supervisor::said(const std::string& name, Message message) {
@@ -242,7 +239,6 @@ void Supervisor::greeted(const std::string& name, const Message& hello) {
   worker.view->forget();
   const bool is_ours = hello.words == std::vector{std::to_string(kProtocolVersion), version_};
   if (is_ours && !shutting_down_) {
-    if (configuration_.empty()) return;
     return worker.process->send({Message::Kind::tell, Verb::configure, 0, {configuration_}});
   }
   if (!is_ours) spdlog::info("{}: replacing a worker process of another version", name);
@@ -284,33 +280,47 @@ void Supervisor::serve(const std::string& name, Worker& worker, Message& call) {
       worker.view->forget();
       return reply(worker, call, {});
     case Verb::witness_keep:
+      require_disk(name, word(0));
       witnesses_.keep(word(0), std::move(call.descriptors));
       return reply(worker, call, {});
     case Verb::witness_fetch: {
+      require_disk(name, word(0));
       auto witnesses = witnesses_.fetch(word(0));
       return reply(worker, call, {witnesses.empty() ? "0" : "1"}, std::move(witnesses));
     }
     case Verb::witness_remove:
+      require_disk(name, word(0));
       return remove_witnesses(name, call);
-    case Verb::witness_list:
-      return reply(worker, call, witnesses_.disks());
     case Verb::disks_elsewhere:
-      return reply(worker, call, disks_elsewhere(worker, call));
+      return reply(worker, call, disks_elsewhere(name, call));
     default:
       return reply(worker, call, worker.view->answer(call, backend_));
   }
 }
 
-std::vector<std::string> Supervisor::disks_elsewhere(Worker& worker, const Message& call) {
+/// A worker that was taken over must not reach the witnesses of others, or fill the store.
+void Supervisor::require_disk(const std::string& worker, const std::string& disk) {
+  const auto name = parse_sysfs_name(disk);
+  if (name && owns(worker, name->domain) && std::ranges::find(kinds_, name->kind) != kinds_.end()) {
+    return;
+  }
+  throw std::system_error(EACCES, std::system_category(), "a disk of another worker");
+}
+
+/// A worker has no more disks than there are nodes for, whatever it says: the others' count too.
+std::vector<std::string> Supervisor::disks_elsewhere(const std::string& name, const Message& call) {
   const auto own = parse_decimal<uint64_t>(call.words.empty() ? "" : call.words.front());
-  worker.disks = own.value_or(0);
+  Worker& worker = workers_.at(name);
+  worker.disks = std::min<uint64_t>(own.value_or(0), nodes_of(name).size());
   return {std::to_string(disks() - worker.disks)};
 }
 
 void Supervisor::remove_witnesses(const std::string& name, const Message& call) {
-  if (call.words.size() == 1) witnesses_.remove(call.words.front());
-  background_.run("witnesses", [this, name, verb = call.verb, number = call.number] {
-    WitnessKeeper::await_removal();
+  const std::string& disk = call.words.front();
+  background_.run("witnesses", [this, name, verb = call.verb, number = call.number, disk,
+                                closed = witnesses_.remove(disk)]() mutable {
+    closed.clear();
+    drop_stored_descriptors(disk);
     control_.post([this, name, verb, number] {
       const auto worker = workers_.find(name);
       if (worker == workers_.end() || !worker->second.process) return;
@@ -327,11 +337,14 @@ void Supervisor::take_answer(const std::string& name, Worker& worker, const Mess
 }
 
 Supervisor::Answer Supervisor::silence_of(const std::string& name) {
-  Answer answer{name, {}, workers_.at(name).heard};
-  for (const VbdName& vbd : nodes_) {
-    if (worker_of(vbd) == name) answer.disks.push_back(vbd);
-  }
-  return answer;
+  return {name, {}, workers_.at(name).heard, nodes_of(name)};
+}
+
+std::vector<VbdName> Supervisor::nodes_of(const std::string& worker) {
+  std::vector<VbdName> names;
+  std::ranges::copy_if(nodes_, std::back_inserter(names),
+                       [&](const VbdName& name) { return owns(worker, name.domain); });
+  return names;
 }
 
 void Supervisor::ask_all(const std::string& request,
@@ -400,7 +413,7 @@ void Supervisor::ended(const std::string& name, const std::string& why) {
 }
 
 bool Supervisor::is_needed(const std::string& name) {
-  return std::ranges::any_of(nodes_, [&](const VbdName& vbd) { return worker_of(vbd) == name; });
+  return std::ranges::any_of(nodes_, [&](const VbdName& vbd) { return owns(name, vbd.domain); });
 }
 
 void Supervisor::stop_if_unneeded(const std::string& name) {

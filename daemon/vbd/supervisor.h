@@ -16,8 +16,10 @@
 #include <vector>
 
 #include "daemon/datapath/journal_store.h"
+#include "daemon/host/log.h"
 #include "daemon/host/witness_keeper.h"
 #include "daemon/host/work.h"
+#include "daemon/vbd/guarded_executor.h"
 #include "daemon/vbd/worker_processes.h"
 #include "daemon/xenstore/reconnecting_xenstore.h"
 #include "daemon/xenstore/store_view.h"
@@ -37,7 +39,9 @@ struct SupervisorPorts {
 
 class Supervisor {
  public:
-  Supervisor(const SupervisorPorts& ports, std::vector<std::string> kinds, std::string version);
+  /// `version`: of the program; workers of another are replaced. `configuration`: as TOML.
+  Supervisor(const SupervisorPorts& ports, std::vector<std::string> kinds, std::string version,
+             std::string configuration);
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
@@ -66,8 +70,8 @@ class Supervisor {
   /// Gives all workers another configuration, those too that start later.
   void configure(std::string toml);
 
-  /// The number of disks that workers serve.
-  uint64_t disks() const;
+  /// Whether the disks of this domain are that worker's.
+  bool owns(const std::string& worker, DomainId domain) { return worker_of(domain) == worker; }
 
   /// Why there is no xenstore; empty if there is.
   const std::string& store_absence() const noexcept { return store_.absence(); }
@@ -92,8 +96,8 @@ class Supervisor {
   void on_event(const WatchEvent& event);
   void scan(const std::string& kind);
   void look_at(const VbdName& name);
-  std::string worker_of(const VbdName& name);
   std::string worker_of(DomainId domain);
+  std::vector<VbdName> nodes_of(const std::string& worker);
   std::optional<DomainId> read_target(DomainId domain);
   Workers::iterator need_worker(const std::string& name);
   void start_process(const std::string& name);
@@ -103,8 +107,10 @@ class Supervisor {
   void serve(const std::string& name, Worker& worker, Message& call);
   static void reply(Worker& worker, const Message& call, std::vector<std::string> words,
                     std::vector<UniqueFd> descriptors = {});
-  std::vector<std::string> disks_elsewhere(Worker& worker, const Message& call);
+  void require_disk(const std::string& worker, const std::string& disk);
+  std::vector<std::string> disks_elsewhere(const std::string& name, const Message& call);
   void remove_witnesses(const std::string& name, const Message& call);
+  uint64_t disks() const;
   Answer silence_of(const std::string& name);
   void take_answer(const std::string& name, Worker& worker, const Message& result);
   void ended(const std::string& name, const std::string& why);
@@ -112,7 +118,8 @@ class Supervisor {
   void stop_if_unneeded(const std::string& name);
 
   ReconnectingXenstore& store_;
-  Executor& control_;
+  LogLimit log_limit_;
+  GuardedExecutor control_;
   Background& background_;
   Timer& timer_;
   WorkerProcesses& processes_;

@@ -29,8 +29,6 @@ class WorkerProcesses {
   /// Each is called on the control thread, later than start().
   struct Callbacks {
     std::function<void(Message)> said;
-    /// It has been silent for a while, or speaks again.
-    std::function<void(bool hangs)> hangs;
     /// The process is gone, and with it all that it held; or it could not be started: why.
     std::function<void(const std::string& why)> ended;
   };

@@ -16,7 +16,6 @@
 namespace tapring {
 namespace {
 
-constexpr const char* kAllDomains = "@releaseDomain";
 constexpr const char* kOwnDomain = "domid";
 
 // Beginnings of the keys of a node that a backend writes (xen/include/public/io/blkif.h). Others
@@ -139,7 +138,7 @@ std::vector<std::string> StoreView::list(const std::string& path, DomainId backe
 void StoreView::watch(const std::string& path, const std::string& token, DomainId backend) {
   const std::string root = backend_root(backend) + '/';
   const bool is_kind = path.starts_with(root) && path.find('/', root.size()) == std::string::npos;
-  if (is_kind || path == kAllDomains) {
+  if (is_kind || path == kReleaseDomain) {
     shared_[path] = token;
     return deliver(path, token);  // as each watch begins with an event
   }

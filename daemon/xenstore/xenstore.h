@@ -18,6 +18,9 @@ namespace tapring {
 /// Keys relative to a directory, and their values.
 using XenstoreKeys = std::map<std::string, std::string>;
 
+/// A watch on this fires whenever a domain ends.
+inline constexpr const char* kReleaseDomain = "@releaseDomain";
+
 /// Something at or under `path`, which watch() named, changed; or the watch has just begun. Changes
 /// may be merged: read what is there, never count events.
 struct WatchEvent {

@@ -115,6 +115,20 @@ class WorkerProcess(machine.PretendTest):
             guest.wait_for_answers(100)
         self.end_well(guest, domain=1)
 
+    def test_one_that_was_stopped_meanwhile_hears_the_last_of_many_control_processes(self):
+        guest = self.attach_and_load(domain=1)
+        pid = self.workers["guest-1"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for _ in range(2 * KILLS):
+                self.daemon.kill()
+                self.daemon.start()
+            self.wait_for_states({1: "hanging"})
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.wait_for_states({1: "connected"})
+        self.end_well(guest, domain=1)
+
     def test_a_stop_ends_them_and_the_next_start_takes_the_disks_up(self):
         guest = self.attach_and_load(domain=1)
         self.daemon.stop()

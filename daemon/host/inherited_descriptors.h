@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// Descriptors in the service manager's store (systemd.service(5), FileDescriptorStoreMax=), which
+// hands them to each process that it starts for the service.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ring/unique_fd.h"
+
+namespace tapring {
+
+/// What was handed to this process (sd_listen_fds(3)), by name. To be called once, and before there
+/// are other threads.
+std::map<std::string, std::vector<UniqueFd>> take_inherited_descriptors();
+
+/// False where there is no service manager that keeps it.
+bool store_descriptor(const std::string& name, const UniqueFd& descriptor);
+
+/// All of this name. Waits until the service manager has let go of them, but not for long.
+void drop_stored_descriptors(const std::string& name);
+
+}  // namespace tapring
