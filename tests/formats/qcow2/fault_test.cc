@@ -56,6 +56,19 @@ class Qcow2Fault : public testing::Test {
     return image.storage().behaviour(options_.path);
   }
 
+  /// Where the refcount blocks are that the first sector of the refcount table names.
+  std::set<uint64_t> refcount_blocks() const {
+    const std::string bytes = bytes_of_file(options_.path);
+    const auto word = [&bytes](uint64_t at) {
+      return qcow2::load<uint64_t>(std::as_bytes(std::span(bytes)), at);
+    };
+    std::set<uint64_t> blocks;
+    for (uint64_t at = word(48); at < word(48) + 512; at += 8) {
+      if (word(at) != 0) blocks.insert(word(at));
+    }
+    return blocks;
+  }
+
   /// Where the image's L2 tables are in its file.
   std::set<uint64_t> l2_tables() const {
     const std::string bytes = bytes_of_file(options_.path);
@@ -97,6 +110,37 @@ TEST_F(Qcow2Fault, AfterASyncThatFailedNoFlushSucceeds) {
     EXPECT_GT(syncs, failing);
     EXPECT_EQ(image.close(), std::errc::state_not_recoverable);
   }
+}
+
+/// An entry in the file would refer to clusters that count as free, until the next commit: for good
+/// if the process dies before that.
+TEST_F(Qcow2Fault, NoEntryIsWrittenWithoutTheRefcountsOfWhatItRefersTo) {
+  create("-o cluster_size=512", "2M");
+  const std::set<uint64_t> blocks = refcount_blocks();
+  ServedImage image(1, "qcow2", options_);
+  bool fails = true;
+  uint64_t writes_since = 0;
+  behaviour(image).fault = [&](const FileOperation& operation) {
+    if (!fails || operation.kind != FileOperation::Kind::write) return Error();
+    if (blocks.contains(operation.offset)) {
+      writes_since = 0;
+      return std::make_error_code(std::errc::io_error);
+    }
+    ++writes_since;
+    return Error();
+  };
+  EXPECT_EQ(image.write(0, std::string(512, 'a')), std::errc::io_error);
+  EXPECT_EQ(writes_since, 0U);
+  EXPECT_FALSE(image.flush());
+  EXPECT_EQ(writes_since, 0U);
+  image.die();
+  image.close();
+  EXPECT_EQ(damage_by_qemu(options_.path), "");
+  fails = false;
+  image.open_again(options_);
+  EXPECT_FALSE(image.write(0, std::string(512, 'b')));
+  EXPECT_FALSE(image.close());
+  EXPECT_EQ(damage_by_qemu(options_.path), "");
 }
 
 /// The map in memory does not grow with what cannot be written.
