@@ -165,13 +165,38 @@ def await_in_macro(tree):
                               f"co_await inside {match.group(1)}: await into a variable before")
 
 
-def await_in_branch(tree):
-    """g++ 12 destroys the value of such an await twice."""
+def expression_before(code, end):
+    """What of the statement in which `end` lies is before it and not in brackets or arguments that
+    have ended by then, its innermost part first."""
+    depth, in_argument, parts = 0, False, []
+    for at in range(end - 1, -1, -1):
+        char, after = code[at], code[at + 1:end].lstrip()[:1]
+        if char in ")]" or (char == "}" and (depth > 0 or after in set("?:&|,)."))):
+            depth += 1
+        elif depth > 0:
+            depth -= char in "([{"
+        elif char in ";}" or (char == "{" and not re.match(r"[\w>]", code[at - 1])):
+            break
+        elif char in "([{":
+            in_argument = False
+            parts.append(re.search(r"\w*\s*$", code[:at]).group() + char)
+        else:
+            in_argument = in_argument or char == ","
+            parts.append(" " if in_argument else char)
+    return parts
+
+
+def await_in_condition(tree):
+    """g++ 12 runs such an await whatever the condition says, or destroys its values twice."""
     for path in tree.of_kind("cc"):
         code = tree.code(path)
-        for match in re.finditer(r"\?[^;{}?]*\bco_await\b", code):
-            yield Finding(path, line_of(code, match.end()),
-                          "co_await in a branch of ?: : write an if")
+        for match in re.finditer(r"\bco_await\b", code):
+            parts = expression_before(code, match.start())
+            heads = any(re.fullmatch(r"(if|while|for|switch)\s*\(", part) for part in parts)
+            chosen = re.search(r"\?|\|\||&&(?!\s*\w+ = )", "".join(reversed(parts)))
+            if heads or chosen:
+                yield Finding(path, line_of(code, match.start()),
+                              "co_await in a condition, or if one holds: a statement of its own")
 
 
 def capture_all(tree):
@@ -276,8 +301,9 @@ def shell_scripts(tree):
 
 RULES = [folders, license_line, line_length, white_space, file_length, function_length,
          include_direction, wings, rooms, ring_layers, own_header_first, pragma_once,
-         listed_in_cmake, await_in_macro, await_in_branch, capture_all, loop_over_value, left_over,
-         stands_alone, links, proofs_of_features, mutants, headers_compile_alone, shell_scripts]
+         listed_in_cmake, await_in_macro, await_in_condition, capture_all, loop_over_value,
+         left_over, stands_alone, links, proofs_of_features, mutants, headers_compile_alone,
+         shell_scripts]
 
 
 def main():

@@ -127,9 +127,21 @@ class Rule(unittest.TestCase):
         text = "EXPECT_EQ(f(),\n  co_await g());\nEXPECT_EQ(1, 1); co_await g();\n"
         self.assertEqual(self.check(tidy.await_in_macro, {"tests/a.cc": text}), ["tests/a.cc:1"])
 
-    def test_await_in_branch(self):
-        text = "a = b ? c\n  : co_await d();\ne = f ? g : h;\nco_await d();\n"
-        self.assertEqual(self.check(tidy.await_in_branch, {"ring/a.cc": text}), ["ring/a.cc:2"])
+    def test_await_in_condition(self):
+        wrong = ["e = a ? b : co_await c();", "e = a ?\n b : f(d, co_await c());",
+                 "e = a ? B{} : co_await c();", "e = a ? B{co_await c()} : b;",
+                 "f(a || co_await c());", "if (!a && co_await c()) b();", "if (co_await c()) b();",
+                 "while (f(co_await c())) b();", "co_return a ? b : !(co_await c());"]
+        right = ["if (a && b) e = co_await c();", "e = co_await c(a ? b : d);",
+                 "while (a || b()) { co_await c(); }", "co_return co_await c() ? a : b;",
+                 "f(a ? b : d, co_await c());", "auto&& e = co_await c();",
+                 "a ? b : d; co_await c();", "if (a ? b : d) f([&]() -> E { co_await c(); });",
+                 "(a ? b : d).f(co_await c());",
+                 "switch (a) { case B::b: e = co_await c(); }", "// a ? b : co_await c()"]
+        for text in wrong:
+            self.assertEqual(len(self.check(tidy.await_in_condition, {"ring/a.cc": text})), 1, text)
+        for text in right:
+            self.assertEqual(self.check(tidy.await_in_condition, {"ring/a.cc": text}), [], text)
 
     def test_capture_all(self):
         text = "a = [=] {};\nb = [=, &c] {};\n// [=]\nd[i] = [&] {};\n"
