@@ -142,6 +142,8 @@ struct ImageOptions {
   uint64_t map_cache_bytes = 0;  ///< for its map, where it has one; 0: as its size suggests
   /// A repair takes memory and time, so the caller bounds how many run at once.
   bool may_repair = true;
+  /// Who had it last was killed while it wrote, so that clusters of the file may have leaked.
+  bool after_kill = false;
   /// Told how many of how many steps are done, where an image is repaired before it is served.
   std::function<void(uint64_t done, uint64_t all)> repair_progress{};
 };

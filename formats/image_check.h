@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "formats/findings.h"
 
@@ -33,6 +34,8 @@ struct ImageCheck {
   uint64_t allocated_clusters = 0;
   uint64_t compressed_clusters = 0;
   uint64_t end_bytes = 0;  ///< where the last cluster ends that something refers to
+  /// The first clusters whose refcount is too large, in their order, each as often as it is.
+  std::vector<uint64_t> leaked;
   bool dirty = false;
   bool corrupt = false;
 };

@@ -85,6 +85,7 @@ OpenRequest ImageOpener::make_request(const Goal& goal, bool may_repair) const {
   if (goal.resumed) {
     request.served = device_.node.served_files();
     request.told_bytes = device_.node.told_bytes();
+    request.after_kill = !device_.node.drained();
   }
   return request;
 }

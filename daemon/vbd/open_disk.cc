@@ -58,6 +58,7 @@ ImageOptions image_options(const OpenRequest& request, const OpenPolicy& policy)
   if (!options.locked && !options.read_only) options.fence = fence_of(request.disk);
   options.purpose = request.purpose;
   options.may_repair = request.may_repair;
+  options.after_kill = request.after_kill;
   options.files = policy.files;
   options.map_cache_bytes = policy.map_cache_bytes;
   return options;

@@ -26,7 +26,8 @@ struct OpenRequest {
   std::string disk;
   /// The files that its guest has already, served_files_line()'s; empty if there are none yet.
   std::string served{};
-  bool may_repair = false;    ///< otherwise NeedsRepair is thrown
+  bool may_repair = false;  ///< otherwise NeedsRepair is thrown
+  bool after_kill = false;  ///< the tapringd that served it last was killed
   uint64_t told_bytes = 0;  ///< the size of the disk as its guest knows it; 0 if it does not yet
 };
 

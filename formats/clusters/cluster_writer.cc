@@ -48,7 +48,9 @@ ClusterWriter::ClusterWriter(const Context& context, WritableParts parts)
       clusters_(context.loop),
       tables_(context.loop),
       header_changes_(context.loop),
-      copy_ended_(context.loop) {}
+      copy_ended_(context.loop) {
+  for (const HostRange& leak : parts.leaks) commit_.release_later(leak);
+}
 
 /// Before the first change, clears the autoclear bits: what an image promises besides, such as its
 /// bitmaps, is not true of the changed disk. Before each change, bounds what waits to be written.

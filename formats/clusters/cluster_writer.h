@@ -24,6 +24,7 @@ struct WritableParts {
   AlignedBytes header_sector;
   MetadataRegions metadata;
   std::optional<std::vector<uint64_t>> refcount_table;  ///< nullopt: it counts no references
+  std::vector<HostRange> leaks{};                       ///< released as soon as that is safe
 };
 
 /// A write to clusters that only the disk refers to goes straight there. For other clusters it

@@ -16,6 +16,7 @@
 #include "formats/qcow2/bytes/header.h"
 #include "formats/qcow2/bytes/snapshot_table.h"
 #include "formats/qcow2/offline/check.h"
+#include "formats/qcow2/offline/leaks_of_kill.h"
 #include "formats/qcow2/offline/missing_end.h"
 #include "formats/qcow2/offline/read_tables.h"
 #include "formats/reject.h"
@@ -144,7 +145,7 @@ class OpenQcow2 final : public OpenMappedImage {
     note_missing_end(books.refcount_table);
     if (!options.read_only) {
       image_.writable = WritableParts{read_bytes(image_.file, 0, kSectorBytes), std::move(tables),
-                                      std::move(books.refcount_table)};
+                                      std::move(books.refcount_table), leaks_of(options)};
     }
     if (!snapshot.empty()) serve_snapshot(books.snapshots, snapshot);
     describe(options);
@@ -198,6 +199,13 @@ class OpenQcow2 final : public OpenMappedImage {
     if (!options.may_repair) throw NeedsRepair(file.path + ": was not closed");
     notices_.push_back(repair_dirty(file, options));
     image_.header = read_header(file);
+  }
+
+  /// Where others may be writing, or will before it is served, what nothing refers to is no leak.
+  std::vector<HostRange> leaks_of(const ImageOptions& options) const {
+    const bool is_ours = options.locked && options.purpose == Purpose::service;
+    return options.after_kill && is_ours ? find_leaks_of_kill(image_.file)
+                                         : std::vector<HostRange>();
   }
 
   /// Rejects an image that is to be written to. One that is only read is served with a notice of

@@ -55,7 +55,7 @@ class Life {
     for (const End end : plan_.ends) {
       model_.expect_power_off();
       live_until(end);
-      open_again();
+      open_again(end);
     }
     last_life();
     return std::move(figures_);
@@ -69,7 +69,7 @@ class Life {
   void close_in_order(bool lost);
   void judge_sound_storage(bool lost);
   void after_end(End end, bool lost);
-  void open_again();
+  void open_again(End end);
   void last_life();
 
   Error bounded_close();
@@ -87,6 +87,7 @@ class Life {
   bool failing_ = false;      ///< files fail now
   bool sync_failed_ = false;  ///< since the image was opened
   bool sound_ = true;         ///< nothing was in the way so far
+  bool frees_leaks_ = false;  ///< what was opened last does, before it is closed
   LifeFigures figures_;
 };
 
@@ -146,6 +147,7 @@ void Life::live_until(End end) {
 void Life::use(OverlappingLoad& load, End end) {
   if (end != End::close) {
     sound_ = false;
+    frees_leaks_ = false;
     image_.world().run_for(std::chrono::microseconds(random_.below(kMostMicroseconds)));
     if (end == End::power) image_.storage().power_off();
     if (end == End::kill) image_.die();
@@ -192,7 +194,11 @@ void Life::after_end(End end, bool lost) {
   judge_closed();
 }
 
-void Life::open_again() {
+/// Whoever takes up what a killed process had frees what that leaked, until it is closed in order.
+void Life::open_again(End end) {
+  ImageOptions options = plan_.options;
+  options.after_kill = end == End::kill;
+  frees_leaks_ = options.after_kill && plan_.faults == 0;
   if (plan_.format == "qcow2" && random_.chance(kUnclean)) {
     mark_unclean(plan_.options.path);
     // All of it is durable once the image was repaired, which the simulated storage does not see.
@@ -201,14 +207,14 @@ void Life::open_again() {
   for (int i = 0; plan_.faults > 0 && i < kOpenings; ++i) {
     try {
       const FailingCalls calls(plan_.faults, random_);
-      image_.open_again(plan_.options);
+      image_.open_again(options);
       return;
     } catch (const std::system_error&) {
       ++figures_.openings_failed;
     }
     judge_closed();
   }
-  image_.open_again(plan_.options);
+  image_.open_again(options);
 }
 
 /// On sound storage nothing fails, and everything promised is there.
@@ -264,6 +270,7 @@ void Life::judge_closed() {
   const Verdict verdict = verdict_on(plan_.options.path, plan_.format);
   if (!verdict.damage.empty()) fail(verdict.damage);
   if (verdict.leaks > 0 && sound_) fail("leaked clusters, though nothing was in the way");
+  if (verdict.leaks > 0 && frees_leaks_) fail("clusters that a kill leaked are not freed");
   figures_.leaks = verdict.leaks;
   judge_size();
   if (!plan_.judge) return;

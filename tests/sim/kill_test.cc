@@ -8,6 +8,7 @@
 
 #include "tests/daemon/vbd/host_test.h"
 #include "tests/formats/qemu.h"
+#include "tests/sim/qcow2_image.h"
 
 namespace tapring {
 namespace {
@@ -188,6 +189,26 @@ TEST_P(Kill, NorIsASyncThatAnImageOfQcow2NeededItself) {
   kill_and_start();
   EXPECT_EQ(flush(frontend), sim::kGuestError);
   expect_detached(disk);
+}
+
+TEST_P(Kill, LeaksNoClusterForLong) {
+  const DiskLine disk = qcow2_line();
+  const std::string image = host_.image_path("a.qcow2");
+  SimFrontend& frontend = attach_and_connect(disk);
+  uint64_t leaks = 0;
+  for (int deaths = 0; deaths < 10; ++deaths) {
+    SimLoad load(host_.world(), frontend, {.requests = 100, .writes = 0.9, .discards = 0.3});
+    EXPECT_TRUE(host_.run_until([&] { return load.answered() > 30; }));
+    host_.kill();
+    host_.world().run_for(20ms);
+    leaks += sim::check_qcow2(image).leaks;
+    host_.start();
+    EXPECT_TRUE(host_.run_until([&] { return load.done(); }));
+  }
+  EXPECT_GT(leaks, 0U);
+  expect_detached(disk);
+  EXPECT_EQ(sim::check_qcow2(image).leaks, 0U);
+  EXPECT_EQ(complaints_of_qemu(image), "");
 }
 
 TEST_P(Kill, NorIsTheLastSyncOfADaemonThatStops) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "formats/qcow2/offline/check.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <span>
 
@@ -37,6 +39,8 @@ class Steps {
   uint64_t all_ = 0;
 };
 
+bool is_there(uint64_t table) noexcept { return table != 0; }
+
 /// Counts everything that refers to a cluster.
 struct Counted {
   Counted(const OpenFile& file, const Header& header, const CheckOptions& options)
@@ -46,7 +50,8 @@ struct Counted {
         snapshots(read_snapshots(file, header)),
         steps(options) {
     walk.count_tables(snapshots);
-    steps.expect(2 * walk.l2_tables().size() + refcounts.blocks().size());
+    const auto blocks = std::ranges::count_if(refcounts.blocks(), is_there);
+    steps.expect(2 * walk.l2_tables().size() + static_cast<uint64_t>(blocks));
     for (const L2Table& table : walk.l2_tables()) {
       walk.count_mapped(table);
       steps.step();
@@ -139,7 +144,7 @@ ImageCheck look_at(const OpenFile& file, const CheckOptions& options) {
   check.end_bytes = counted.counts.end() << header.layout.cluster_bits;
   for (std::size_t block = 0; block < counted.refcounts.blocks().size(); ++block) {
     counted.refcounts.compare(block);
-    counted.steps.step();
+    if (is_there(counted.refcounts.blocks()[block])) counted.steps.step();
   }
   counted.refcounts.compare_rest();
   CopiedFlags flags(file, header, counted.counts, counted.findings, nullptr);
@@ -149,6 +154,7 @@ ImageCheck look_at(const OpenFile& file, const CheckOptions& options) {
     counted.steps.step();
   }
   check.findings = std::move(counted.findings);
+  check.leaked = counted.refcounts.leaked();
   check.guest_clusters =
       header.layout.round_up(header.layout.size_bytes) >> header.layout.cluster_bits;
   check.allocated_clusters = flags.sizes().allocated_clusters;

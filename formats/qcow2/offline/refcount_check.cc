@@ -86,6 +86,8 @@ void RefcountCheck::judge(uint64_t cluster, uint64_t refcount) {
   };
   if (refcount > references) {
     findings_.leak(text);
+    const uint64_t times = std::min<uint64_t>(refcount - references, kMostLeaked - leaked_.size());
+    leaked_.insert(leaked_.end(), times, cluster);
   } else {
     findings_.corruption(text);
   }

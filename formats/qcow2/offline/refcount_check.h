@@ -42,8 +42,13 @@ class RefcountCheck {
   bool table_usable() const noexcept { return table_usable_; }
   /// Where the blocks are; 0 where there is none, or none that can be used.
   const std::vector<uint64_t>& blocks() const noexcept { return blocks_; }
+  /// ImageCheck's.
+  const std::vector<uint64_t>& leaked() const noexcept { return leaked_; }
 
  private:
+  /// So many are remembered.
+  static constexpr std::size_t kMostLeaked = 65536;
+
   void compare_without_block(uint64_t begin, uint64_t end);
   void compare_slice(uint64_t first, uint64_t end, std::span<const std::byte> slice);
   void judge(uint64_t cluster, uint64_t refcount);
@@ -55,6 +60,7 @@ class RefcountCheck {
   Findings& findings_;
   std::optional<std::string> table_fault_;
   std::vector<uint64_t> blocks_;
+  std::vector<uint64_t> leaked_;
   bool table_usable_ = true;
   uint64_t end_ = 0;
 };
