@@ -118,8 +118,10 @@ class WorkerProcess(machine.PretendTest):
     def test_one_that_was_stopped_meanwhile_hears_the_last_of_many_control_processes(self):
         guest = self.attach_and_load(domain=1)
         pid = self.workers["guest-1"]
+        self.daemon.kill()  # whose end would have the kernel continue it: setpgid(2)
         os.kill(pid, signal.SIGSTOP)
         try:
+            self.daemon.start()
             for _ in range(2 * KILLS):
                 self.daemon.kill()
                 self.daemon.start()
