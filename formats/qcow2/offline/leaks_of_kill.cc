@@ -46,7 +46,12 @@ std::vector<HostRange> find_leaks_of_kill(const OpenFile& file) noexcept try {
   uint64_t bytes = 0;
   for (const uint64_t cluster : check.leaked) {
     if (leaks.size() == kMostRanges || bytes >= Commit::kMaxReleasedBytes) break;
-    leaks.push_back({cluster * cluster_bytes, cluster_bytes});
+    const uint64_t offset = cluster * cluster_bytes;
+    if (!leaks.empty() && leaks.back().offset + leaks.back().bytes == offset) {
+      leaks.back().bytes += cluster_bytes;
+    } else {
+      leaks.push_back({offset, cluster_bytes});
+    }
     bytes += cluster_bytes;
   }
   return leaks;
