@@ -28,13 +28,13 @@ constexpr auto kDrainLimit = 20s;
 // guest that is gone. To look costs a system call a disk.
 constexpr auto kCheckInterval = 5s;
 
-/// What the configuration says, or as many as there are descriptors for. Of a process that serves
-/// one guest's disks alone `max_disks` is seldom that.
-uint32_t max_disks_of(const Options& options, bool is_alone) {
+/// What the configuration says, or as many as there are descriptors for. Only a process that serves
+/// the whole host warns of that: one guest seldom has so many disks.
+uint32_t max_disks_of(const Options& options, bool shares_host) {
   const uint64_t descriptors = raise_descriptor_limit();
   const uint32_t most = disk_limit(descriptors, options.worker_count());
   if (most >= options.max_disks) return options.max_disks;
-  if (is_alone) {
+  if (!shares_host) {
     spdlog::warn(
         "{} disks at most are served, not {} (max_disks): {} file descriptors are allowed "
         "(raise LimitNOFILE= of the service)",
@@ -49,8 +49,8 @@ std::vector<std::string> texts_of(const std::vector<std::filesystem::path>& path
   return texts;
 }
 
-ServerSettings settings_of(const Options& options, ServerSettings settings) {
-  settings.max_disks = max_disks_of(options, settings.neighbours == nullptr);
+ServerSettings settings_of(const Options& options, ServerSettings settings, bool shares_host) {
+  settings.max_disks = max_disks_of(options, shares_host);
   settings.kinds = options.kinds;
   settings.offer = {options.queue_limit(), options.max_ring_page_order,
                     options.max_indirect_segments, options.max_persistent_grants};
@@ -81,7 +81,7 @@ DiskService::DiskService(const Surroundings& around, const Options& options,
                        [this, options](uint32_t number) -> Worker& {
                          return start_worker(options, number);
                        })},
-              settings_of(options, std::move(settings))) {
+              settings_of(options, std::move(settings), shares_host_)) {
   // One at least, so that what no worker can do fails the start. Where there are many processes,
   // the others as they are needed.
   const uint32_t at_once = shares_host_ ? 1 : options.worker_count();
@@ -105,7 +105,7 @@ Worker& DiskService::start_worker(const Options& options, uint32_t number) {
 }
 
 void DiskService::configure(const Options& options) {
-  server_.configure(settings_of(options, {}));
+  server_.configure(settings_of(options, {}, shares_host_));
 }
 
 void DiskService::watch(Watchdog& dog) {

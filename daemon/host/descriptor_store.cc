@@ -43,6 +43,7 @@ void DescriptorStore::remove(const std::string& disk) {
     if (kept_.erase(disk) == 0) return;
   }
   drop_stored_descriptors(disk);
+  await_dropped_descriptors();
 }
 
 bool DescriptorStore::keeps(const std::string& disk) const {

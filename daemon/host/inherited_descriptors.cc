@@ -35,7 +35,10 @@ bool store_descriptor(const std::string& name, const UniqueFd& descriptor) {
 
 void drop_stored_descriptors(const std::string& name) {
   const std::string state = fmt::format("FDSTOREREMOVE=1\nFDNAME={}", name);
-  if (sd_notify(/*unset_environment=*/0, state.c_str()) <= 0) return;
+  sd_notify(/*unset_environment=*/0, state.c_str());
+}
+
+void await_dropped_descriptors() {
   sd_notify_barrier(/*unset_environment=*/0, kPatienceMicroseconds);
 }
 

@@ -18,7 +18,11 @@ std::map<std::string, std::vector<UniqueFd>> take_inherited_descriptors();
 /// False where there is no service manager that keeps it.
 bool store_descriptor(const std::string& name, const UniqueFd& descriptor);
 
-/// All of this name. Waits until the service manager has let go of them, but not for long.
+/// All of this name.
 void drop_stored_descriptors(const std::string& name);
+
+/// Waits until the service manager has let go of what was dropped, but not for long. For any
+/// thread.
+void await_dropped_descriptors();
 
 }  // namespace tapring

@@ -30,7 +30,10 @@ std::vector<UniqueFd> WitnessKeeper::fetch(const std::string& disk) const {
 
 std::vector<UniqueFd> WitnessKeeper::remove(const std::string& disk) {
   auto kept = kept_.extract(disk);
-  return kept.empty() ? std::vector<UniqueFd>() : std::move(kept.mapped());
+  if (kept.empty()) return {};
+  // At once, so that it is none of those that are kept of this disk from now on.
+  drop_stored_descriptors(disk);
+  return std::move(kept.mapped());
 }
 
 std::vector<std::string> WitnessKeeper::disks() const {

@@ -24,8 +24,8 @@ class WitnessKeeper {
   /// Others of the same descriptions; empty if none are kept.
   std::vector<UniqueFd> fetch(const std::string& disk) const;
 
-  /// Those that were kept. To close one may hang with its storage, and its storage is free only
-  /// after drop_stored_descriptors().
+  /// Those that were kept. To close one may hang with its storage, which is free only after
+  /// await_dropped_descriptors().
   [[nodiscard]] std::vector<UniqueFd> remove(const std::string& disk);
 
   std::vector<std::string> disks() const;

@@ -90,10 +90,7 @@ void Supervisor::drop_stale_records() {
   }
   for (const std::string& disk : witnesses_.disks()) {
     if (!is_stale(disk)) continue;
-    background_.run("witnesses", [disk, closed = witnesses_.remove(disk)]() mutable {
-      closed.clear();
-      drop_stored_descriptors(disk);
-    });
+    background_.run("witnesses", [closed = witnesses_.remove(disk)]() mutable { closed.clear(); });
   }
 }
 
@@ -148,13 +145,17 @@ void Supervisor::scan(const std::string& kind) {
 /// Whether the node is there, so that its worker is to be there too.
 void Supervisor::look_at(const VbdName& name) {
   const std::string worker = worker_of(name.domain);
-  if (store_.read(name.backend_path(backend_) + "/frontend")) {
+  if (has_node(name)) {
     nodes_.insert(name);
     if (!shutting_down_) need_worker(worker);
   } else {
     nodes_.erase(name);
     stop_if_unneeded(worker);
   }
+}
+
+bool Supervisor::has_node(const VbdName& name) {
+  return store_.read(name.backend_path(backend_) + "/frontend").has_value();
 }
 
 /// A stub domain's disks are those of the guest whose device model it runs, with one image.
@@ -280,16 +281,19 @@ void Supervisor::serve(const std::string& name, Worker& worker, Message& call) {
       worker.view->forget();
       return reply(worker, call, {});
     case Verb::witness_keep:
-      require_disk(name, word(0));
+      // No more than there are disks: each takes descriptors of this process.
+      if (const auto vbd = require_own(name, word(0)); !nodes_.contains(vbd) && !has_node(vbd)) {
+        throw std::system_error(ENOENT, std::system_category(), "the node of " + word(0));
+      }
       witnesses_.keep(word(0), std::move(call.descriptors));
       return reply(worker, call, {});
     case Verb::witness_fetch: {
-      require_disk(name, word(0));
+      require_own(name, word(0));
       auto witnesses = witnesses_.fetch(word(0));
       return reply(worker, call, {witnesses.empty() ? "0" : "1"}, std::move(witnesses));
     }
     case Verb::witness_remove:
-      require_disk(name, word(0));
+      require_own(name, word(0));
       return remove_witnesses(name, call);
     case Verb::disks_elsewhere:
       return reply(worker, call, disks_elsewhere(name, call));
@@ -298,12 +302,10 @@ void Supervisor::serve(const std::string& name, Worker& worker, Message& call) {
   }
 }
 
-/// A worker that was taken over must not reach the witnesses of others, or fill the store.
-void Supervisor::require_disk(const std::string& worker, const std::string& disk) {
+/// A worker that was taken over must not reach the witnesses of others.
+VbdName Supervisor::require_own(const std::string& worker, const std::string& disk) {
   const auto name = parse_sysfs_name(disk);
-  if (name && owns(worker, name->domain) && std::ranges::find(kinds_, name->kind) != kinds_.end()) {
-    return;
-  }
+  if (name && owns(worker, name->domain)) return *name;
   throw std::system_error(EACCES, std::system_category(), "a disk of another worker");
 }
 
@@ -316,11 +318,10 @@ std::vector<std::string> Supervisor::disks_elsewhere(const std::string& name, co
 }
 
 void Supervisor::remove_witnesses(const std::string& name, const Message& call) {
-  const std::string& disk = call.words.front();
-  background_.run("witnesses", [this, name, verb = call.verb, number = call.number, disk,
-                                closed = witnesses_.remove(disk)]() mutable {
+  background_.run("witnesses", [this, name, verb = call.verb, number = call.number,
+                                closed = witnesses_.remove(call.words.front())]() mutable {
     closed.clear();
-    drop_stored_descriptors(disk);
+    await_dropped_descriptors();
     control_.post([this, name, verb, number] {
       const auto worker = workers_.find(name);
       if (worker == workers_.end() || !worker->second.process) return;

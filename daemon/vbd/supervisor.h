@@ -107,7 +107,8 @@ class Supervisor {
   void serve(const std::string& name, Worker& worker, Message& call);
   static void reply(Worker& worker, const Message& call, std::vector<std::string> words,
                     std::vector<UniqueFd> descriptors = {});
-  void require_disk(const std::string& worker, const std::string& disk);
+  VbdName require_own(const std::string& worker, const std::string& disk);
+  bool has_node(const VbdName& name);
   std::vector<std::string> disks_elsewhere(const std::string& name, const Message& call);
   void remove_witnesses(const std::string& name, const Message& call);
   uint64_t disks() const;

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -220,6 +221,17 @@ TEST_F(SpreadDiskTest, WhereOnePartCannotConnectNoneIsLeftOrServesAnything) {
   EXPECT_EQ(operations, 0U);
   setups_.resize(1);
   EXPECT_THAT(make_disk()->workers(), ElementsAre(0));
+}
+
+TEST_F(SpreadDiskTest, WhereOneWorkerCannotStartNoneIsLeftEither) {
+  workers_ = Workers(2, [this](uint32_t number) -> Worker& {
+    if (number == 1) throw std::runtime_error("no thread");
+    return simulated_[number].worker;
+  });
+  EXPECT_EQ(connect(), "no thread");
+  disk_.reset();
+  EXPECT_EQ(held(), 0U);
+  EXPECT_FALSE(is_locked());
 }
 
 TEST_F(SpreadDiskTest, OneRingOfUnknownHistoryIsEnoughToServeNone) {

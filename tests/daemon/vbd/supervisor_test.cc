@@ -232,7 +232,7 @@ TEST_F(SupervisorTest, WitnessesAreTheirOwnWorkers) {
     EXPECT_EQ(answer.kind, Message::Kind::error);
     EXPECT_THAT(answer.descriptors, IsEmpty());
   }
-  for (const char* disk : {"", "no disk", "qdisk-4-51712"}) {
+  for (const char* disk : {"", "no disk", "qdisk-4-51712", "vbd-4-51728"}) {
     EXPECT_EQ(asks("guest-4", Verb::witness_keep, {disk}).kind, Message::Kind::error) << disk;
   }
   EXPECT_THAT(witnesses_.disks(), ElementsAre("vbd-3-51712"));
