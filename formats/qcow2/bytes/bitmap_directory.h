@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ namespace tapring::qcow2 {
 struct Bitmap {
   static constexpr uint32_t kInUse = 1 << 0;  ///< not stored when the image was closed: invalid
   static constexpr uint32_t kAuto = 1 << 1;   ///< it marks every write to the disk
+  static constexpr uint32_t kKnownFlags = kInUse | kAuto;
 
   uint64_t table_offset = 0;
   uint32_t table_entries = 0;
@@ -30,12 +32,17 @@ struct BitmapTableEntry {
   static constexpr uint64_t kReserved = ~(kOffset | 1);
 };
 
-/// Longer directories and tables are refused, as QEMU refuses them.
-constexpr uint64_t kMaxBitmapDirectoryBytes = uint64_t{64} << 20;
-constexpr uint32_t kMaxBitmapTableEntries = 0x8000000;
+/// What is refused here QEMU refuses too: it opens no such image.
+constexpr uint32_t kMaxBitmaps = 65535;
+constexpr uint64_t kMaxBitmapDirectoryBytes = uint64_t{1024} * kMaxBitmaps;
+constexpr uint64_t kMaxBitmapBytes = uint64_t{512} << 20;  ///< the clusters of one
+
+/// Why there can be no directory as the header's bitmaps extension has it, which must be there;
+/// nullopt if there can be.
+std::optional<std::string> bitmap_directory_fault(const Header& header);
 
 /// `directory`: all of its bytes. The error says what is wrong with the image.
 std::expected<std::vector<Bitmap>, std::string> parse_bitmaps(std::span<const std::byte> directory,
-                                                              const BitmapsExtension& extension);
+                                                              const Header& header);
 
 }  // namespace tapring::qcow2

@@ -109,8 +109,8 @@ struct Extensions {
 Refusal read_bitmaps(Bytes data, Header& header) {
   constexpr std::size_t kBytes = 24;
   if (data.size() != kBytes) return refuse("the bitmaps extension's length", data.size(), "not 24");
-  header.bitmaps =
-      BitmapsExtension{load<uint32_t>(data, 0), load<uint64_t>(data, 8), load<uint64_t>(data, 16)};
+  header.bitmaps = BitmapsExtension{load<uint32_t>(data, 0), load<uint32_t>(data, 4),
+                                    load<uint64_t>(data, 8), load<uint64_t>(data, 16)};
   return {};
 }
 
@@ -162,7 +162,8 @@ Refusal check_table(const std::string& field, uint64_t offset, uint64_t bytes,
   if (layout.in_cluster(offset) != 0) {
     return field + " is " + hex(offset) + ": not the beginning of a cluster";
   }
-  if (bytes > 0 && (offset == 0 || offset > INT64_MAX - bytes)) {
+  // Also of a table of nothing: QEMU opens no image whose offset is not one.
+  if (offset > INT64_MAX - bytes || (bytes > 0 && offset == 0)) {
     return field + " is " + hex(offset) + ": no place for a table";
   }
   return {};

@@ -35,6 +35,7 @@ enum class Compression : uint8_t { zlib = 0, zstd = 1 };
 
 struct BitmapsExtension {
   uint32_t bitmaps = 0;
+  uint32_t reserved = 0;
   uint64_t directory_bytes = 0;
   uint64_t directory_offset = 0;
 };
@@ -81,7 +82,7 @@ struct Header {
 std::expected<uint64_t, std::string> cluster_bytes_of(std::span<const std::byte> beginning);
 
 /// Why the refcount table, or the snapshot table, cannot be where the header says; nullopt if it
-/// can. Reading the disk needs neither.
+/// can. Reading the disk needs neither. The place counts also where there are no snapshots.
 std::optional<std::string> refcount_table_fault(const Header& header);
 std::optional<std::string> snapshot_table_fault(const Header& header);
 

@@ -52,7 +52,7 @@ SnapshotTable parse_snapshots(std::span<const std::byte> bytes, const Header& he
     }
     table.bytes += std::min((length + 7) / 8 * 8, bytes.size() - table.bytes);
     if (uint64_t{snapshot->l1_entries} * 8 > Header::kMaxL1Bytes ||
-        header.layout.in_cluster(snapshot->l1_offset) != 0) {
+        header.layout.in_cluster(snapshot->l1_offset) != 0 || snapshot->l1_offset > INT64_MAX) {
       table.faults.push_back(which + "has no valid L1 table");
       continue;
     }

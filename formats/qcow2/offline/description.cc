@@ -17,14 +17,12 @@ namespace {
 
 std::vector<Bitmap> read_bitmaps(const OpenFile& file, const Header& header) {
   const BitmapsExtension& extension = *header.bitmaps;
-  if (extension.directory_bytes > kMaxBitmapDirectoryBytes) {
-    reject(file.path, "the bitmap directory is too large");
-  }
+  if (const auto fault = bitmap_directory_fault(header)) reject(file.path, *fault);
   check_inside(file, header.layout, "the bitmap directory", extension.directory_offset,
                extension.directory_bytes);
   const AlignedBytes bytes =
       read_bytes(file, extension.directory_offset, extension.directory_bytes);
-  auto bitmaps = parse_bitmaps(bytes.span(), extension);
+  auto bitmaps = parse_bitmaps(bytes.span(), header);
   if (!bitmaps) reject(file.path, bitmaps.error());
   return std::move(*bitmaps);
 }

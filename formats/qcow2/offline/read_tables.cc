@@ -36,12 +36,12 @@ Header read_header(const OpenFile& file) {
 
 SnapshotTable read_snapshots(const OpenFile& file, const Header& header) {
   SnapshotTable table;
-  if (header.snapshots == 0) return table;
   if (const auto fault = snapshot_table_fault(header)) {
     table.faults.push_back(*fault);
     table.cut_off = header.snapshots <= Header::kMaxSnapshots;
     return table;
   }
+  if (header.snapshots == 0) return table;
   if (header.snapshots_offset >= file.size_bytes) {
     table.faults.emplace_back("the snapshot table is outside the file");
     table.cut_off = true;

@@ -110,14 +110,14 @@ void ReferenceWalk::count_l1(const std::string& what, uint64_t offset, uint32_t 
 }
 
 void ReferenceWalk::count_bitmaps(const BitmapsExtension& extension) {
-  if (extension.directory_bytes > kMaxBitmapDirectoryBytes) {
-    findings_.lost_table([] { return "the bitmap directory is too large"; });
+  if (const auto fault = bitmap_directory_fault(header_)) {
+    findings_.lost_table([&] { return *fault; });
     return;
   }
   if (!claim("the bitmap directory", extension.directory_offset, extension.directory_bytes)) return;
   const AlignedBytes bytes =
       read_bytes(file_, extension.directory_offset, extension.directory_bytes);
-  const auto bitmaps = parse_bitmaps(bytes.span(), extension);
+  const auto bitmaps = parse_bitmaps(bytes.span(), header_);
   if (!bitmaps) {
     findings_.lost_table([&] { return bitmaps.error(); });
     return;

@@ -4,13 +4,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <span>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "formats/image_file.h"
 #include "formats/qcow2/bytes/big_endian.h"
 #include "formats/qcow2/bytes/header.h"
+#include "formats/qcow2/offline/check.h"
 #include "tests/daemon/temporary_directory.h"
 #include "tests/formats/qemu.h"
 #include "tests/formats/random_writes.h"
@@ -19,6 +24,7 @@
 namespace tapring {
 namespace {
 
+using namespace std::literals;
 using qcow2::load;
 using testing::HasSubstr;
 using testing::Not;
@@ -35,7 +41,7 @@ std::vector<std::pair<uint64_t, uint64_t>> places_of_bitmaps(const std::string& 
   const auto bytes = as_bytes(file);
   const auto header = qcow2::parse_header(bytes.first(kCluster));
   if (!header || !header->bitmaps) return {};
-  const auto [count, directory_bytes, directory] = *header->bitmaps;
+  const auto [count, reserved, directory_bytes, directory] = *header->bitmaps;
   std::vector<std::pair<uint64_t, uint64_t>> places{{directory, directory_bytes}};
   uint64_t at = directory;
   for (uint32_t i = 0; i < count; ++i) {
@@ -75,6 +81,68 @@ class Qcow2Bitmap : public testing::Test {
   TemporaryDirectory directory_{memory_directory()};
   ImageOptions options_;
 };
+
+/// A change of the bitmaps extension or of the first entry of the directory.
+struct Damage {
+  const char* what;
+  enum { extension, entry } place;
+  uint64_t offset;
+  std::string bytes;
+};
+
+const Damage kDamages[] = {
+    {"none", Damage::extension, 0, "\0\0\0\0"s},
+    {"fewer", Damage::extension, 0, "\0\0\0\x01"s},
+    {"more", Damage::extension, 0, "\0\0\0\x03"s},
+    {"reserved", Damage::extension, 4, "\x01"s},
+    {"no_directory", Damage::extension, 8, "\0\0\0\0\0\0\0\0"s},
+    {"no_directory_anywhere", Damage::extension, 8,
+     "\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x02\x01"s},
+    {"directory_unaligned", Damage::extension, 23, "\x08"s},
+    {"table_at_0", Damage::entry, 0, "\0\0\0\0\0\0\0\0"s},
+    {"table_beyond_files", Damage::entry, 0, "\xFF\xFF\xFF\xFF\xFF\xFF\0\0"s},
+    {"empty_table", Damage::entry, 8, "\0\0\0\0"s},
+    {"empty_table_anywhere", Damage::entry, 0, "\0\0\0\x07\0\0\0\x05\0\0\0\0"s},
+    {"longer_table", Damage::entry, 8, "\0\0\0\x02"s},
+    {"flags", Damage::entry, 12, "\0\0\0\x04"s},
+    {"type", Damage::entry, 16, "\x02"s},
+    {"granularity", Damage::entry, 17, "\x08"s},
+    {"extra_data", Damage::entry, 23, "\x08"s},
+};
+
+class Qcow2BitmapDamage : public Qcow2Bitmap, public testing::WithParamInterface<Damage> {
+ protected:
+  void damage() {
+    const std::string bytes = bytes_of_file(options_.path);
+    const auto header = qcow2::parse_header(as_bytes(bytes).first(kCluster));
+    constexpr auto kExtension = "\x23\x85\x28\x75\0\0\0\x18"sv;
+    const bool of_extension = GetParam().place == Damage::extension;
+    const uint64_t begin = of_extension ? bytes.find(kExtension) + kExtension.size()
+                                        : header->bitmaps->directory_offset;
+    std::fstream file(options_.path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(begin + GetParam().offset));
+    file << GetParam().bytes;
+  }
+
+  uint64_t corruptions() const {
+    ImageOptions options = options_;
+    options.read_only = true;
+    const OpenFile file = open_file(image_file(options, options.path, Caching::page_cache));
+    return qcow2::check_image(file, {}).findings.corruptions();
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Fields, Qcow2BitmapDamage, testing::ValuesIn(kDamages),
+                         [](const auto& tested) { return std::string(tested.param.what); });
+
+TEST_P(Qcow2BitmapDamage, IsFoundWhereQemuOpensNoSuchImage) {
+  EXPECT_EQ(corruptions(), 0U);
+  damage();
+  EXPECT_THROW(run_command("qemu-io -f qcow2 -r -c 'read 0 1' " + shell_quoted(options_.path) +
+                           " 2>&1"),
+               std::runtime_error);
+  EXPECT_GT(corruptions(), 0U);
+}
 
 TEST_F(Qcow2Bitmap, IsLeftAsItIsByReading) {
   const std::string before = bytes_of_file(options_.path);

@@ -69,6 +69,8 @@ const Damage kDamages[] = {
     {"l1_offset_unaligned", 40, "\0\0\0\0\0\x03\0\x01"s, "l1_table_offset is 0x30001"},
     {"l1_offset_outside", 40, "\0\0\x10\0\0\0\0\0"s, "outside the file"},
     {"l1_offset_overflow", 40, "\x7F\xFF\xFF\xFF\xFF\xFF\0\0"s, "outside the file"},
+    {"no_l1_beyond_files", 24, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xFF\xFF\xFF\xFF\xFF\xFF\0\0"s,
+     "l1_table_offset is"},
     {"l1_is_header", 40, "\0\0\0\0\0\0\0\0"s, "l1_table_offset is 0x0"},
     {"l1_is_refcount_table", 40, "\0\0\0\0\0\x01\0\0"s, "overlaps", true},
     {"refcount_table_outside", 48, "\0\0\x10\0\0\0\0\0"s, "outside the file", true},

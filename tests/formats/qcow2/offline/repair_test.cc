@@ -89,6 +89,10 @@ const Lost kLost[] = {
     {"snapshots_unaligned", 60, "\0\0\0\x01\0\0\0\0\0\0\x02\0"s},
     {"snapshots_outside", 60, "\0\0\0\x01\0\0\x10\0\0\0\0\0"s},
     {"snapshots_many_outside", 60, "\0\x01\0\0\0\0\0\0\x01\0\0\0"s},
+    // QEMU opens none of these, though there are no snapshots.
+    {"no_snapshots_unaligned", 60, "\0\0\0\0\0\0\0\0\0\0\x02\0"s},
+    {"no_snapshots_anywhere", 60, "\0\0\0\0\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF"s},
+    {"no_snapshots_beyond_files", 60, "\0\0\0\0\xFF\xFF\xFF\xFF\xFF\xFF\0\0"s},
 };
 
 class Qcow2Lost : public Qcow2Repair, public testing::WithParamInterface<Lost> {};
