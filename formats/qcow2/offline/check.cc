@@ -102,14 +102,19 @@ void drop_lost(const OpenFile& file, const Header& header, Counted& counted, Fil
   });
 }
 
-/// Likewise for the flags.
-void repair_flags(OpenFile& file, const Header& header, Counted& counted, FileWriter& writer) {
-  CopiedFlags flags(file, header, counted.counts, counted.findings, &writer);
+/// Not those of tables that share a cluster with something else: such a table is a finding itself,
+/// and its flags could not be repaired.
+void check_flags(CopiedFlags& flags, const Header& header, Counted& counted) {
   if (counted.walk.may_write_l1(header.l1_offset)) flags.check_l1();
   for (const L2Table& table : counted.walk.l2_tables()) {
     if (table.active > 0 && counted.walk.may_write(table)) flags.check_l2(table);
     counted.steps.step();
   }
+}
+
+void repair_flags(OpenFile& file, const Header& header, Counted& counted, FileWriter& writer) {
+  CopiedFlags flags(file, header, counted.counts, counted.findings, &writer);
+  check_flags(flags, header, counted);
   if (flags.wrote()) writer.sync();
 }
 
@@ -148,11 +153,7 @@ ImageCheck look_at(const OpenFile& file, const CheckOptions& options) {
   }
   counted.refcounts.compare_rest();
   CopiedFlags flags(file, header, counted.counts, counted.findings, nullptr);
-  flags.check_l1();
-  for (const L2Table& table : counted.walk.l2_tables()) {
-    if (table.active > 0) flags.check_l2(table);
-    counted.steps.step();
-  }
+  check_flags(flags, header, counted);
   check.findings = std::move(counted.findings);
   check.leaked = counted.refcounts.leaked();
   check.guest_clusters =

@@ -6,14 +6,21 @@
 
 namespace tapring::qcow2 {
 
+/// Whether the flag says of the cluster at `offset` what its count does not.
+bool CopiedFlags::contradicts(uint64_t offset, bool copied) const noexcept {
+  const uint64_t references = counts_.of(offset >> header_.layout.cluster_bits);
+  if (references > header_.layout.max_refcount()) return false;
+  return (references == 1) != copied;
+}
+
 void CopiedFlags::check_l1() {
   const Layout& layout = header_.layout;
   const EntryTable l1 = EntryTable::l1(header_.l1_offset, header_.l1_entries);
   const auto check = [&](uint64_t index, EntryWords& entry) {
     const uint64_t table = entry.host();
     if (layout.in_cluster(table) != 0) return;
-    const bool is_only_one = table != 0 && counts_.of(table >> layout.cluster_bits) == 1;
-    if (is_only_one == entry.copied()) return;
+    const bool is_wrong = table == 0 ? entry.copied() : contradicts(table, entry.copied());
+    if (!is_wrong) return;
     if (writer_ != nullptr) {
       entry.word ^= EntryBits::kCopied;
       return;
@@ -38,7 +45,7 @@ bool CopiedFlags::is_wrong(const EntryWords& entry, uint64_t mapped) noexcept {
   sizes_.allocated_clusters += mapped;
   // In a data file each cluster is the disk's alone.
   if (layout.external_data) return !entry.copied();
-  return (counts_.of(entry.host() >> layout.cluster_bits) == 1) != entry.copied();
+  return contradicts(entry.host(), entry.copied());
 }
 
 void CopiedFlags::check_l2(const L2Table& table) {

@@ -13,7 +13,8 @@
 namespace tapring::qcow2 {
 
 /// Checks the flag COPIED of the entries of the disk's tables: that the cluster has one reference,
-/// and so may be written in place. (In a snapshot's tables the flag means nothing.)
+/// and so may be written in place. (In a snapshot's tables the flag means nothing.) Where there are
+/// more references than a refcount can say, no flag is right: those stay, and are no findings.
 class CopiedFlags {
  public:
   struct Sizes {
@@ -35,6 +36,7 @@ class CopiedFlags {
 
  private:
   bool is_wrong(const EntryWords& entry, uint64_t mapped) noexcept;
+  bool contradicts(uint64_t offset, bool copied) const noexcept;
 
   const OpenFile& file_;
   const Header& header_;

@@ -79,10 +79,17 @@ void RefcountCheck::count_tables() {
 void RefcountCheck::judge(uint64_t cluster, uint64_t refcount) {
   const uint32_t references = counts_.of(cluster);
   if (references == refcount) return;
+  const bool is_too_many = references > layout_.max_refcount();
+  const auto remedy = [this] {
+    const uint32_t bits = layout_.refcount_bits();
+    return ", more than refcounts of " + std::to_string(bits) + " bits can say (qemu-img amend -o " +
+           "refcount_bits=" + (bits < 16 ? "16" : "64") +
+           ", then repair; or qemu-img convert makes a whole copy)";
+  };
   const auto text = [&] {
     return "the cluster at byte " + std::to_string(cluster << layout_.cluster_bits) +
            " has a refcount of " + std::to_string(refcount) + ", and " +
-           std::to_string(references) + " references";
+           std::to_string(references) + " references" + (is_too_many ? remedy() : "");
   };
   if (refcount > references) {
     findings_.leak(text);
@@ -92,7 +99,7 @@ void RefcountCheck::judge(uint64_t cluster, uint64_t refcount) {
     findings_.corruption(text);
   }
   // Behind the end nothing leads to it, and an image could make us remember any number of those.
-  if (cluster < end_) counts_.set(cluster, refcount);
+  if (cluster < end_ && !is_too_many) counts_.set(cluster, refcount);
 }
 
 void RefcountCheck::compare_without_block(uint64_t begin, uint64_t end) {

@@ -165,8 +165,9 @@ void ReferenceWalk::check_overlaps() {
     }
   }
   for (const L2Table& table : l2_tables()) {
-    if (may_write(table) && table.active < 2) continue;
-    overlaps("the L2 table", table.offset);
+    const bool is_alone = counts_.of(table.offset >> layout_.cluster_bits) == table.references;
+    if (!is_alone) overlapping_l2_.push_back(table.offset);
+    if (!is_alone || table.active > 1) overlaps("the L2 table", table.offset);
   }
 }
 

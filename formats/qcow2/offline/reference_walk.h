@@ -2,11 +2,13 @@
 // Counts what an image's tables refer to, except the refcount tables (refcount_check.h).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <set>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "formats/findings.h"
 #include "formats/qcow2/bytes/entry.h"
@@ -45,9 +47,9 @@ class ReferenceWalk {
   /// After check_overlaps(): whether this is the L1 table of the disk or of a snapshot and shares
   /// its clusters with nothing, so that it may be written.
   bool may_write_l1(uint64_t offset) const noexcept;
-  /// Likewise of an L2 table.
+  /// Likewise of an L2 table: no other table and no data are there.
   bool may_write(const L2Table& table) const noexcept {
-    return counts_.of(table.offset >> layout_.cluster_bits) == table.references;
+    return !std::ranges::binary_search(overlapping_l2_, table.offset);
   }
 
   /// How many entries lead out of the file.
@@ -71,6 +73,7 @@ class ReferenceWalk {
   L2Tables l2_tables_;
   std::map<uint64_t, uint64_t> claimed_;  ///< tables that are no L2 tables: begin and end
   std::set<uint64_t> l1_tables_;          ///< that could be followed; then: that may be written
+  std::vector<uint64_t> overlapping_l2_;  ///< where those are, in order
   uint64_t dangling_ = 0;
 };
 

@@ -30,10 +30,12 @@ std::string refusal_of_tools(const std::filesystem::path& path) {
   try {
     OpenFile file = open_file(image_file(options, path, Caching::page_cache));
     qcow2::describe(file);
-    qcow2::check_image(file, limits);
+    const ImageCheck found = qcow2::check_image(file, limits);
     qcow2::FileWriter writer(file);
-    qcow2::repair_image(file, Repair::leaks, writer, limits);
+    const ImageCheck leaky = qcow2::repair_image(file, Repair::leaks, writer, limits);
+    EXPECT_LE(leaky.findings.corruptions(), found.findings.corruptions());
     const ImageCheck left = qcow2::repair_image(file, Repair::all, writer, limits);
+    EXPECT_LE(left.findings.corruptions(), leaky.findings.corruptions());
     const ImageCheck again = qcow2::check_image(file, limits);
     EXPECT_EQ(left.findings.corruptions(), again.findings.corruptions());
     EXPECT_EQ(left.findings.leaks(), again.findings.leaks());

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "formats/format.h"
 #include "formats/image_file.h"
@@ -13,11 +15,12 @@
 #include "tests/formats/hostile_image.h"
 #include "tests/formats/qemu.h"
 #include "tests/formats/served_image.h"
+#include "tests/sim/random.h"
 
 namespace tapring {
 namespace {
 
-using namespace std::string_literals;
+using namespace std::literals;
 using testing::Contains;
 using testing::HasSubstr;
 
@@ -196,15 +199,81 @@ TEST_F(Qcow2Repair, RefcountsBehindTheEndOfTheFileAreLeaks) {
 }
 
 TEST_F(Qcow2Repair, AnL1TableThatIsInAnL2TableIsLeft) {
-  const auto path = create("image", "");
   constexpr uint64_t kL1 = 0x30000;
-  patch(path, kL1, "\0\0\0\0\0\x03\0\0"s);
-  const std::string before = bytes_of_file(path).substr(kL1);
-  EXPECT_GT(repair(path).findings.corruptions(), 0U);
-  EXPECT_TRUE(bytes_of_file(path).substr(kL1, before.size()) == before);
-  patch(path, kL1, "\x80"s);
-  EXPECT_GT(repair(path).findings.corruptions(), 0U);
-  EXPECT_EQ(bytes_of_file(path).substr(kL1, 8), "\x80\0\0\0\0\x03\0\0"s);
+  for (const std::string& entry : {"\0\0\0\0\0\x03\0\0"s, "\x80\0\0\0\0\x03\0\0"s}) {
+    const auto path = create("image", "");
+    patch(path, kL1, entry);
+    const std::string before = bytes_of_file(path).substr(kL1);
+    const uint64_t found = check(path).findings.corruptions();
+    const uint64_t left = repair(path).findings.corruptions();
+    EXPECT_GT(left, 0U);
+    EXPECT_LE(left, found);
+    EXPECT_TRUE(bytes_of_file(path).substr(kL1, before.size()) == before);
+  }
+}
+
+/// Neither flag would be right for a cluster whose refcount says 1 and cannot say 2.
+TEST_F(Qcow2Repair, MoreReferencesThanARefcountCanSayAreLeftAndTold) {
+  const auto path = create_filled("-o refcount_bits=1");
+  const uint64_t l2 = word(path, word(path, 40)) & 0x00FF'FFFF'FFFF'FE00;
+  const std::string tables = bytes_of_file(path).substr(l2, 64);
+  patch(path, l2 + 16, tables.substr(8, 8));
+  const auto too_many = HasSubstr("2 references, more than refcounts of 1 bits can say (qemu-img");
+  EXPECT_THAT(check(path).findings.texts(), Contains(too_many));
+  EXPECT_EQ(check(path).findings.corruptions(), 1U);
+  EXPECT_THAT(repair(path).findings.texts(), testing::ElementsAre(too_many));
+  EXPECT_EQ(bytes_of_file(path).substr(l2 + 8, 16), tables.substr(8, 8) + tables.substr(8, 8));
+  run_command("qemu-img amend -f qcow2 -o refcount_bits=16 " + shell_quoted(path.string()));
+  EXPECT_THAT(repair(path).findings.texts(), testing::IsEmpty());
+  EXPECT_EQ(damage_by_qemu(path), "");
+}
+
+/// Where the words lie that look like entries of tables with the flag COPIED.
+std::vector<uint64_t> entries_in(const std::string& bytes) {
+  std::vector<uint64_t> entries;
+  for (uint64_t at = 0; at + 8 <= bytes.size(); at += 8) {
+    if (std::string_view(bytes).substr(at, 4) == "\x80\0\0\0"sv) entries.push_back(at);
+  }
+  return entries;
+}
+
+class Qcow2Entangled : public Qcow2Repair, public testing::WithParamInterface<uint64_t> {
+ protected:
+  /// Has some entries lead where others do, or to tables.
+  void entangle(const std::filesystem::path& path, sim::Random& random) {
+    const std::string bytes = bytes_of_file(path);
+    const std::vector<uint64_t> entries = entries_in(bytes);
+    const auto any_entry = [&] { return entries.at(random.below(entries.size())); };
+    for (uint64_t changes = random.between(1, 6); changes > 0; --changes) {
+      std::string word = bytes.substr(any_entry(), 8);
+      const auto near_the_header = static_cast<char>(2 * random.below(64));
+      if (random.chance(0.3)) word.replace(5, 2, std::string(1, '\0') + near_the_header);
+      if (random.chance(0.3)) word[0] = '\0';
+      patch(path, any_entry(), word);
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Qcow2Entangled, testing::Range(uint64_t{0}, uint64_t{8}));
+
+TEST_P(Qcow2Entangled, ARepairLeavesNoMoreCorruptionsThanItFinds) {
+  sim::Random random(GetParam() + 700);
+  const std::string bits = std::to_string(1U << GetParam() % 4);
+  const auto original = create("original", "-o cluster_size=512,refcount_bits=" + bits);
+  run_command("qemu-io -t unsafe -f qcow2 -c 'write -q -P 9 0 30k' -c 'write -q -P 7 1M 50k' " +
+              shell_quoted(original.string()));
+  const auto path = directory_.path() / "image";
+  for (int round = 0; round < 20; ++round) {
+    std::filesystem::copy_file(original, path, std::filesystem::copy_options::overwrite_existing);
+    entangle(path, random);
+    const ImageCheck found = check(path);
+    const ImageCheck left = repair(path);
+    EXPECT_LE(left.findings.corruptions(), found.findings.corruptions())
+        << testing::PrintToString(found.findings.texts()) << " and then "
+        << testing::PrintToString(left.findings.texts());
+    const ImageCheck again = repair(path);
+    EXPECT_LE(again.findings.corruptions(), left.findings.corruptions());
+  }
 }
 
 }  // namespace
