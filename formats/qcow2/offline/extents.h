@@ -13,7 +13,8 @@
 
 namespace tapring::qcow2 {
 
-/// The extents of an image that maps clusters.
+/// The extents of an image that maps clusters. Each place of its file is read as one L2 table only,
+/// and what else leads there is invalid: so the size of the file bounds how many extents there are.
 class Extents final : public ExtentReader {
  public:
   /// `l1`: in the byte order of this machine.
@@ -23,9 +24,13 @@ class Extents final : public ExtentReader {
   Extent at(uint64_t offset, uint64_t bytes) override;
 
  private:
+  bool is_table(uint64_t l1_index, const L1Entry& entry) const noexcept;
+  std::vector<bool> find_shared() const;
+
   OpenFile file_;
   Layout layout_;
   std::vector<uint64_t> l1_;
+  std::vector<bool> shared_;  ///< by index in the L1 table: another entry leads to that place, too
   uint64_t slice_at_ = 0;  ///< in the file; 0: none is read
   AlignedBytes slice_;
 };

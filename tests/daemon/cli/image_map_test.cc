@@ -126,5 +126,38 @@ TEST(ImageMapOf, ATopAloneLeavesTheRestUnallocated) {
   EXPECT_EQ(kinds, "unallocated");
 }
 
+void put_word(std::fstream& file, uint64_t offset, uint64_t word) {
+  file.seekp(static_cast<std::streamoff>(offset));
+  for (int shift = 56; shift >= 0; shift -= 8) file.put(static_cast<char>(word >> shift));
+}
+
+uint64_t get_word(std::fstream& file, uint64_t offset) {
+  file.seekg(static_cast<std::streamoff>(offset));
+  uint64_t word = 0;
+  for (int i = 0; i < 8; ++i) word = word << 8 | static_cast<uint64_t>(file.get() & 0xFF);
+  return word;
+}
+
+/// Each of its 16384 tables would have 131072 entries, or 32 times as many extents.
+TEST(ImageMapOf, AnImageWhoseTablesAreOneTakesItOnce) {
+  const TemporaryDirectory directory(memory_directory());
+  const auto image = directory.path() / "image";
+  run_command("qemu-img create -q -f qcow2 -o cluster_size=2M,extended_l2=on " +
+              shell_quoted(image.string()) + " 4P");
+  run_command("qemu-io -t unsafe -f qcow2 -c 'write -q -z 0 2k' -c 'write -q 64k 1' " +
+              shell_quoted(image.string()));
+  std::fstream file(image, std::ios::in | std::ios::out | std::ios::binary);
+  const uint64_t l1 = get_word(file, 40);
+  const uint64_t entry = get_word(file, l1);
+  for (uint64_t index = 1; index < 16384; ++index) put_word(file, l1 + index * 8, entry);
+  file.close();
+  std::vector<MappedExtent> extents;
+  map_image(image, "", false, {}, [&](const MappedExtent& extent) { extents.push_back(extent); });
+  ASSERT_LT(extents.size(), 10U);
+  EXPECT_EQ(extents.back().kind, std::string("invalid"));
+  EXPECT_EQ(extents.back().start, uint64_t{1} << 38);
+  EXPECT_EQ(extents.back().start + extents.back().bytes, uint64_t{1} << 52);
+}
+
 }  // namespace
 }  // namespace tapring
