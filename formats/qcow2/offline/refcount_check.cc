@@ -82,8 +82,8 @@ void RefcountCheck::judge(uint64_t cluster, uint64_t refcount) {
   const bool is_too_many = references > layout_.max_refcount();
   const auto remedy = [this] {
     const uint32_t bits = layout_.refcount_bits();
-    return ", more than refcounts of " + std::to_string(bits) + " bits can say (qemu-img amend -o " +
-           "refcount_bits=" + (bits < 16 ? "16" : "64") +
+    return ", more than refcounts of " + std::to_string(bits) +
+           " bits can say (qemu-img amend -o refcount_bits=" + (bits < 16 ? "16" : "64") +
            ", then repair; or qemu-img convert makes a whole copy)";
   };
   const auto text = [&] {
