@@ -73,7 +73,11 @@ void Load::answered(GuestQueue& queue, uint32_t slot, int16_t status) {
   const bool okay = status == sim::kGuestOkay;
   if (!okay) ++failed_;
   if (io.operation == sim::kGuestFlush) return;
-  if (io.operation != sim::kGuestRead) return model_.end_write(io.ticket, okay);
+  if (io.operation != sim::kGuestRead) {
+    // Of what was discarded a part of a cluster keeps its data.
+    const bool all_done = okay && io.operation != sim::kGuestDiscard;
+    return model_.end_write(io.ticket, all_done);
+  }
   if (!okay) return model_.forget_read(io.ticket);
   if (auto wrong = model_.end_read(io.ticket, io.sector, queue.data(slot, io))) {
     mismatches_.push_back(std::move(*wrong));
