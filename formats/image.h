@@ -14,6 +14,7 @@
 #include "ring/error.h"
 #include "ring/file.h"
 #include "ring/loop.h"
+#include "ring/open_file.h"
 #include "ring/task.h"
 #include "ring/unique_fd.h"
 
@@ -133,6 +134,7 @@ struct ImageOptions {
   bool locked = true;
   std::optional<uint64_t> fence;  ///< LockRequest's
   Purpose purpose = Purpose::service;
+  Audience audience = Audience::operators;
   FilePolicy files;                      ///< which may be opened for it
   std::optional<Namer> named_by{};       ///< the image that names this file
   /// The real paths of the images whose chain it is in; empty unless it is a backing file.

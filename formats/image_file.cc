@@ -8,6 +8,7 @@ FileOptions image_file(const ImageOptions& options, const std::string& path, Cac
   file.path = path;
   file.read_only = options.read_only;
   file.caching = caching;
+  file.audience = options.audience;
   if (options.purpose == Purpose::probe) file.locking = Locking::look;
   if (!options.locked) {
     file.lock.sharing = Sharing::unlocked;

@@ -24,18 +24,43 @@ namespace {
   throw std::system_error(error, std::system_category(), what);
 }
 
-std::string remedy_for(int error, bool read_only) {
+/// Where it is the same for everybody; empty where it is not.
+std::string remedy_in_path(int error) {
   switch (error) {
     case ENOENT: return "create it or correct the path";
+    case ELOOP: return "its links lead in a circle: correct them";
+    case ENAMETOOLONG:
+    case ENOTDIR: return "correct the path";
+    case ENXIO:
+    case EISDIR: return "name a regular file or a block device";
+    default: return {};
+  }
+}
+
+std::string remedy_for_operators(int error, bool read_only) {
+  switch (error) {
     case EACCES:
     case EPERM: return read_only ? "chmod it, or give the service CAP_DAC_OVERRIDE"
                                  : "chmod it, attach it with mode r, or give the service "
                                    "CAP_DAC_OVERRIDE";
     case EROFS: return "attach it with mode r, or let the service write there (ReadWritePaths=)";
-    case ENXIO:
-    case EISDIR: return "name a regular file or a block device";
     default: return read_only ? "check the storage" : "check the storage, or attach it with mode r";
   }
+}
+
+std::string remedy_for_shell(int error) {
+  switch (error) {
+    case EACCES:
+    case EPERM: return "chmod it, or do this as a user who may, such as root";
+    case EROFS: return "remount its file system rw, or copy it to another";
+    default: return "check the storage";
+  }
+}
+
+std::string remedy_for(int error, const FileOptions& options) {
+  if (std::string remedy = remedy_in_path(error); !remedy.empty()) return remedy;
+  return options.audience == Audience::shell ? remedy_for_shell(error)
+                                             : remedy_for_operators(error, options.read_only);
 }
 
 std::string path_of(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
@@ -45,7 +70,7 @@ UniqueFd open_descriptor(const FileOptions& options, const std::string& path, in
   if (!fd) {
     const int error = errno;
     const char* purpose = options.read_only ? " for reading (" : " for writing (";
-    refuse(error, "open " + options.path + purpose + remedy_for(error, options.read_only) + ")");
+    refuse(error, "open " + options.path + purpose + remedy_for(error, options) + ")");
   }
   return fd;
 }
@@ -114,9 +139,11 @@ bool is_free(int fd, const FileOptions& options) {
   }
 }
 
-std::string remedy_for_lock(const std::error_code& error) {
+std::string remedy_for_lock(const std::error_code& error, Audience audience) {
   if (means_no_locks(error)) {
-    return "the file system has no locks: attach it with mode w! if nobody else can use it";
+    return std::string("the file system has no locks: ") +
+           (audience == Audience::shell ? "copy it to one that has"
+                                        : "attach it with mode w! if nobody else can use it");
   }
   if (error == std::errc::no_lock_available) {
     return "start the lock service of the storage, which for NFS version 3 is rpc.statd";
@@ -133,7 +160,8 @@ void lock(const FileOptions& options, OpenFile& file) {
   } catch (const std::system_error& error) {
     const std::error_code code = error.code();
     if (options.needs_locks || !means_no_locks(code)) {
-      refuse(code.value(), "lock " + file.path + " (" + remedy_for_lock(code) + ")");
+      const std::string remedy = remedy_for_lock(code, options.audience);
+      refuse(code.value(), "lock " + file.path + " (" + remedy + ")");
     }
     file.notices.push_back("not locked against other users, as the file system has no locks: " +
                            code.message());
@@ -151,7 +179,7 @@ struct stat status_of(int fd, const std::string& path) {
 void check_type(const struct stat& status, const std::string& path) {
   if (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode)) return;
   if (S_ISDIR(status.st_mode)) {
-    refuse(EISDIR, "open " + path + " (" + remedy_for(EISDIR, true) + ")");
+    refuse(EISDIR, "open " + path + " (" + remedy_in_path(EISDIR) + ")");
   }
   refuse(EINVAL, path + " is no regular file and no block device");
 }

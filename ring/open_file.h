@@ -33,6 +33,12 @@ enum class Locking : uint8_t {
   look,  ///< only find out whether another has it, and write nothing to the file
 };
 
+/// Who reads what to do about a file that cannot be opened.
+enum class Audience : uint8_t {
+  operators,  ///< of a disk that a service is to serve
+  shell,      ///< who has typed the path as an argument of a command
+};
+
 /// A file that a path leads to, which is not open yet.
 struct FoundFile {
   std::string real_path;  ///< its path without links; empty if that cannot be known
@@ -45,6 +51,7 @@ struct FileOptions {
   Caching caching = Caching::page_cache;
   Locking locking = Locking::take;
   LockRequest lock{};
+  Audience audience = Audience::operators;
   bool needs_locks = true;  ///< false: a file system without locks is only a notice
   std::chrono::milliseconds lock_patience{3000};  ///< how long an error of locking may last
   /// Throws where the file may not be opened. It is this very file that is opened then, whatever
