@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 
+#include "formats/printable.h"
 #include "formats/qcow/open_qcow.h"
 #include "formats/qcow/qcow_description.h"
 #include "formats/qcow/qcow_extents.h"
@@ -46,6 +48,16 @@ std::span<const Format> all_formats() noexcept { return kFormats; }
 const Format* find_format(std::string_view name) noexcept {
   const auto found = std::ranges::find(kFormats, name, &Format::name);
   return found == kFormats.end() ? nullptr : &*found;
+}
+
+std::string no_driver_for(std::string_view name) {
+  std::string names;
+  for (const Format& format : kFormats) {
+    names += (names.empty() ? "" : ", ") + std::string(format.name);
+  }
+  constexpr std::size_t kMostQuoted = 64;
+  return "there is no driver for the format " + escaped(name, kMostQuoted) + " (there are " +
+         names + ")";
 }
 
 }  // namespace tapring

@@ -46,4 +46,7 @@ std::span<const Format> all_formats() noexcept;
 /// nullptr if there is no driver of that name.
 const Format* find_format(std::string_view name) noexcept;
 
+/// Why there is no driver of that name: which there are.
+std::string no_driver_for(std::string_view name);
+
 }  // namespace tapring

@@ -62,7 +62,8 @@ class OpenRawImage final : public OpenImage {
           EINVAL, std::system_category(),
           file_.path + " is empty (give it a size: truncate -s 10G " + file_.path + ")");
     }
-    if (const auto format = format_by_signature(file_)) {
+    // A guest that encrypts its whole disk is nothing to tell each time.
+    if (const auto format = format_by_signature(file_); format && *format != "luks") {
       notices_.push_back(file_.path + " looks like " + *format + ", and is served as it is: raw");
     }
     if (geometry_.size_bytes != file_.size_bytes) {

@@ -30,6 +30,10 @@ constexpr Signature kSignatures[] = {
     {0, "QED\0"sv, "qed"},
     {0, "\x1F\x8B"sv, "gzip"},
     {0, "\xFD\x37zXZ\0"sv, "xz"},
+    {0, "\x28\xB5\x2F\xFD"sv, "zstd"},
+    {4, "1AY&SY"sv, "bzip2"},
+    {257, "ustar"sv, "tar"},  // an OVA is one
+    {0, "LUKS\xBA\xBE"sv, "luks"},
 };
 constexpr std::size_t kBeginning = 512;
 
@@ -40,7 +44,26 @@ std::string read_sector(const OpenFile& file, uint64_t offset) {
   return text;
 }
 
+struct Unpacker {
+  std::string_view format;
+  const char* command;
+};
+
+constexpr Unpacker kUnpackers[] = {
+    {"gzip", "gunzip -k "}, {"xz", "unxz -k "}, {"zstd", "unzstd "}, {"bzip2", "bunzip2 -k "}};
+
 }  // namespace
+
+std::string how_to_serve(std::string_view format, const std::string& path) {
+  for (const Unpacker& unpacker : kUnpackers) {
+    if (unpacker.format == format) return unpacker.command + path + " unpacks it";
+  }
+  if (format == "tar") {
+    return "tar -xf " + path + " unpacks it, and qemu-img convert -O qcow2 converts its disks";
+  }
+  if (format == "luks") return "as a raw image to a guest that decrypts it; --format raw";
+  return "qemu-img convert -f " + std::string(format) + " -O qcow2 " + path + " COPY converts it";
+}
 
 std::optional<std::string> format_by_signature(const OpenFile& file) {
   try {

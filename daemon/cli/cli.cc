@@ -331,8 +331,8 @@ void declare(CLI::App& app, Request& request) {
   app.fallthrough();
   app.footer(
       "Exit code: 0; 1 if it cannot be done, as for an unknown disk; 2 for wrong usage;\n"
-      "3 if no daemon answers; 4 if it has not answered in time. Of image check: 2 for\n"
-      "corruptions, 3 for leaks.");
+      "3 if no daemon answers; 4 if it has not answered in time. Of image: 1 for wrong\n"
+      "usage too, and of image check 2 for corruptions, 3 for leaks.");
   for (const Command& command : kCommands) {
     CLI::App* sub = app.add_subcommand(command.name, command.help);
     sub->add_flag("--json", request.json, "print JSON, on one line");
@@ -398,6 +398,14 @@ int run(const Request& request, const Streams& streams) {
   }
 }
 
+/// What to look at after wrong usage.
+std::string more_help(const CLI::App& app, const std::vector<std::string>& arguments) {
+  const CLI::App& command = named_command(app, arguments);
+  if (&command == &app) return "; tapring --help lists what there is";
+  const auto habit = instead_of_qemu(command, arguments);
+  return (habit ? " (" + *habit + ")" : "") + "; see " + words_of(command) + " --help";
+}
+
 int run_arguments(const std::vector<std::string>& arguments, const Streams& streams) {
   CLI::App app("Asks tapringd, which serves disks of Xen guests", "tapring");
   Request request;
@@ -406,7 +414,7 @@ int run_arguments(const std::vector<std::string>& arguments, const Streams& stre
   declare_image(app, image);
   const auto misuse = [&](const std::string& reason) {
     print_problem(streams.err, reason);
-    // Exit codes 2 and 3 of `image check` mean corruptions and leaks.
+    // Codes 2 and 3 of `image check` mean corruptions and leaks, so no `image` command has others.
     return command_in(arguments) == "image" ? kRefused : kUsage;
   };
   try {
@@ -416,7 +424,7 @@ int run_arguments(const std::vector<std::string>& arguments, const Streams& stre
     app.exit(asked, streams.out, streams.err);
     return kDone;
   } catch (const CLI::ParseError& error) {
-    return misuse(error.what() + std::string("; tapring --help lists what there is"));
+    return misuse(error.what() + more_help(app, arguments));
   }
   if (image.app->parsed()) {
     image.json = image.json || request.json;

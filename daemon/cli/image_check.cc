@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
-#include <algorithm>
 #include <boost/json.hpp>
 #include <ostream>
+#include <stdexcept>
 
 #include "daemon/cli/image_holders.h"
 #include "daemon/cli/progress_bar.h"
@@ -57,13 +57,14 @@ std::string describe(const ImageCheck& check) {
   return text;
 }
 
-/// What the file's bytes say it is, if that can be checked; else the first format that can be,
-/// whose check tells what is wrong with it.
+/// What the file's bytes say it is.
 const Format& checked_format(const OpenFile& file) {
-  const Format* format = find_format(format_by_signature(file).value_or(""));
+  const std::string name = format_by_signature(file).value_or("raw");
+  const Format* format = find_format(name);
   if (format != nullptr && format->check != nullptr) return *format;
-  return *std::ranges::find_if(all_formats(),
-                               [](const Format& each) { return each.check != nullptr; });
+  const std::string which = name == "raw" ? "a raw image has no tables" : "it looks like " + name;
+  throw std::runtime_error(file.path + " is no qcow2 image, and only those are checked here (" +
+                           which + ")");
 }
 
 }  // namespace
@@ -74,9 +75,10 @@ CheckResult check_image(const std::string& path, const std::optional<Repair>& re
   ImageOptions options;
   options.path = path;
   options.read_only = !repair;
+  options.audience = Audience::shell;
   OpenFile file = open_file(image_file(options, path, Caching::page_cache));
-  if (repair) fill_last_sector(file);
   const Format& format = checked_format(file);
+  if (repair) fill_last_sector(file);
   CheckResult result;
   result.path = path;
   {

@@ -18,7 +18,8 @@ struct CheckResult {
 };
 
 /// Checks an image, and repairs it if that is asked for and something is wrong. It is locked
-/// meanwhile. Throws FileInUse and std::system_error. `progress`: where to show it, or nullptr.
+/// meanwhile. Throws FileInUse and std::system_error, and std::runtime_error where there is nothing
+/// to check. `progress`: where to show it, or nullptr.
 CheckResult check_image(const std::string& path, const std::optional<Repair>& repair,
                         std::ostream* progress);
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ostream.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -10,13 +11,16 @@
 #include <boost/json.hpp>
 #include <map>
 #include <ostream>
+#include <utility>
 
 #include "daemon/cli/byte_size.h"
 #include "daemon/cli/failure.h"
 #include "daemon/cli/image_check.h"
 #include "daemon/cli/image_info.h"
 #include "daemon/cli/image_map.h"
+#include "daemon/cli/image_path.h"
 #include "daemon/control/json_text.h"
+#include "formats/printable.h"
 
 namespace tapring {
 namespace {
@@ -82,7 +86,7 @@ int map_to_json(const ImageRequest& request, const Streams& streams) {
   try {
     map_image(request.path, request.format, request.chain, request.backing_formats, print_extent);
   } catch (const std::exception& error) {
-    problem = error.what();
+    problem = reason_of(error);
   }
   fmt::print(streams.out, R"(],"ok":{},"error":{}}})", problem.empty(),
              json_text(json::value(problem)));
@@ -94,13 +98,16 @@ int map_to_json(const ImageRequest& request, const Streams& streams) {
 
 int map(const ImageRequest& request, const Streams& streams) {
   if (request.json) return map_to_json(request, streams);
+  bool has_head = false;
   const auto print_line = [&](const MappedExtent& extent) {
+    if (!std::exchange(has_head, true)) {
+      fmt::print(streams.out, "{:>15} {:>15} {:>5}  {:<11} {}\n", "START", "BYTES", "DEPTH", "KIND",
+                 "OFFSET");
+    }
     fmt::print(streams.out, "{:>15} {:>15} {:>5}  {:<11} {}\n", extent.start, extent.bytes,
                extent.depth, extent.kind,
                extent.offset ? fmt::format("{}", *extent.offset) : std::string("-"));
   };
-  fmt::print(streams.out, "{:>15} {:>15} {:>5}  {:<11} {}\n", "START", "BYTES", "DEPTH", "KIND",
-             "OFFSET");
   map_image(request.path, request.format, request.chain, request.backing_formats, print_line);
   return kDone;
 }
@@ -109,8 +116,11 @@ int create(const ImageRequest& request, const Streams& streams) {
   CreateOptions create_options = request.create_options;
   create_options.path = request.path;
   create_options.format = request.format;
-  create_image(create_options, streams.terminal);
-  if (request.json) streams.out << json_text({{"ok", true}}) << "\n";
+  const std::vector<std::string> notices = create_image(create_options, streams.terminal);
+  if (request.json) {
+    streams.out << json_text({{"ok", true}, {"notices", json::value_from(notices)}}) << "\n";
+  }
+  for (const std::string& notice : notices) print_problem(streams.err, notice);
   return kDone;
 }
 
@@ -118,12 +128,23 @@ int create(const ImageRequest& request, const Streams& streams) {
   throw CLI::ValidationError(fmt::format("{} {}: must be {}", option, text, expected));
 }
 
+using Words = std::vector<std::string>;
+
+/// `example`: how the option is to be typed, where what is there instead may be the next argument.
+CLI::Validator one_of(const Words& words, const char* example = "") {
+  const auto check = [words, example](const std::string& text) {
+    if (std::ranges::find(words, text) != words.end()) return std::string();
+    return fmt::format("{} is not {}{}", escaped(text), fmt::join(words, " or "), example);
+  };
+  return {check, ""};
+}
+
 void declare_create(CLI::App& create, ImageRequest& request) {
   CreateOptions& create_options = request.create_options;
   create.add_option("--format", request.format, "qcow2 or raw")
       ->type_name("FORMAT")
       ->required()
-      ->check(CLI::IsMember({"qcow2", "raw"}).description(""));
+      ->check(one_of({"qcow2", "raw"}));
   const auto bytes = [&create](const char* name, uint64_t& value, const char* help,
                                bool (*fits)(uint64_t size), const char* expected) {
     const auto take = [name, &value, fits, expected](const std::string& text) {
@@ -135,8 +156,8 @@ void declare_create(CLI::App& create, ImageRequest& request) {
   };
   bytes(
       "--size", create_options.size_bytes, "of the disk: 10G; by default the backing file's",
-      [](uint64_t size) { return size < uint64_t{INT64_MAX} - 511; },
-      "a size of less than 8E, as 512M or 1.5G");
+      [](uint64_t size) { return size > 0 && size < uint64_t{INT64_MAX} - 511; },
+      "a size of less than 8E, and not 0, as 512M or 1.5G");
   bytes(
       "--cluster-size", create_options.cluster_bytes, "512 to 2M; by default 64K",
       [](uint64_t size) { return std::has_single_bit(size) && size >= 512 && size <= 2 << 20; },
@@ -154,7 +175,7 @@ void declare_create(CLI::App& create, ImageRequest& request) {
                   "the data file is a raw image as well");
   word("--refcount-bits", create_options.refcount_bits, "1 to 64; by default 16", "N");
   word("--compression", create_options.compression, "zlib, which is the default, or zstd", "TYPE")
-      ->check(CLI::IsMember({"zlib", "zstd"}).description(""));
+      ->check(one_of({"zlib", "zstd"}));
   // As QEMU calls them, too.
   const std::map<std::string, uint32_t> versions{{"3", 3}, {"1.1", 3}, {"2", 2}, {"0.10", 2}};
   const auto take_version = [&create_options, versions](const std::string& text) {
@@ -169,7 +190,7 @@ void declare_create(CLI::App& create, ImageRequest& request) {
   create.add_flag("--extended-l2", create_options.extended_l2, "subclusters");
   create.add_flag("--lazy-refcounts", create_options.lazy_refcounts, "for QEMU");
   word("--preallocate", create_options.preallocate, "off, metadata or falloc", "WHAT")
-      ->check(CLI::IsMember({"off", "metadata", "falloc"}).description(""));
+      ->check(one_of({"off", "metadata", "falloc"}));
   create.add_flag("--force", create_options.force, "overwrite a file that is there");
 }
 
@@ -194,7 +215,14 @@ void declare_image(CLI::App& app, ImageRequest& request) {
   for (const Command& command : kCommands) {
     CLI::App* sub = request.app->add_subcommand(command.name, command.help);
     sub->add_flag("--json", request.json, "print JSON, on one line");
-    sub->add_option("IMAGE", request.path, "path of the image")->type_name("")->required();
+    sub->add_option("IMAGE", request.path, "path of the image")
+        ->type_name("")
+        ->check(CLI::Validator(
+            [](const std::string& text) {
+              return std::string(text.empty() ? "it is empty; name an image's file" : "");
+            },
+            ""))
+        ->required();
   }
   for (const char* name : {"info", "map"}) {
     CLI::App* sub = request.app->get_subcommand(name);
@@ -212,15 +240,16 @@ void declare_image(CLI::App& app, ImageRequest& request) {
   request.app->get_subcommand("check")
       ->add_option("--repair", request.repair, "leaks, or all: repair that")
       ->type_name("WHAT")
-      ->check(CLI::IsMember({"leaks", "all"}).description(""));
+      ->check(one_of({"leaks", "all"}, ", as in --repair all IMAGE"));
 }
 
 int run_image(const ImageRequest& request, const Streams& streams) {
   const std::string name = request.app->get_subcommands().front()->get_name();
   try {
+    check_is_path(request.path);
     return std::ranges::find(kCommands, name, &Command::name)->run(request, streams);
   } catch (const std::exception& error) {
-    print_failure(streams, request.json, error.what());
+    print_failure(streams, request.json, reason_of(error));
     return kFailed;
   }
 }

@@ -15,8 +15,11 @@
 #include <filesystem>
 #include <ostream>
 #include <sstream>
+#include <stdexcept>
 #include <system_error>
 
+#include "daemon/cli/failure.h"
+#include "daemon/cli/image_path.h"
 #include "daemon/cli/pages.h"
 #include "daemon/cli/table.h"
 #include "formats/backing_file.h"
@@ -28,14 +31,6 @@ namespace tapring {
 namespace {
 
 namespace json = boost::json;
-
-OpenFile open_to_look(const std::string& path) {
-  FileOptions options;
-  options.path = path;
-  options.read_only = true;
-  options.lock.sharing = Sharing::unlocked;
-  return open_file(options);
-}
 
 uint64_t allocated_bytes(const OpenFile& file) {
   struct stat status{};
@@ -206,10 +201,10 @@ ImageInfo image_info(const std::string& path, const std::string& format) {
   if (const Format* driver = find_format(info.format)) {
     info.description = driver->describe(file);
   } else if (format.empty()) {
+    info.served = false;
     info.description.size_bytes = file.size_bytes;
   } else {
-    throw std::system_error(EINVAL, std::system_category(),
-                            path + ": there is no driver for the format " + escaped(format));
+    throw std::runtime_error(path + ": " + no_driver_for(format));
   }
   info.holders = image_holders(path, {});
   return info;
@@ -237,13 +232,21 @@ ImageChain image_chain(const std::string& path, const std::string& format,
         chain.images.push_back(image_info(below, *backing->format));
         continue;
       }
-    } catch (const std::system_error& error) {
-      chain.problem = error.what();
+    } catch (const std::runtime_error& error) {
+      chain.problem = reason_of(error);
     }
     break;
   }
   return chain;
 }
+
+namespace {
+
+std::string why_not_served(const ImageInfo& info) {
+  return "tapring serves no " + info.format + " (" + how_to_serve(info.format, info.path) + ")";
+}
+
+}  // namespace
 
 json::object to_json(const ImageInfo& info) {
   json::object holders = to_json(info.holders);
@@ -254,18 +257,23 @@ json::object to_json(const ImageInfo& info) {
                       {"taken_bytes", info.allocated_bytes},
                       {"lock", std::move(holders)}};
   add(info.description, object);
+  if (!info.served) {
+    object["size_bytes"] = nullptr;
+    object["troubles"] = json::array{json::value(why_not_served(info))};
+  }
   return object;
 }
 
 void print(const ImageInfo& info, std::ostream& out) {
   print_line(out, "image", info.path);
   print_line(out, "format", info.format);
-  print_line(out, "size",
+  print_line(out, info.served ? "size" : "file size",
              fmt::format("{} ({} bytes)", human_bytes(info.description.size_bytes),
                          info.description.size_bytes));
   print_line(out, "disk size", human_bytes(info.allocated_bytes));
   print_line(out, "in use by", words_of(info.holders));
   print(info.description, out);
+  if (!info.served) print_line(out, "problem", why_not_served(info));
 }
 
 }  // namespace tapring

@@ -19,7 +19,8 @@ struct ImageInfo {
   std::string format;
   uint64_t allocated_bytes = 0;  ///< of the storage, by the image's own file
   ImageHolders holders;
-  /// Where there is no driver for the format: the file's size as that of the disk.
+  bool served = true;  ///< there is a driver for the format
+  /// Where there is none: the file's size as that of the disk.
   ImageDescription description;
 };
 
@@ -27,7 +28,8 @@ struct ImageInfo {
 /// raw image: this is for people to look at. Throws std::system_error.
 std::string format_by_content(const std::string& path);
 
-/// `format`: empty for what the content says. Throws std::system_error.
+/// `format`: empty for what the content says. Throws std::system_error, and std::runtime_error
+/// where there is none of that name.
 ImageInfo image_info(const std::string& path, const std::string& format);
 
 /// The image and its backing files, from the top. They stop where one states no format; `problem`

@@ -2,31 +2,25 @@
 #include "daemon/cli/image_map.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <memory>
-#include <system_error>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
 #include "daemon/cli/image_info.h"
+#include "daemon/cli/image_path.h"
 #include "formats/extent.h"
 #include "formats/format.h"
-#include "formats/printable.h"
 
 namespace tapring {
 namespace {
 
 std::unique_ptr<ExtentReader> layer_of(const ImageInfo& info) {
-  const Format* format = find_format(info.format);
-  if (format == nullptr) {
-    throw std::system_error(ENOTSUP, std::system_category(),
-                            info.path + ": no map of the format " + escaped(info.format));
+  if (!info.served) {
+    throw std::runtime_error(info.path + ": there is no map of " + info.format +
+                             " (qemu-img map shows where QEMU has one)");
   }
-  FileOptions options;
-  options.path = info.path;
-  options.read_only = true;
-  options.lock.sharing = Sharing::unlocked;
-  return format->extents(open_file(options));
+  return find_format(info.format)->extents(open_to_look(info.path));
 }
 
 const char* name_of(ExtentKind kind) {
@@ -79,14 +73,12 @@ void map_image(const std::string& path, const std::string& format, bool chain,
   ImageChain images;
   if (chain) {
     images = image_chain(path, format, backing_formats);
-    if (!images.problem.empty()) {
-      throw std::system_error(EINVAL, std::system_category(), images.problem);
-    }
+    if (!images.problem.empty()) throw std::runtime_error(images.problem);
   } else {
     images.images.push_back(image_info(path, format));
   }
   if (images.images.front().description.size_bytes == 0) {
-    throw std::system_error(EINVAL, std::system_category(), path + " is empty");
+    throw std::runtime_error(path + " is empty");
   }
   std::vector<std::unique_ptr<ExtentReader>> layers;
   for (const ImageInfo& info : images.images) layers.push_back(layer_of(info));

@@ -22,7 +22,8 @@ struct MappedExtent {
 
 /// `act` for each extent of the disk, in order. The image is not locked. With `chain` its backing
 /// files are looked at too, whose formats must be stated, or be `backing_formats`: see
-/// image_chain(). `format`: empty for what the content says. Throws std::system_error.
+/// image_chain(). `format`: empty for what the content says. Throws std::system_error, and
+/// std::runtime_error that says what is wrong with the image or its chain.
 void map_image(const std::string& path, const std::string& format, bool chain,
                const std::vector<std::string>& backing_formats,
                const std::function<void(const MappedExtent&)>& act);

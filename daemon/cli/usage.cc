@@ -9,6 +9,7 @@
 #include <numeric>
 #include <utility>
 
+#include "daemon/cli/byte_size.h"
 #include "formats/printable.h"
 
 namespace tapring {
@@ -75,6 +76,44 @@ std::vector<std::string> plain_arguments(std::span<const char* const> arguments)
 std::string command_in(std::span<const std::string> arguments) {
   const auto word = first_word(arguments);
   return word == arguments.end() ? std::string() : *word;
+}
+
+const CLI::App& named_command(const CLI::App& app, std::span<const std::string> arguments) {
+  const auto word = first_word(arguments);
+  for (const CLI::App* command : commands_of(app)) {
+    if (word == arguments.end() || command->get_name() != *word) continue;
+    return named_command(*command, {std::next(word), arguments.end()});
+  }
+  return app;
+}
+
+std::string words_of(const CLI::App& command) {
+  const CLI::App* parent = command.get_parent();
+  return (parent == nullptr ? "" : words_of(*parent) + ' ') + command.get_name();
+}
+
+std::optional<std::string> instead_of_qemu(const CLI::App& command,
+                                           std::span<const std::string> arguments) {
+  struct Habit {
+    std::string theirs;
+    std::string ours;
+  };
+  const Habit habits[] = {{"-f", "--format"}, {"-F", "--backing-format"}, {"-b", "--backing"},
+                          {"-r", "--repair"}, {"-o", "--cluster-size"},   {"--output", "--json"}};
+  for (const std::string& argument : arguments) {
+    for (const auto& [theirs, ours] : habits) {
+      if (argument != theirs && !argument.starts_with(theirs + '=')) continue;
+      if (command.get_option_no_throw(ours) == nullptr) continue;
+      return fmt::format("{} is of qemu-img; here there is {}{}", theirs, ours,
+                         theirs == "-o" ? " and the like" : "");
+    }
+  }
+  const bool is_plain = arguments.size() > 1 && !arguments[arguments.size() - 2].starts_with('-');
+  const bool has_size = command.get_option_no_throw("--size") != nullptr;
+  if (has_size && is_plain && parse_byte_size(arguments.back())) {
+    return fmt::format("the size is given as --size {}", arguments.back());
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string> wrong_command(const CLI::App& app,

@@ -18,6 +18,16 @@ std::vector<std::string> plain_arguments(std::span<const char* const> arguments)
 /// The first word of `arguments` that is no option, nor the value of one; empty if there is none.
 std::string command_in(std::span<const std::string> arguments);
 
+/// The command, or subcommand, of `app` that `arguments` name; `app` where they name none.
+const CLI::App& named_command(const CLI::App& app, std::span<const std::string> arguments);
+
+/// How it is typed: "tapring image create".
+std::string words_of(const CLI::App& command);
+
+/// How to say to this command what an argument says to qemu-img; nullopt if there is no such one.
+std::optional<std::string> instead_of_qemu(const CLI::App& command,
+                                           std::span<const std::string> arguments);
+
 /// What is wrong with the command, or subcommand, that `arguments` name, with a proposal if there
 /// is a similar one. nullopt if nothing is wrong or no command is named.
 std::optional<std::string> wrong_command(const CLI::App& app,

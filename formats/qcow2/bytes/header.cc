@@ -206,8 +206,12 @@ Refusal check_features(const Header& header) {
 
 }  // namespace
 
+bool begins_as_qcow2(Bytes beginning) {
+  return beginning.size() >= Header::kV2Bytes && load<uint32_t>(beginning, 0) == kMagic;
+}
+
 std::expected<uint64_t, std::string> cluster_bytes_of(Bytes beginning) {
-  if (beginning.size() < Header::kV2Bytes || load<uint32_t>(beginning, 0) != kMagic) {
+  if (!begins_as_qcow2(beginning)) {
     return std::unexpected("is no qcow2 image (state its own format; tapring image info tells it)");
   }
   const auto version = load<uint32_t>(beginning, 4);

@@ -78,6 +78,9 @@ struct Header {
   }
 };
 
+/// Whether these bytes are the beginning of a qcow2 image, or of a part of one.
+bool begins_as_qcow2(std::span<const std::byte> beginning);
+
 /// The cluster size of an image whose file begins with these bytes, or why it is none.
 std::expected<uint64_t, std::string> cluster_bytes_of(std::span<const std::byte> beginning);
 

@@ -22,7 +22,9 @@ T value_or_refuse(const std::string& path, std::expected<T, std::string> value) 
 Header peek_header(const OpenFile& file) {
   constexpr std::size_t kBeginning = 512;
   const AlignedBytes beginning = read_bytes(file, 0, kBeginning);
-  if (file.size_bytes < kBeginning) reject(file.path, "is too short for a qcow2 image");
+  if (file.size_bytes < kBeginning && begins_as_qcow2(beginning.span())) {
+    reject(file.path, "is too short for a qcow2 image");
+  }
   const uint64_t cluster_bytes = value_or_refuse(file.path, cluster_bytes_of(beginning.span()));
   const AlignedBytes cluster = read_bytes(file, 0, std::min(cluster_bytes, file.size_bytes));
   return value_or_refuse(file.path, parse_header(cluster.span()));

@@ -230,7 +230,16 @@ TEST_F(CliAlone, WrongUsageIsExitCodeTwo) {
   EXPECT_EQ(tapring({"show"}), 2);
   EXPECT_EQ(tapring({"list", "0/xvda"}), 2);
   EXPECT_EQ(tapring({"stats", "--interval", "0"}), 2);
+  EXPECT_THAT(err(), HasSubstr("; see tapring stats --help"));
+  EXPECT_EQ(tapring({"--frobnicate"}), 2);
   EXPECT_THAT(err(), HasSubstr("tapring --help"));
+}
+
+TEST_F(CliAlone, WrongUsageOfImageIsExitCodeOneAsTheHelpSays) {
+  EXPECT_EQ(tapring({"image"}), 1);
+  EXPECT_EQ(tapring({"image", "check"}), 1);
+  EXPECT_EQ(tapring({"--help"}), 0);
+  EXPECT_THAT(out(), HasSubstr("Of image: 1 for wrong\nusage too"));
 }
 
 TEST_F(CliAlone, AWordThatIsNoCommandGetsOneThatIs) {

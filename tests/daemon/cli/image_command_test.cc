@@ -9,53 +9,21 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "formats/format.h"
 #include "formats/image.h"
 #include "ring/open_file.h"
-#include "tests/daemon/temporary_directory.h"
-#include "tests/formats/qemu.h"
+#include "tests/daemon/cli/image_fixture.h"
 
 namespace tapring {
 namespace {
 
 namespace json = boost::json;
 using testing::HasSubstr;
-
-class CliImage : public testing::Test {
- protected:
-  int tapring(const std::vector<std::string>& words, std::ostream* terminal = nullptr) {
-    out_.str("");
-    err_.str("");
-    std::vector<const char*> arguments{"image"};
-    for (const std::string& word : words) arguments.push_back(word.c_str());
-    return run_cli(arguments, {out_, err_, false, terminal});
-  }
-
-  std::string out() const { return out_.str(); }
-  std::string err() const { return err_.str(); }
-
-  std::string path(const std::string& name) const { return (directory_.path() / name).string(); }
-
-  std::string create(const std::string& name, const std::string& options = "") {
-    run_command("qemu-img create -q -f qcow2 " + options + ' ' + shell_quoted(path(name)) + " 8M");
-    return path(name);
-  }
-
-  std::string make_dirty() {
-    const std::string image = create("dirty", "-o lazy_refcounts=on");
-    run_command("qemu-io -f qcow2 -c 'write -q 64k 1M' -c abort " + shell_quoted(image) +
-                " >/dev/null 2>&1 || true");
-    return image;
-  }
-
-  TemporaryDirectory directory_{memory_directory()};
-
- private:
-  std::ostringstream out_;
-  std::ostringstream err_;
-};
 
 TEST_F(CliImage, InfoSaysWhatQemuSays) {
   create("base", "-o compat=0.10");
@@ -155,6 +123,16 @@ TEST_F(CliImage, InfoNamesFormatsThatHaveNoDriver) {
     run_command("qemu-img create -q -f " + format + ' ' + shell_quoted(image) + " 4M");
     EXPECT_EQ(tapring({"info", image}), 0) << err();
     EXPECT_THAT(out(), HasSubstr("format           " + format));
+    EXPECT_THAT(out(), HasSubstr("\nfile size        "));
+    EXPECT_THAT(out(), HasSubstr("tapring serves no " + format + " (qemu-img convert -f " + format +
+                                 " -O qcow2 " + image));
+    EXPECT_EQ(tapring({"info", "--json", image}), 0) << err();
+    EXPECT_TRUE(json::parse(out()).at("images").at(0).at("size_bytes").is_null());
+    EXPECT_EQ(tapring({"map", image}), 1);
+    EXPECT_EQ(out(), "");
+    EXPECT_THAT(err(), HasSubstr("there is no map of " + format));
+    EXPECT_EQ(tapring({"check", image}), 1);
+    EXPECT_THAT(err(), HasSubstr("only those are checked here (it looks like " + format + ")"));
     ImageOptions options;
     options.path = image;
     options.read_only = true;
@@ -359,7 +337,8 @@ TEST_F(CliImage, CreateTakesTheSizeOfTheBackingFile) {
 TEST_F(CliImage, CreateSaysWhatCannotBeAndLeavesNothing) {
   create("base");
   const std::vector<std::pair<std::vector<std::string>, std::string>> orders{
-      {{"--size", "0"}, "at least one sector"},
+      {{"--size", "0"}, "--size 0: must be a size of less than 8E, and not 0"},
+      {{}, "image: --size is missing, as in --size 10G"},
       {{"--size", "1M", "--cluster-size", "1000"}, "--cluster-size 1000: must be a power of 2"},
       {{"--size", "1M", "--cluster-size", "256"}, "from 512 to 2M"},
       {{"--size", "-5"}, "--size -5: must be a size of less than 8E"},
@@ -369,7 +348,9 @@ TEST_F(CliImage, CreateSaysWhatCannotBeAndLeavesNothing) {
       {{"--size", "1M", "--refcount-bits", "128"}, "refcount_order is 7"},
       {{"--size", "1M", "--extended-l2", "--cluster-size", "4K"}, "need at least 14"},
       {{"--size", "1000T", "--cluster-size", "512"}, "too large"},
-      {{"--size", "1M", "--backing", "base"}, "is not stated"},
+      {{"--size", "1M", "--backing", "base"}, "is not stated (--backing-format FORMAT)"},
+      {{"--size", "1M", "--backing", "base", "--backing-format", "QCOW2"},
+       "no driver for the format QCOW2 (there are raw, aio, qcow, qcow2)"},
       {{"--size", "1M", "--backing", "none", "--backing-format", "raw"}, "none"},
       {{"--size", "1M", "--compat", "2", "--lazy-refcounts"}, "version 2 has no"},
       {{"--backing", "base", "--backing-format", "qcow2", "--preallocate", "metadata"},
@@ -377,7 +358,7 @@ TEST_F(CliImage, CreateSaysWhatCannotBeAndLeavesNothing) {
   for (const auto& [options, reason] : orders) {
     std::vector<std::string> words{"create", path("image"), "--format", "qcow2"};
     words.insert(words.end(), options.begin(), options.end());
-    EXPECT_EQ(tapring(words), 1) << options.back();
+    EXPECT_EQ(tapring(words), 1) << reason;
     EXPECT_THAT(err(), HasSubstr(reason));
     EXPECT_FALSE(std::filesystem::exists(path("image"))) << reason;
   }
