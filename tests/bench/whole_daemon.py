@@ -43,12 +43,13 @@ def make_image(directory, name, mebibytes):
 
 
 @contextlib.contextmanager
-def serving(queues=1):
-    """A tapringd that serves, with the settings of a new installation, on a machine with a guest.
-    By default a disk may have as many rings as there are processors."""
+def serving(queues=1, options=()):
+    """A tapringd that serves, with the settings of a new installation but `options`, on a machine
+    with a guest. By default a disk may have as many rings as there are processors."""
     with machine.Machine(PRESET) as xen:
         xen.guest("create-domain", domain=DOMAIN)
-        daemon = machine.Daemon(xen, PRESET, ["--max-queues", str(max(queues, os.cpu_count()))])
+        daemon = machine.Daemon(xen, PRESET,
+                                ["--max-queues", str(max(queues, os.cpu_count())), *options])
         daemon.start()
         yield daemon
 

@@ -15,7 +15,7 @@
 
 namespace tapring::pretend {
 
-inline constexpr DomainId kDomains = 64;      ///< a number is used once, as in Xen
+inline constexpr DomainId kDomains = 300;     ///< a number is used once, as in Xen
 inline constexpr uint32_t kPages = 65536;     ///< of a domain's memory, most of it never touched
 inline constexpr GrantRef kGrants = kPages;   ///< of a domain
 inline constexpr Port kPorts = 2048;          ///< of a domain; 0 is none

@@ -147,6 +147,7 @@ class Daemon:
         self.log = machine.scratch / "tapringd.log"
         self.environment = {}
         self.process = None
+        machine.callback(self.kill_workers)
 
     def start(self):
         before = self.text().count("serving\n")
@@ -161,10 +162,10 @@ class Daemon:
 
     def ask(self, *command):
         """What `tapring` prints."""
-        done = subprocess.run([BUILD / PRESETS[0] / "bin/tapring", "--run-dir",
-                               self.machine.scratch / "run", *command], timeout=LIMIT, text=True,
-                              capture_output=True,
-                              env={**os.environ, **self._environment(PRESETS[0])}, check=False)
+        tools = self.machine.tools
+        done = subprocess.run([tools / "bin/tapring", "--run-dir", self.machine.scratch / "run",
+                               *command], timeout=LIMIT, text=True, capture_output=True,
+                              env={**os.environ, **self._environment(tools.name)}, check=False)
         if done.returncode != 0:
             raise AssertionError(f"tapring {command}: {done.stdout}{done.stderr}")
         return done.stdout
@@ -181,6 +182,20 @@ class Daemon:
             raise AssertionError(f"tapringd ended with {self.process.returncode}:\n{self.text()}"
                                  + "".join(self.reports()))
         return self.text().count("serving\n") > before
+
+    @property
+    def workers(self):
+        """The number of each worker process, by its name. They outlive a tapringd that is killed."""
+        found = {}
+        for lock in sorted((self.machine.scratch / "run/workers").glob("*.lock")):
+            pid = int(lock.read_text() or 0)
+            if pid and pathlib.Path("/proc", str(pid), "exe").exists():
+                found[lock.stem] = pid
+        return found
+
+    def kill_workers(self):
+        for pid in self.workers.values():
+            os.kill(pid, signal.SIGKILL)
 
     def stop(self):
         """As systemd does; nothing may have leaked then."""

@@ -3,7 +3,6 @@
 """A worker process for each guest: what happens to one reaches no other."""
 
 import os
-import pathlib
 import signal
 import unittest
 
@@ -18,25 +17,14 @@ class WorkerProcess(machine.PretendTest):
     def prepare(self):
         self.daemon = machine.Daemon(self.machine, self.preset,
                                      ("--isolation", "guest", "--workers", "1"))
-        self.addCleanup(self.kill_workers)
         self.machine.guest("create-domain", domain=2)
 
     @property
     def workers(self):
-        """The process of each worker, by its name."""
-        found = {}
-        for lock in sorted((self.machine.scratch / "run/workers").glob("*.lock")):
-            pid = int(lock.read_text() or 0)
-            if pid and pathlib.Path("/proc", str(pid), "exe").exists():
-                found[lock.stem] = pid
-        return found
+        return self.daemon.workers
 
     def worker(self, name):
         return machine.wait_until(f"the worker {name}", lambda: self.workers.get(name))
-
-    def kill_workers(self):
-        for pid in self.workers.values():
-            os.kill(pid, signal.SIGKILL)
 
     def attach_and_load(self, domain):
         return self.load_on(self.machine.make_image(), domain)
@@ -110,7 +98,7 @@ class WorkerProcess(machine.PretendTest):
         guest = self.attach_and_load(domain=1)
         for _ in range(KILLS):
             self.daemon.kill()
-            self.kill_workers()
+            self.daemon.kill_workers()
             self.daemon.start()
             guest.wait_for_answers(100)
         self.end_well(guest, domain=1)
@@ -154,7 +142,7 @@ class WorkerProcess(machine.PretendTest):
         with storage.frozen():
             hung.wait_for_stillness()
             self.daemon.kill()
-            self.kill_workers()
+            self.daemon.kill_workers()
             self.daemon.start()
             healthy.wait_for_answers(100)
             self.wait_for_states({1: "hanging", 2: "connected"})
