@@ -17,6 +17,7 @@ namespace {
 
 constexpr signed char kNotFree = -1;
 constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+static_assert(Arena::kStepBytes == kHugePageBytes);
 
 std::span<std::byte> map_memory(std::size_t bytes) {
   // More than that, to begin at a boundary of huge pages; what is left over is unmapped at once.
@@ -39,22 +40,23 @@ std::span<std::byte> map_memory(std::size_t bytes) {
 
 }  // namespace
 
-Arena::Arena(std::size_t bytes)
-    : memory_(map_memory(bytes)), free_order_(bytes / kPageBytes, kNotFree) {
+Arena::Arena(std::size_t bytes, MemoryRegistry* registry)
+    : memory_(map_memory(bytes)),
+      registry_(registry),
+      steps_((bytes + kStepBytes - 1) / kStepBytes),
+      free_order_(bytes / kPageBytes, kNotFree) {
   assert(bytes > 0 && bytes % kMaxBlockBytes == 0);
   // Room for as many as there can be: free() must not fail.
   for (unsigned order = 0; order <= kMaxOrder; ++order) {
     free_[order].reserve(bytes / bytes_of(order));
   }
-  for (std::size_t offset = bytes; offset > 0; offset -= kMaxBlockBytes) {
-    std::byte* block = memory_.data() + offset - kMaxBlockBytes;
-    free_[kMaxOrder].push_back(block);
-    free_order_[page_of(block)] = kMaxOrder;
-  }
+  if (registry_ != nullptr) registry_->reserve(memory_, kStepBytes);
+  take_step();
 }
 
 Arena::~Arena() {
   assert(bytes_in_use_ == 0);
+  give_back(0);
   ::munmap(memory_.data(), memory_.size());
 }
 
@@ -66,15 +68,16 @@ unsigned Arena::order_for(std::size_t bytes) noexcept {
 std::byte* Arena::allocate(unsigned order) noexcept {
   unsigned found = order;
   while (found <= kMaxOrder && free_[found].empty()) ++found;
-  if (found > kMaxOrder) return nullptr;
+  if (found > kMaxOrder) {
+    if (!take_step()) return nullptr;
+    found = kMaxOrder;
+  }
   std::byte* block = free_[found].back();
   free_[found].pop_back();
   free_order_[page_of(block)] = kNotFree;
   while (found > order) {
     --found;
-    std::byte* upper_half = block + bytes_of(found);
-    free_[found].push_back(upper_half);
-    free_order_[page_of(upper_half)] = static_cast<signed char>(found);
+    add_free(block + bytes_of(found), found);
   }
   bytes_in_use_ += bytes_of(order);
   return block;
@@ -86,13 +89,65 @@ void Arena::free(std::byte* block, unsigned order) noexcept {
     const std::size_t offset = static_cast<std::size_t>(block - memory_.data());
     std::byte* buddy = memory_.data() + (offset ^ bytes_of(order));
     if (free_order_[page_of(buddy)] != static_cast<signed char>(order)) break;
-    std::erase(free_[order], buddy);
-    free_order_[page_of(buddy)] = kNotFree;
+    remove_free(buddy, order);
     block = std::min(block, buddy);
     ++order;
   }
+  add_free(block, order);
+}
+
+/// The first that is not taken, so that few are in use at any time.
+bool Arena::take_step() noexcept {
+  const auto next = std::ranges::find(steps_, false);
+  if (next == steps_.end()) return false;
+  *next = true;
+  ++taken_;
+  const std::span step = step_at(static_cast<std::size_t>(next - steps_.begin()));
+  if (registry_ != nullptr) registry_->add(step);
+  for (std::size_t end = step.size(); end > 0; end -= kMaxBlockBytes) {
+    add_free(step.data() + end - kMaxBlockBytes, kMaxOrder);
+  }
+  return true;
+}
+
+void Arena::give_back(std::size_t keep) noexcept {
+  for (std::size_t step = steps_.size(); step > 0 && taken_ > keep; --step) {
+    if (steps_[step - 1] && is_unused(step - 1)) give_back_step(step - 1);
+  }
+}
+
+void Arena::give_back_step(std::size_t step) noexcept {
+  const std::span memory = step_at(step);
+  for (std::size_t at = 0; at < memory.size(); at += kMaxBlockBytes) {
+    remove_free(memory.data() + at, kMaxOrder);
+  }
+  if (registry_ != nullptr) registry_->remove(memory);
+  ::madvise(memory.data(), memory.size(), MADV_DONTNEED);
+  steps_[step] = false;
+  --taken_;
+}
+
+bool Arena::is_unused(std::size_t step) const noexcept {
+  const std::span memory = step_at(step);
+  for (std::size_t at = 0; at < memory.size(); at += kMaxBlockBytes) {
+    if (free_order_[page_of(memory.data() + at)] != kMaxOrder) return false;
+  }
+  return true;
+}
+
+std::span<std::byte> Arena::step_at(std::size_t step) const noexcept {
+  const std::span rest = memory_.subspan(step * kStepBytes);
+  return rest.first(std::min(rest.size(), kStepBytes));
+}
+
+void Arena::add_free(std::byte* block, unsigned order) noexcept {
   free_[order].push_back(block);
   free_order_[page_of(block)] = static_cast<signed char>(order);
+}
+
+void Arena::remove_free(std::byte* block, unsigned order) noexcept {
+  std::erase(free_[order], block);
+  free_order_[page_of(block)] = kNotFree;
 }
 
 std::size_t Arena::page_of(const std::byte* data) const noexcept {

@@ -47,8 +47,28 @@ BufferQuota::~BufferQuota() {
   pool_.remove(*this);
 }
 
+BufferPool::BufferPool(Loop& loop, std::size_t arena_bytes)
+    : loop_(loop), arena_(arena_bytes, loop.memory_registry()) {
+  loop_.add_batch(*this);
+}
+
 BufferPool::~BufferPool() {
   assert(waiting_.empty() && active_.empty());
+  loop_.remove_batch(*this);
+}
+
+/// Now and then gives back what was not needed since the last time.
+bool BufferPool::flush() {
+  if (arena_.steps_taken() <= 1) return false;
+  const Loop::Clock::time_point now = loop_.turn_time();
+  if (now >= next_look_) {
+    const std::size_t needed = (most_in_use_ + Arena::kStepBytes - 1) / Arena::kStepBytes;
+    arena_.give_back(std::max<std::size_t>(needed, 1));
+    most_in_use_ = arena_.bytes_in_use();
+    next_look_ = now + kKept;
+  }
+  if (arena_.steps_taken() > 1) loop_.wake_after(next_look_ - now);
+  return false;
 }
 
 /// A new request must not overtake waiters for arena memory; it may overtake those that only wait
@@ -64,7 +84,9 @@ std::byte* BufferPool::try_allocate(BufferQuota& quota, unsigned order) {
 
 std::byte* BufferPool::allocate(BufferQuota& quota, unsigned order) noexcept {
   std::byte* data = arena_.allocate(order);
-  if (data != nullptr) quota.bytes_in_use_ += Arena::bytes_of(order);
+  if (data == nullptr) return nullptr;
+  quota.bytes_in_use_ += Arena::bytes_of(order);
+  most_in_use_ = std::max(most_in_use_, arena_.bytes_in_use());
   return data;
 }
 

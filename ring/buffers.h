@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Bounce memory: where a request's data lies between the guest and the file. Each loop has one
-// arena, page-aligned for O_DIRECT, so that it can be registered with io_uring as a whole. Each
-// disk of the loop has a quota of it, which bounds what the disk has in flight at the storage.
+// arena, page-aligned for O_DIRECT, which takes as much memory as its disks need and tells io_uring
+// of it. Each disk of the loop has a quota of it, which bounds what the disk has in flight at the
+// storage.
 #pragma once
 
 #include <chrono>
@@ -86,7 +87,7 @@ class BufferQuota {
 ///
 /// For what stalled quotas have there is other memory: so at most kContendedBytes for each of them
 /// besides the arena, as it is among others.
-class BufferPool {
+class BufferPool final : private Batch {
  public:
   /// The largest buffer: the data of a request with 256 segments of a page each.
   static constexpr std::size_t kMaxBufferBytes = Arena::kMaxBlockBytes;
@@ -97,22 +98,25 @@ class BufferPool {
   static constexpr std::size_t kReservedBytes = kContendedBytes;
   /// A quota that asked for nothing this long is not active.
   static constexpr std::chrono::milliseconds kActive{10};
+  /// Memory that was not needed for so long is given back, but for the first step.
+  static constexpr std::chrono::seconds kKept{5};
 
-  /// `arena_bytes`: a multiple of kMaxBufferBytes. Throws std::system_error.
-  BufferPool(Loop& loop, std::size_t arena_bytes) : loop_(loop), arena_(arena_bytes) {}
+  /// `arena_bytes`: there may be at most, a multiple of kMaxBufferBytes. Throws std::system_error.
+  BufferPool(Loop& loop, std::size_t arena_bytes);
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
   ~BufferPool();
 
-  /// All of the memory, to register it.
-  std::span<std::byte> arena() const noexcept { return arena_.memory(); }
   std::size_t bytes_in_use() const noexcept { return arena_.bytes_in_use(); }
+  /// Of the arena.
+  std::size_t bytes_taken() const noexcept { return arena_.steps_taken() * Arena::kStepBytes; }
 
  private:
   friend class Buffer;
   friend class BufferQuota;
   friend class AcquireBuffer;
 
+  bool flush() override;
   std::byte* try_allocate(BufferQuota& quota, unsigned order);
   std::byte* allocate(BufferQuota& quota, unsigned order) noexcept;
   bool is_within(const BufferQuota& quota, unsigned order) const noexcept;
@@ -130,6 +134,8 @@ class BufferPool {
   std::vector<BufferQuota*> active_;
   std::size_t stalled_bytes_ = 0;  ///< what the stalled ones have
   Loop::Clock::time_point idle_forgotten_;
+  std::size_t most_in_use_ = 0;  ///< bytes, since the last look at what is kept
+  Loop::Clock::time_point next_look_;
 };
 
 }  // namespace tapring

@@ -14,8 +14,8 @@ namespace tapring {
 /// One thread only.
 class GrowingArena {
  public:
-  /// `bytes`: a multiple of Arena::kMaxBlockBytes. Throws std::system_error.
-  explicit GrowingArena(std::size_t bytes) : first_(bytes) {}
+  /// As Arena's; `registry` hears of the first arena alone. Throws std::system_error.
+  GrowingArena(std::size_t bytes, MemoryRegistry* registry) : first_(bytes, registry) {}
 
   /// As those of Arena. Null, too, where there is no memory for more.
   std::byte* allocate(unsigned order) noexcept;
@@ -27,6 +27,8 @@ class GrowingArena {
 
   /// The first arena alone.
   std::span<std::byte> memory() const noexcept { return first_.memory(); }
+  std::size_t steps_taken() const noexcept { return first_.steps_taken(); }
+  void give_back(std::size_t keep) noexcept { first_.give_back(keep); }
   std::size_t bytes_in_use() const noexcept;
 
  private:

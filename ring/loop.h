@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ring/executor.h"
+#include "ring/memory_registry.h"
 #include "ring/poll_window.h"
 
 namespace tapring {
@@ -89,6 +90,9 @@ class Loop : public Executor {
 
   /// There is a turn after this time, or an earlier one that a call before this asked for.
   virtual void wake_after(Clock::duration time) = 0;
+
+  /// To be told of the memory that files are read into and written from; null: none is needed.
+  virtual MemoryRegistry* memory_registry() noexcept { return nullptr; }
 
   /// So many requests may be stuck in the kernel: it has threads for others all the same.
   virtual void expect_stuck(std::size_t /*requests*/) {}

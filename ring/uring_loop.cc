@@ -2,13 +2,11 @@
 #include "ring/uring_loop.h"
 
 #include <sys/eventfd.h>
-#include <sys/utsname.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
-#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -22,22 +20,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kSubmitPause{1};
 
-std::string remedy_for(int error) {
-  switch (error) {
-    case EINVAL:
-    case ENOSYS: {
-      struct utsname kernel {};
-      ::uname(&kernel);
-      return std::string("io_uring of Linux 6.1 or later is needed, and this is Linux ") +
-             kernel.release;
-    }
-    case EPERM: return "io_uring is forbidden: see kernel.io_uring_disabled and the service's "
-                       "SystemCallFilter=";
-    case ENOMEM: return "raise LimitMEMLOCK= of the service";
-    default: return "setting up io_uring";
-  }
-}
-
 void limit_storage_threads(io_uring& uring, unsigned limit) {
   std::array<unsigned, 2> threads{limit, 0};
   io_uring_register_iowq_max_workers(&uring, threads.data());
@@ -45,29 +27,20 @@ void limit_storage_threads(io_uring& uring, unsigned limit) {
 
 }  // namespace
 
-UringLoop::Ring::Ring(unsigned entries) {
-  // The kernel completes requests only when we ask for completions, in our own calls. Kernels
-  // before Linux 6.1 refuse these flags, and nothing is tested on them.
-  io_uring_params parameters{};
-  parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                     IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE;
-  parameters.cq_entries = entries * 4;
-  const int error = io_uring_queue_init_params(entries, &uring, &parameters);
-  if (error < 0) throw std::system_error(-error, std::system_category(), remedy_for(-error));
-  limit_storage_threads(uring, kMaxStorageThreads);
-}
-
-UringLoop::UringLoop(unsigned entries) : ring_(entries), waker_(*this) {
-  completed_.reserve(ring_.uring.cq.ring_entries);  // all that can be collected at once
+UringLoop::UringLoop(std::unique_ptr<Uring> uring)
+    : uring_(std::move(uring)), memory_(uring_->get()), waker_(*this) {
+  uring_->enable();
+  limit_storage_threads(ring(), kMaxStorageThreads);
+  completed_.reserve(ring().cq.ring_entries);  // all that can be collected at once
   waker_.arm();
 }
 
 UringLoop::~UringLoop() = default;
 
 io_uring_sqe& UringLoop::next_sqe() {
-  io_uring_sqe* sqe = io_uring_get_sqe(&ring_.uring);
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring());
   for (auto waited = std::chrono::milliseconds::zero(); sqe == nullptr;) {
-    const int result = io_uring_submit(&ring_.uring);
+    const int result = io_uring_submit(&ring());
     // The queue is full and the kernel took nothing of it: it has no memory, even if it reports 0.
     const int error = result == 0 ? EAGAIN : -result;
     if ((error == EBUSY || error == EAGAIN) && waited < kSubmitPatience) {
@@ -76,37 +49,9 @@ io_uring_sqe& UringLoop::next_sqe() {
     } else if (error > 0 && error != EINTR) {
       throw std::system_error(error, std::system_category(), "submitting to io_uring");
     }
-    sqe = io_uring_get_sqe(&ring_.uring);
+    sqe = io_uring_get_sqe(&ring());
   }
   return *sqe;
-}
-
-bool UringLoop::register_memory(std::span<std::byte> memory) {
-  std::vector<iovec> buffers;
-  for (std::span<std::byte> rest = memory; !rest.empty();) {
-    const auto buffer = rest.first(std::min(rest.size(), kMaxRegisteredBytes));
-    buffers.push_back({buffer.data(), buffer.size()});
-    rest = rest.subspan(buffer.size());
-  }
-  const int error = io_uring_register_buffers(&ring_.uring, buffers.data(),
-                                              static_cast<unsigned>(buffers.size()));
-  if (error < 0) {
-    errno = -error;
-    return false;
-  }
-  registered_ = memory;
-  return true;
-}
-
-std::optional<int> UringLoop::registered_buffer(const void* data,
-                                                std::size_t bytes) const noexcept {
-  const auto* begin = static_cast<const std::byte*>(data);
-  if (bytes == 0 || begin < registered_.data()) return std::nullopt;
-  const auto offset = static_cast<std::size_t>(begin - registered_.data());
-  if (offset + bytes > registered_.size()) return std::nullopt;
-  const std::size_t index = offset / kMaxRegisteredBytes;
-  if ((offset + bytes - 1) / kMaxRegisteredBytes != index) return std::nullopt;
-  return static_cast<int>(index);
 }
 
 std::unique_ptr<File> UringLoop::file(OpenFile file) {
@@ -121,7 +66,7 @@ void UringLoop::expect_stuck(std::size_t requests) {
   const auto stuck = static_cast<unsigned>(std::min<std::size_t>(requests, kMaxStuckThreads));
   if (stuck == stuck_) return;
   const bool more = stuck > std::exchange(stuck_, stuck);
-  limit_storage_threads(ring_.uring, kMaxStorageThreads + stuck);
+  limit_storage_threads(ring(), kMaxStorageThreads + stuck);
   if (!more) return;
   io_uring_sqe& sqe = next_sqe();
   io_uring_prep_nop(&sqe);
@@ -130,8 +75,8 @@ void UringLoop::expect_stuck(std::size_t requests) {
 }
 
 void UringLoop::submit_and_wait(bool may_block) {
-  const int result = may_block ? io_uring_submit_and_wait(&ring_.uring, 1)
-                               : io_uring_submit_and_get_events(&ring_.uring);
+  const int result = may_block ? io_uring_submit_and_wait(&ring(), 1)
+                               : io_uring_submit_and_get_events(&ring());
   // Interrupted, or full for now: completions are collected, and the rest is submitted next turn.
   if (result < 0 && result != -EINTR && result != -EBUSY && result != -EAGAIN) {
     throw std::system_error(-result, std::system_category(), "waiting on io_uring");
@@ -140,29 +85,29 @@ void UringLoop::submit_and_wait(bool may_block) {
 
 bool UringLoop::poll_once() {
   transfers_.submit();
-  if (io_uring_sq_ready(&ring_.uring) > 0) submit_and_wait(false);
-  return io_uring_cq_ready(&ring_.uring) > 0 || must_enter();
+  if (io_uring_sq_ready(&ring()) > 0) submit_and_wait(false);
+  return io_uring_cq_ready(&ring()) > 0 || must_enter();
 }
 
 /// Deferred task work makes completions only inside a call, and the kernel flags when one is
 /// needed.
 bool UringLoop::must_enter() const noexcept {
-  return (IO_URING_READ_ONCE(*ring_.uring.sq.kflags) &
+  return (IO_URING_READ_ONCE(*ring().sq.kflags) &
           (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
 void UringLoop::wait(bool may_block) {
   transfers_.submit();
-  if (may_block || io_uring_sq_ready(&ring_.uring) > 0 || must_enter()) submit_and_wait(may_block);
+  if (may_block || io_uring_sq_ready(&ring()) > 0 || must_enter()) submit_and_wait(may_block);
   begin_turn();
   // All are collected before any is run, as what runs may submit and so change the queue.
   completed_.clear();
   unsigned head;
   io_uring_cqe* cqe;
-  io_uring_for_each_cqe(&ring_.uring, head, cqe) {
+  io_uring_for_each_cqe(&ring(), head, cqe) {
     completed_.emplace_back(static_cast<Completion*>(io_uring_cqe_get_data(cqe)), cqe->res);
   }
-  io_uring_cq_advance(&ring_.uring, static_cast<unsigned>(completed_.size()));
+  io_uring_cq_advance(&ring(), static_cast<unsigned>(completed_.size()));
   for (const auto& [completion, result] : completed_) completion->completed(result);
 }
 

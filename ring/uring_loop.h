@@ -9,13 +9,14 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <span>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "ring/loop.h"
+#include "ring/registered_memory.h"
 #include "ring/unique_fd.h"
+#include "ring/uring.h"
 #include "ring/uring_transfers.h"
 
 namespace tapring {
@@ -27,12 +28,11 @@ class UringLoop : public Loop {
   static constexpr unsigned kMaxStorageThreads = 64;
   static constexpr unsigned kMaxStuckThreads = 4096;
 
-  /// io_uring registers at most this much as one buffer.
-  static constexpr std::size_t kMaxRegisteredBytes = std::size_t{1} << 30;
+  /// Submissions that fit in one system call.
+  static constexpr unsigned kEntries = 512;
 
-  /// `entries`: how many submissions fit in one system call. Throws std::system_error that says
-  /// what to do about it, also where the kernel is older than Linux 6.1.
-  explicit UringLoop(unsigned entries = 512);
+  /// Throws std::system_error: see Uring.
+  explicit UringLoop(std::unique_ptr<Uring> uring = std::make_unique<Uring>(kEntries));
   ~UringLoop() override;
 
   /// For how long the kernel is asked again if it takes no submission.
@@ -42,12 +42,9 @@ class UringLoop : public Loop {
   /// make room. Throws std::system_error if the kernel takes no submission.
   io_uring_sqe& next_sqe();
 
-  /// Registers memory for read_fixed and write_fixed, which saves the kernel from pinning its pages
-  /// for each request. False, with errno set, where the kernel refuses; all works without, too.
-  bool register_memory(std::span<std::byte> memory);
-
-  /// The index of the registered buffer that contains all of `data`; nullopt if none does.
-  std::optional<int> registered_buffer(const void* data, std::size_t bytes) const noexcept;
+  /// For read_fixed and write_fixed.
+  RegisteredMemory& memory() noexcept { return memory_; }
+  MemoryRegistry* memory_registry() noexcept override { return &memory_; }
 
   /// The reads and writes of all files.
   UringTransfers& transfers() noexcept { return transfers_; }
@@ -127,21 +124,16 @@ class UringLoop : public Loop {
   void submit_and_wait(bool may_block);
   bool must_enter() const noexcept;
 
-  struct Ring {
-    explicit Ring(unsigned entries);
-    ~Ring() { io_uring_queue_exit(&uring); }
-    Ring(const Ring&) = delete;
-    Ring& operator=(const Ring&) = delete;
-    io_uring uring{};
-  };
+  io_uring& ring() noexcept { return uring_->get(); }
+  const io_uring& ring() const noexcept { return uring_->get(); }
 
-  Ring ring_;
+  std::unique_ptr<Uring> uring_;
+  RegisteredMemory memory_;
   Waker waker_;
   Alarm alarm_{*this};
   Nudge nudge_;
   unsigned stuck_ = 0;
   UringTransfers transfers_{*this};
-  std::span<std::byte> registered_;
   std::size_t submissions_ = 0;  ///< that are awaited
   std::vector<std::pair<Completion*, int>> completed_;
 };

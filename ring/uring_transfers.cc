@@ -104,7 +104,7 @@ bool UringTransfers::submit_single(Transfer& transfer) try {
   const auto& [fd, direction, offset, memory, unmerged] = transfer.place_;
   io_uring_sqe& sqe = loop_.next_sqe();
   const auto bytes = static_cast<unsigned>(memory.iov_len);
-  const auto buffer = loop_.registered_buffer(memory.iov_base, memory.iov_len);
+  const auto buffer = loop_.memory().index_of(memory.iov_base, memory.iov_len);
   if (direction == Direction::read && buffer) {
     io_uring_prep_read_fixed(&sqe, fd, memory.iov_base, bytes, offset, *buffer);
   } else if (direction == Direction::read) {

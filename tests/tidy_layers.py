@@ -39,10 +39,10 @@ BYTES_MAY_INCLUDE = re.compile(
 # The layers of ring/, the lowest first, each with its files.
 RING_LAYERS = {
     "base": "error executor frame_pool poll_window shared_memory sizes task unique_fd",
-    "loop": "loop offload waiting",
+    "loop": "loop memory_registry offload waiting",
     "memory": "arena buffers growing_arena scratch_pages",
     "file": "aligned_file direct_io file file_lock lock_holders open_file queue_limit",
-    "uring": "uring_file uring_loop uring_transfers",
+    "uring": "registered_memory uring uring_file uring_loop uring_transfers",
     "xen": "event_channel grant_batch grants persistent_grants xen_event_channel xen_grants",
     "blkif": "back_ring blkif journal journaled_ring request",
 }

@@ -58,15 +58,13 @@ void WorkerThread::run(const WorkerSettings& settings, Executor& helper,
     loop.use_helper(helper);
     XenGrants grants;
     XenEventChannel events(loop);
-    Worker worker(loop, grants, events, settings.arena_bytes, settings.max_mappings);
-    if (!loop.register_memory(worker.buffers().arena())) {
-      const int error = errno;
-      spdlog::warn("worker {}: {} MiB of bounce memory cannot be registered with io_uring: {}; "
-                   "each request costs a little more{}",
-                   settings.number, settings.arena_bytes >> 20,
-                   std::system_category().message(error),
+    loop.memory().on_refusal([number = settings.number](int error) {
+      spdlog::warn("worker {}: bounce memory cannot be registered with io_uring: {}; each request "
+                   "costs a little more{}",
+                   number, std::system_category().message(error),
                    error == ENOMEM ? " (raise LimitMEMLOCK= of the service)" : "");
-    }
+    });
+    Worker worker(loop, grants, events, settings.arena_bytes, settings.max_mappings);
     ready.set_value(&worker);
     told = true;
     loop.run();

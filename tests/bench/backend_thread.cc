@@ -73,7 +73,7 @@ void BackendThread::run(std::vector<BackendDisk> disks, std::promise<void> ready
     loop.set_busy_poll(busy_poll_);
     ThreadEvents events(loop, guest_);
     Worker worker(loop, memory_, events, std::size_t{Options{}.arena_mebibytes} << 20);
-    if (!loop.register_memory(worker.buffers().arena())) {
+    if (!loop.memory().holds_any()) {
       throw std::runtime_error("bounce memory cannot be registered: raise ulimit -l");
     }
     const Disks connected(loop, worker, std::move(disks));

@@ -12,7 +12,8 @@ Tapring::Tapring(const std::string& path, const std::string& format, const Workl
     : memory_(Guest::pages_for(workload)),
       worker_(loop_, memory_, events_, kArenaBytes),
       guest_turn_(*this) {
-  if (!loop_.register_memory(worker_.buffers().arena())) {
+  // The first part of it is registered by now, or none is going to be.
+  if (!loop_.memory().holds_any()) {
     throw std::runtime_error("bounce memory cannot be registered: raise ulimit -l");
   }
   ImageOptions options;

@@ -115,6 +115,50 @@ TEST_F(BufferPoolTest, EveryMixOfSizesFitsAgainAfterwards) {
   EXPECT_TRUE(whole);
 }
 
+/// A pool of four steps.
+class StepsOfMemoryTest : public testing::Test {
+ protected:
+  static constexpr std::size_t kStep = Arena::kStepBytes;
+  static constexpr auto kKept = std::chrono::nanoseconds(BufferPool::kKept);
+
+  Detached keep(std::size_t count) {
+    std::vector<Buffer> buffers;
+    for (std::size_t i = 0; i < count; ++i) buffers.push_back(co_await share_.acquire(kWhole));
+    taken_while_kept_ = pool_.bytes_taken();
+  }
+
+  sim::SimWorld world_{1};
+  sim::SimStorage storage_{world_};
+  sim::SimLoop loop_{world_, storage_};
+  BufferPool pool_{loop_, 4 * kStep};
+  BufferQuota share_{pool_};
+  std::size_t taken_while_kept_ = 0;
+};
+
+TEST_F(StepsOfMemoryTest, AsMuchIsTakenAsIsNeeded) {
+  EXPECT_EQ(pool_.bytes_taken(), kStep);
+  keep(2);
+  EXPECT_EQ(taken_while_kept_, kStep);
+  keep(5);
+  EXPECT_EQ(taken_while_kept_, 3 * kStep);
+}
+
+TEST_F(StepsOfMemoryTest, WhatIsNotNeededAnyMoreIsGivenBackInTheEnd) {
+  loop_.post([this] { keep(6); });
+  world_.run_for(2 * kKept);
+  EXPECT_EQ(taken_while_kept_, 3 * kStep);
+  world_.run_until_idle();
+  EXPECT_EQ(pool_.bytes_taken(), kStep);
+}
+
+TEST_F(StepsOfMemoryTest, WhatIsNeededAgainAndAgainIsKept) {
+  for (int round = 0; round < 20; ++round) {
+    loop_.post([this] { keep(4); });
+    world_.run_for(kKept / 2);
+  }
+  EXPECT_EQ(pool_.bytes_taken(), 2 * kStep);
+}
+
 /// A pool of eight largest buffers and two users.
 class BufferShareTest : public testing::Test {
  protected:

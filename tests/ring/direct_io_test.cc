@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -94,7 +95,7 @@ class DirectIoOn : public testing::TestWithParam<std::string> {
     EXPECT_EQ(run(file->close()), Error{});
   }
 
-  UringLoop loop_{8};
+  UringLoop loop_{std::make_unique<Uring>(8)};
 };
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DirectIoOn);

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdarg>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -77,7 +78,7 @@ class SecureErase : public testing::Test {
     return *result;
   }
 
-  UringLoop loop_{8};
+  UringLoop loop_{std::make_unique<Uring>(8)};
   FakeDevice device_;
 };
 

@@ -19,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-#include "ring/buffers.h"
+#include "ring/arena.h"
 #include "ring/open_file.h"
 #include "ring/uring_loop.h"
 
@@ -41,7 +41,6 @@ class UringFileTest : public testing::TestWithParam<Caching> {
     path_ = name;
     std::filesystem::resize_file(path_, kBytes);
     file_ = open();
-    loop_.register_memory(pool_.arena());
   }
   ~UringFileTest() override { std::filesystem::remove(path_); }
 
@@ -69,7 +68,7 @@ class UringFileTest : public testing::TestWithParam<Caching> {
 
   std::string path_;
   UringLoop loop_;
-  BufferPool pool_{loop_, BufferPool::kMaxBufferBytes};
+  Arena arena_{Arena::kMaxBlockBytes, loop_.memory_registry()};
   std::unique_ptr<File> file_;
 };
 
@@ -131,10 +130,10 @@ TEST_P(UringFileTest, WhoWaitedLearnsHowLate) {
 
 TEST_P(UringFileTest, NeighboursOfOneTurnEachGetTheirOwn) {
   const auto data = pattern(64 << 10);
-  std::ranges::copy(data, pool_.arena().begin());
+  std::ranges::copy(data, arena_.memory().begin());
   std::vector<iovec> parts;
   for (std::size_t at = 0; at < data.size(); at += 4096) {
-    parts.push_back({pool_.arena().data() + at, 4096});
+    parts.push_back({arena_.memory().data() + at, 4096});
   }
   std::vector<std::optional<Error>> done(parts.size());
   const auto all_done = [&] {
@@ -144,7 +143,7 @@ TEST_P(UringFileTest, NeighboursOfOneTurnEachGetTheirOwn) {
     store_result(file_->write(i * 4096, {&parts[i], 1}), done[i]);
   }
   while (!all_done()) loop_.turn(true);
-  std::ranges::fill(pool_.arena(), std::byte{0});
+  std::ranges::fill(arena_.memory(), std::byte{0});
   std::ranges::fill(done, std::nullopt);
   // Into memory that lies the other way round.
   std::ranges::reverse(parts);
@@ -159,20 +158,20 @@ TEST_P(UringFileTest, NeighboursOfOneTurnEachGetTheirOwn) {
 
 TEST_P(UringFileTest, ReadsWhatWasWrittenThroughRegisteredMemory) {
   const auto data = pattern(64 << 10);
-  const iovec buffer{pool_.arena().data(), data.size()};
-  std::ranges::copy(data, pool_.arena().begin());
+  const iovec buffer{arena_.memory().data(), data.size()};
+  std::ranges::copy(data, arena_.memory().begin());
   EXPECT_FALSE(run(file_->write(4096, {&buffer, 1})));
-  std::ranges::fill(pool_.arena(), std::byte{0});
+  std::ranges::fill(arena_.memory(), std::byte{0});
   EXPECT_FALSE(run(file_->read(4096, {&buffer, 1})));
-  EXPECT_TRUE(std::equal(data.begin(), data.end(), pool_.arena().begin()));
+  EXPECT_TRUE(std::equal(data.begin(), data.end(), arena_.memory().begin()));
 }
 
 TEST_P(UringFileTest, ReadsIntoSeveralBuffersInOrder) {
   auto data = pattern(4096);
-  std::ranges::copy(data, pool_.arena().begin());
-  const iovec whole{pool_.arena().data(), 4096};
+  std::ranges::copy(data, arena_.memory().begin());
+  const iovec whole{arena_.memory().data(), 4096};
   EXPECT_FALSE(run(file_->write(0, {&whole, 1})));
-  std::byte* second = pool_.arena().data() + 8192;
+  std::byte* second = arena_.memory().data() + 8192;
   const std::array parts{iovec{second + 1024, 3072}, iovec{second, 1024}};
   EXPECT_FALSE(run(file_->read(0, parts)));
   EXPECT_TRUE(std::equal(data.begin(), data.begin() + 3072, second + 1024));
@@ -181,7 +180,7 @@ TEST_P(UringFileTest, ReadsIntoSeveralBuffersInOrder) {
 
 TEST_P(UringFileTest, ReadPastTheEndOfATruncatedFileIsAnError) {
   std::filesystem::resize_file(path_, 8192);
-  const iovec buffer{pool_.arena().data(), 8192};
+  const iovec buffer{arena_.memory().data(), 8192};
   EXPECT_EQ(run(file_->read(4096, {&buffer, 1})), std::errc::io_error);
   EXPECT_EQ(run(file_->read(kBytes - 8192, {&buffer, 1})), std::errc::io_error);
 }
@@ -189,8 +188,8 @@ TEST_P(UringFileTest, ReadPastTheEndOfATruncatedFileIsAnError) {
 TEST_P(UringFileTest, SyncSucceeds) { EXPECT_FALSE(run(file_->sync())); }
 
 TEST_P(UringFileTest, DiscardedBytesReadAsZerosAndTakeNoRoom) {
-  const iovec buffer{pool_.arena().data(), 64 << 10};
-  std::ranges::fill(pool_.arena(), std::byte{7});
+  const iovec buffer{arena_.memory().data(), 64 << 10};
+  std::ranges::fill(arena_.memory(), std::byte{7});
   EXPECT_FALSE(run(file_->write(0, {&buffer, 1})));
   EXPECT_FALSE(run(file_->sync()));
   EXPECT_FALSE(run(file_->discard(4096, 32 << 10)));
@@ -198,7 +197,7 @@ TEST_P(UringFileTest, DiscardedBytesReadAsZerosAndTakeNoRoom) {
   EXPECT_EQ(::stat(path_.c_str(), &status), 0);
   EXPECT_EQ(status.st_blocks * 512, 32 << 10);
   EXPECT_FALSE(run(file_->read(0, {&buffer, 1})));
-  const auto bytes = pool_.arena();
+  const auto bytes = arena_.memory();
   EXPECT_EQ(std::ranges::count(bytes.first(64 << 10), std::byte{0}), 32 << 10);
   EXPECT_EQ(bytes[4095], std::byte{7});
   EXPECT_EQ(bytes[4096], std::byte{0});
@@ -260,7 +259,7 @@ TEST(UringLoop, StopFromAnotherThreadEndsRun) {
 }
 
 TEST(UringLoop, TakesMoreSubmissionsInATurnThanItHasEntries) {
-  UringLoop loop(8);
+  UringLoop loop(std::make_unique<Uring>(8));
   struct Counter final : Completion {
     void completed(int) noexcept override { ++count; }
     int count = 0;
