@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "daemon/host/mount.h"
 #include "daemon/host/process_limits.h"
 #include "daemon/vbd/sandbox.h"
+#include "ring/uring_loop.h"
 
 namespace tapring {
 namespace {
@@ -49,7 +51,8 @@ std::vector<std::string> texts_of(const std::vector<std::filesystem::path>& path
   return texts;
 }
 
-ServerSettings settings_of(const Options& options, ServerSettings settings, bool shares_host) {
+ServerSettings settings_of(const Options& options, ServerSettings settings, bool shares_host,
+                           const std::function<DiskOpener(DiskOpener)>& explain) {
   settings.max_disks = max_disks_of(options, shares_host);
   settings.kinds = options.kinds;
   settings.offer = {options.queue_limit(), options.max_ring_page_order,
@@ -60,9 +63,10 @@ ServerSettings settings_of(const Options& options, ServerSettings settings, bool
   policy.files.named = options.named_files;
   policy.files.listed = texts_of(options.named_file_directories);
   policy.map_cache_bytes = uint64_t{options.map_cache_kibibytes} << 10;
-  settings.open_disk = explaining(Sandbox(own_mounts()), [policy](const OpenRequest& request) {
-    return open_disk(request, policy);
-  });
+  settings.open_disk =
+      explain(explaining(Sandbox(own_mounts()), [policy](const OpenRequest& request) {
+        return open_disk(request, policy);
+      }));
   settings.lock_wait = std::chrono::seconds(options.lock_wait_seconds);
   settings.plain_lines = options.plain_lines;
   return settings;
@@ -70,18 +74,28 @@ ServerSettings settings_of(const Options& options, ServerSettings settings, bool
 
 }  // namespace
 
+DiskService::Urings DiskService::make_urings(const Options& options) {
+  Urings urings;
+  for (uint32_t count = options.worker_count(); count > 0; --count) {
+    urings.push_back(std::make_unique<Uring>(UringLoop::kEntries));
+  }
+  return urings;
+}
+
 DiskService::DiskService(const Surroundings& around, const Options& options,
-                         ServerSettings settings)
+                         ServerSettings settings, Urings urings,
+                         std::function<DiskOpener(DiskOpener)> explain)
     : context_(around.context),
-      journals_(options.run_dir),
+      urings_(std::move(urings)),
+      explain_(std::move(explain)),
       shares_host_(settings.neighbours != nullptr),
-      server_({around.store, around.control, background_, around.control, blkback_, journals_,
+      server_({around.store, around.control, background_, around.control, blkback_, around.journals,
                around.witnesses,
                Workers(options.worker_count(),
                        [this, options](uint32_t number) -> Worker& {
                          return start_worker(options, number);
                        })},
-              settings_of(options, std::move(settings), shares_host_)) {
+              settings_of(options, std::move(settings), shares_host_, explain_)) {
   // One at least, so that what no worker can do fails the start. Where there are many processes,
   // the others as they are needed.
   const uint32_t at_once = shares_host_ ? 1 : options.worker_count();
@@ -98,14 +112,14 @@ Worker& DiskService::start_worker(const Options& options, uint32_t number) {
                           .busy_poll = std::chrono::microseconds(options.poll_microseconds)};
   const auto& cpus = options.worker_cpus;
   if (!cpus.empty()) settings.cpus = cpus[number % cpus.size()];
-  thread = std::make_unique<WorkerThread>(settings, helpers_);
+  thread = std::make_unique<WorkerThread>(settings, std::move(urings_.at(number)), helpers_);
   Worker& worker = thread->worker();
   if (dog_ != nullptr) dog_->watch(fmt::format("worker-{}", number), worker.loop());
   return worker;
 }
 
 void DiskService::configure(const Options& options) {
-  server_.configure(settings_of(options, {}, shares_host_));
+  server_.configure(settings_of(options, {}, shares_host_, explain_));
 }
 
 void DiskService::watch(Watchdog& dog) {

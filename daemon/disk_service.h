@@ -5,11 +5,13 @@
 
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "daemon/config/options.h"
-#include "daemon/datapath/journal_files.h"
+#include "daemon/datapath/journal_store.h"
 #include "daemon/datapath/worker_thread.h"
 #include "daemon/host/control_thread.h"
 #include "daemon/host/helper_threads.h"
@@ -20,6 +22,7 @@
 #include "daemon/host/witness_store.h"
 #include "daemon/vbd/server.h"
 #include "daemon/xenstore/reconnecting_xenstore.h"
+#include "ring/uring.h"
 
 namespace tapring {
 
@@ -31,10 +34,17 @@ class DiskService {
     ControlThread& control;
     ReconnectingXenstore& store;
     WitnessStore& witnesses;
+    JournalStore& journals;
   };
 
-  /// `settings`: the server's, without what follows from `options`.
-  DiskService(const Surroundings& around, const Options& options, ServerSettings settings);
+  /// One for each worker thread that there may be.
+  using Urings = std::vector<std::unique_ptr<Uring>>;
+  static Urings make_urings(const Options& options);
+
+  /// `settings`: the server's, without what follows from `options`. `explain` adds to what is said
+  /// where an image cannot be opened.
+  DiskService(const Surroundings& around, const Options& options, ServerSettings settings,
+              Urings urings, std::function<DiskOpener(DiskOpener)> explain = std::identity());
   DiskService(const DiskService&) = delete;
   DiskService& operator=(const DiskService&) = delete;
 
@@ -58,8 +68,9 @@ class DiskService {
   boost::asio::io_context& context_;
   ThreadBackground background_;
   SysfsBlkback blkback_;
-  JournalFiles journals_;
   HelperThreads helpers_;
+  Urings urings_;
+  const std::function<DiskOpener(DiskOpener)> explain_;
   const bool shares_host_;                                     ///< other processes serve disks too
   std::map<uint32_t, std::unique_ptr<WorkerThread>> threads_;  ///< by their numbers
   Watchdog* dog_ = nullptr;

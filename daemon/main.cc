@@ -28,6 +28,7 @@
 #include "daemon/config/options.h"
 #include "daemon/control/control.h"
 #include "daemon/control/worker_answers.h"
+#include "daemon/datapath/journal_files.h"
 #include "daemon/disk_service.h"
 #include "daemon/host/build_facts.h"
 #include "daemon/host/control_thread.h"
@@ -88,8 +89,8 @@ void reload(Start& start, const std::function<void(const Options&)>& configure) 
   }
   const std::vector<std::string> others = take_live(start.options, *wanted);
   set_log_level(start.options.log_level);
+  remember(start.options);  // before worker processes are told, as that may replace them
   configure(start.options);
-  remember(start.options);
   spdlog::info("the configuration was reloaded");
   if (!others.empty()) {
     spdlog::warn("the new value of {} counts after: systemctl restart tapringd",
@@ -150,10 +151,11 @@ void serve_disks(Start& start, bool& serving) {
   Service service(start.options);
   SpawnedWorkers::stop_left(start.options.run_dir);  // where isolation was another
   DescriptorStore witnesses;
+  JournalFiles journals(start.options.run_dir);
   ServerSettings settings;
   settings.problems = start.problems;
-  DiskService disks({service.context, service.control, service.store, witnesses}, start.options,
-                    std::move(settings));
+  DiskService disks({service.context, service.control, service.store, witnesses, journals},
+                    start.options, std::move(settings), DiskService::make_urings(start.options));
   std::optional<Control> socket(std::in_place, service.context, start.options.run_dir,
                                 disks.server());
   disks.watch(*service.watchdog);

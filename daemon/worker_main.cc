@@ -12,11 +12,13 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 
 #include "daemon/config/option_key.h"
 #include "daemon/control/control_command.h"
+#include "daemon/datapath/remote_journals.h"
 #include "daemon/disk_service.h"
 #include "daemon/host/build_facts.h"
 #include "daemon/host/control_link.h"
@@ -29,6 +31,7 @@
 #include "daemon/host/watchdog.h"
 #include "daemon/vbd/server.h"
 #include "daemon/vbd/spawned_workers.h"
+#include "daemon/vbd/worker_walls.h"
 #include "daemon/xenstore/reconnecting_xenstore.h"
 #include "daemon/xenstore/remote_xenstore.h"
 #include "daemon/xenstore/store_view.h"
@@ -61,6 +64,11 @@ std::string contents_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+std::optional<WorkerWalls> raise_walls(const Options& options) {
+  if (options.sandbox == WorkerSandbox::off) return std::nullopt;
+  return std::optional<WorkerWalls>(std::in_place, options);
+}
+
 void serve(const WorkerStart& start, Options options) {
   boost::asio::io_context context;
   ControlThread control(context);
@@ -70,10 +78,21 @@ void serve(const WorkerStart& start, Options options) {
   ReconnectingXenstore store([&link] { return std::make_unique<RemoteXenstore>(link); }, control,
                              control, LogLevel::debug);
   RemoteWitnesses witnesses(link);
+  RemoteJournals journals(link);
   ServerSettings settings;
   settings.marker = marker_of(start.name);
   settings.neighbours = std::make_shared<OtherWorkers>(link);
-  DiskService disks({context, control, store, witnesses}, options, std::move(settings));
+  const auto replace_us = [&link](const char* why) { link.tell(Verb::outdated, {why}); };
+  DiskService::Urings urings = DiskService::make_urings(options);  // later they cannot be made
+  const auto walls = raise_walls(options);
+  const auto explain = [&](DiskOpener open) {
+    if (!walls) return open;
+    return walls->explaining(std::move(open), [&] {
+      control.post([&] { replace_us("file systems were mounted where its images are"); });
+    });
+  };
+  DiskService disks({context, control, store, witnesses, journals}, options,
+                    std::move(settings), std::move(urings), explain);
 
   link.on_call(Verb::request, [&disks](const Message& call) -> std::vector<std::string> {
     return {answer_control(call.words.empty() ? "" : call.words.front(), disks.server())};
@@ -82,6 +101,7 @@ void serve(const WorkerStart& start, Options options) {
     if (message.words.empty()) return;
     take_live(options, parse_toml(message.words.front()));
     set_log_level(options.log_level);
+    if (walls && !walls->are_of(options)) return replace_us("image_directories was changed");
     disks.configure(options);
   });
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Memory that io_uring knows, for read_fixed and write_fixed: that saves the kernel from pinning its
-// pages for each request (io_uring_register_buffers(3)).
+// Memory that io_uring knows, for read_fixed and write_fixed: that saves the kernel from pinning
+// its pages for each request (io_uring_register_buffers(3)).
 #pragma once
 
 #include <liburing.h>

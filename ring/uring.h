@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An io_uring that takes no more than the requests of our loops: what a seccomp filter forbids would
-// be there again as an operation of a ring (io_uring_register_restrictions(3)).
+// An io_uring that takes no more than the requests of our loops: what a seccomp filter forbids
+// would be there again as an operation of a ring (io_uring_register_restrictions(3)).
 #pragma once
 
 #include <liburing.h>

@@ -9,6 +9,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "daemon/datapath/negotiation.h"
 #include "daemon/host/decimal.h"
 #include "ring/blkif.h"
 
@@ -24,7 +25,6 @@ constexpr uint32_t kMaxWorkers = 64;
 constexpr uint32_t kMaxArenaMebibytes = 4096;
 constexpr uint32_t kMaxMapCacheKibibytes = 1 << 20;
 constexpr uint32_t kMaxPollMicroseconds = 1000;
-constexpr uint32_t kMaxQueues = 64;
 constexpr uint32_t kMaxPersistentGrants = 8192;
 constexpr uint32_t kMaxLockWaitSeconds = 60;
 constexpr uint32_t kMaxDisks = 16384;
@@ -50,6 +50,9 @@ const OptionKey kKeys[] = {
      ChoiceKey<LogLevel>{&Options::log_level}, kLive},
     {"isolation", kBehaviour, "disks that share a process: those of a guest, or all of the host",
      ChoiceKey<Isolation>{&Options::isolation}},
+    {"sandbox", kBehaviour,
+     "keep worker processes from files and system calls that disks do not take: on or off",
+     ChoiceKey<WorkerSandbox>{&Options::sandbox}},
     {"lock_wait_seconds", kBehaviour, "how long to wait for another holder of an image's lock",
      NumberKey{&Options::lock_wait_seconds, 0, kMaxLockWaitSeconds}, kLive},
     {"max_disks", kBehaviour, "disks that are served at once",
@@ -77,7 +80,7 @@ const OptionKey kKeys[] = {
      "how long a busy worker looks for work before it sleeps; 0: not at all",
      NumberKey{&Options::poll_microseconds, 0, kMaxPollMicroseconds}},
     {"max_queues", kPerformance, "rings that a disk may have; 0: one per online CPU, up to 8",
-     NumberKey{&Options::max_queues, 0, kMaxQueues}},
+     NumberKey{&Options::max_queues, 0, kMaxQueuesOfDisk}},
     {"max_ring_page_order", kPerformance, "a ring may have 2^this pages",
      NumberKey{&Options::max_ring_page_order, 0, kMaxRingOrder}},
     {"max_indirect_segments", kPerformance,

@@ -57,7 +57,8 @@ struct NamedFilesKey {
 
 using OptionField = std::variant<NumberKey, DirectoryKey, DirectoriesKey, KindsKey, CpusKey,
                                  NamedFilesKey, ChoiceKey<LogLevel>, ChoiceKey<CoreDumps>,
-                                 ChoiceKey<OnError>, ChoiceKey<PlainLines>, ChoiceKey<Isolation>>;
+                                 ChoiceKey<OnError>, ChoiceKey<PlainLines>, ChoiceKey<Isolation>,
+                                 ChoiceKey<WorkerSandbox>>;
 
 struct OptionKey {
   const char* name;   ///< as in the file: "log_level"

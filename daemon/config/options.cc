@@ -278,6 +278,7 @@ class CommandLine {
     if (std::holds_alternative<ChoiceKey<OnError>>(key.field)) return "WHAT";
     if (std::holds_alternative<ChoiceKey<PlainLines>>(key.field)) return "WHAT";
     if (std::holds_alternative<ChoiceKey<Isolation>>(key.field)) return "WHAT";
+    if (std::holds_alternative<ChoiceKey<WorkerSandbox>>(key.field)) return "WHAT";
     if (std::holds_alternative<NamedFilesKey>(key.field)) return "WHICH";
     return "LEVEL";
   }

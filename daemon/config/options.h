@@ -13,6 +13,7 @@
 
 #include "daemon/config/disk_spec.h"
 #include "daemon/config/isolation.h"
+#include "daemon/config/worker_sandbox.h"
 #include "daemon/datapath/error_policy.h"
 #include "daemon/host/cpu_range.h"
 #include "daemon/host/log.h"
@@ -50,6 +51,9 @@ struct Options {
 
   /// Which disks share a process.
   Isolation isolation = Isolation::host;
+
+  /// Around each worker process, where there are any.
+  WorkerSandbox sandbox = WorkerSandbox::on;
 
   /// Seconds that a disk waits for another holder of its image's lock, such as the QEMU of a guest
   /// that is just leaving, before the attach fails.

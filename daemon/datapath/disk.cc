@@ -9,11 +9,10 @@
 namespace tapring {
 namespace {
 
-SharedMemory open_journal(const DiskOptions& options, const QueueSetup& queue) {
-  const auto entries = ring_entries(options.rings.abi, queue.ring_refs.size());
-  const std::size_t bytes = Journal::bytes_for(entries);
-  if (options.journals == nullptr) return SharedMemory(bytes);
-  return options.journals->open(options.journal, queue.number, bytes);
+SharedMemory take_journal(const DiskOptions& options, const QueueSetup& queue) {
+  const auto kept = options.journals.find(queue.number);
+  if (kept != options.journals.end()) return std::move(*kept->second);
+  return SharedMemory(options.rings.journal_bytes(queue));
 }
 
 std::shared_ptr<SharedImage> image_of(const Volume& volume) {
@@ -53,10 +52,10 @@ Disk::Disk(Worker& worker, std::shared_ptr<SharedImage> image, const DiskOptions
                options.rings.persistent_grants ? options.max_persistent_grants : 0,
                options.max_indirect_segments,
                options.log_limit,
-               options.journals == nullptr ? nullptr : options.journals->observer()} {
+               options.journal_observer} {
   for (const QueueSetup& setup : options.rings.queues) {
     queues_.push_back(std::make_unique<Queue>(context_, setup, options.rings.abi, options.origin,
-                                              open_journal(options, setup)));
+                                              take_journal(options, setup)));
   }
 }
 

@@ -2,7 +2,9 @@
 // A connected disk, or one shard of it on one worker: the volume, and the queues that serve it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,7 +13,6 @@
 #include "daemon/datapath/disk_pause.h"
 #include "daemon/datapath/disk_stats.h"
 #include "daemon/datapath/held_requests.h"
-#include "daemon/datapath/journal_store.h"
 #include "daemon/datapath/negotiation.h"
 #include "daemon/datapath/queue.h"
 #include "daemon/datapath/storage_load.h"
@@ -19,6 +20,7 @@
 #include "daemon/datapath/worker.h"
 #include "daemon/host/log.h"
 #include "formats/image.h"
+#include "ring/shared_memory.h"
 #include "ring/waiting.h"
 
 namespace tapring {
@@ -29,8 +31,9 @@ struct DiskOptions {
   Geometry geometry;  ///< what the guest is offered of the image
   RingSetup rings;  ///< of this shard
   RingOrigin origin;
-  std::string journal = {};          ///< the disk's name in `journals`
-  JournalStore* journals = nullptr;  ///< outlives the disk; null: there is no successor
+  /// By their queues' numbers, for one disk to take; those that are missing have no successor.
+  std::map<uint32_t, std::shared_ptr<SharedMemory>> journals = {};
+  JournalObserver* journal_observer = nullptr;  ///< for tests
   uint32_t max_persistent_grants = 0;  ///< of each ring, if its guest agreed to them
   uint32_t max_indirect_segments = kIndirectSegments;  ///< as the guest was told
   LogLimit* log_limit = nullptr;  ///< for lines that a guest causes; outlives the disk; may be null

@@ -18,19 +18,19 @@ JournalFiles::JournalFiles(const fs::path& run_dir) : directory_(run_dir / "jour
   fs::permissions(directory_, fs::perms::owner_all);
 }
 
-SharedMemory JournalFiles::open(const std::string& disk, uint32_t queue, std::size_t bytes) {
+UniqueFd JournalFiles::open(const std::string& disk, uint32_t queue, std::size_t bytes) {
   const fs::path path = directory_ / fmt::format("{}.{}", disk, queue);
   const auto refuse = [&path, bytes](int error) {
     throw std::system_error(error, std::system_category(),
                             fmt::format("the journal {} of {} bytes (make room there, or set "
                                         "run_dir)", path.string(), bytes));
   };
-  const UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) refuse(errno);
   const auto length = static_cast<off_t>(bytes);
   if (::ftruncate(file.get(), length) != 0) refuse(errno);
   if (const int error = ::posix_fallocate(file.get(), 0, length); error != 0) refuse(error);
-  return {file.get(), bytes};
+  return file;
 }
 
 void JournalFiles::remove(const std::string& disk) noexcept {

@@ -13,7 +13,7 @@ class JournalFiles final : public JournalStore {
   /// Makes the directory if there is none, for its owner only. Throws std::system_error.
   explicit JournalFiles(const std::filesystem::path& run_dir);
 
-  SharedMemory open(const std::string& disk, uint32_t queue, std::size_t bytes) override;
+  UniqueFd open(const std::string& disk, uint32_t queue, std::size_t bytes) override;
   void remove(const std::string& disk) noexcept override;
   std::set<std::string> disks() const override;
 

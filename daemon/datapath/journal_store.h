@@ -8,7 +8,7 @@
 #include <string>
 
 #include "ring/journal.h"
-#include "ring/shared_memory.h"
+#include "ring/unique_fd.h"
 
 namespace tapring {
 
@@ -16,9 +16,10 @@ class JournalStore {
  public:
   virtual ~JournalStore() = default;
 
-  /// The memory of a queue's journal as it was left; zeros if there was none. `disk`: a name that
-  /// no other disk has now. Throws std::system_error that says what to do.
-  virtual SharedMemory open(const std::string& disk, uint32_t queue, std::size_t bytes) = 0;
+  /// The file of a queue's journal, for SharedMemory of that size: as it was left; zeros if there
+  /// was none. `disk`: a name that no other disk has now. Throws std::system_error that says what
+  /// to do.
+  virtual UniqueFd open(const std::string& disk, uint32_t queue, std::size_t bytes) = 0;
 
   /// For tests.
   virtual JournalObserver* observer() noexcept { return nullptr; }

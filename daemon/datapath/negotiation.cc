@@ -7,6 +7,7 @@
 
 #include "daemon/host/decimal.h"
 #include "formats/printable.h"
+#include "ring/journal.h"
 
 namespace tapring {
 namespace {
@@ -93,6 +94,17 @@ std::expected<RingSetup, std::string> negotiate(const FrontendKeys& read, const 
     setup.queues.push_back(std::move(*queue));
   }
   return setup;
+}
+
+std::size_t RingSetup::journal_bytes(const QueueSetup& queue) const noexcept {
+  return Journal::bytes_for(ring_entries(abi, queue.ring_refs.size()));
+}
+
+std::size_t max_journal_bytes() noexcept {
+  const RingSetup rings;
+  QueueSetup queue;
+  queue.ring_refs.resize(std::size_t{1} << kMaxRingOrder);
+  return rings.journal_bytes(queue);
 }
 
 }  // namespace tapring

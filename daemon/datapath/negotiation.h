@@ -15,6 +15,9 @@
 
 namespace tapring {
 
+/// Of a disk, whatever is configured and its guest asks for.
+inline constexpr uint32_t kMaxQueuesOfDisk = 64;
+
 struct QueueSetup {
   std::vector<GrantRef> ring_refs;  ///< a power of two of pages
   Port event_channel = 0;           ///< the frontend's end
@@ -26,7 +29,13 @@ struct RingSetup {
   std::string protocol;
   std::vector<QueueSetup> queues;
   bool persistent_grants = false;
+
+  /// Of the journal of one of these.
+  std::size_t journal_bytes(const QueueSetup& queue) const noexcept;
 };
+
+/// The most that journal_bytes() can be.
+std::size_t max_journal_bytes() noexcept;
 
 /// What the backend's keys offered.
 struct RingOffer {

@@ -28,12 +28,14 @@ void keep_to(const CpuRange& cpus, uint32_t number) {
 
 }  // namespace
 
-WorkerThread::WorkerThread(const WorkerSettings& settings, Executor& helper) {
+WorkerThread::WorkerThread(const WorkerSettings& settings, std::unique_ptr<Uring> uring,
+                           Executor& helper) {
   std::promise<Worker*> ready;
   std::future<Worker*> worker = ready.get_future();
-  thread_ = std::thread([this, settings, &helper, ready = std::move(ready)]() mutable {
-    run(settings, helper, std::move(ready));
-  });
+  thread_ = std::thread(
+      [this, settings, uring = std::move(uring), &helper, ready = std::move(ready)]() mutable {
+        run(settings, std::move(uring), helper, std::move(ready));
+      });
   try {
     worker_ = worker.get();
   } catch (...) {
@@ -47,13 +49,13 @@ WorkerThread::~WorkerThread() {
   thread_.join();
 }
 
-void WorkerThread::run(const WorkerSettings& settings, Executor& helper,
-                       std::promise<Worker*> ready) {
+void WorkerThread::run(const WorkerSettings& settings, std::unique_ptr<Uring> uring,
+                       Executor& helper, std::promise<Worker*> ready) {
   ::pthread_setname_np(::pthread_self(), fmt::format("worker-{}", settings.number).c_str());
   bool told = false;
   try {
     if (settings.cpus) keep_to(*settings.cpus, settings.number);
-    UringLoop loop;
+    UringLoop loop(std::move(uring));
     loop.set_busy_poll(settings.busy_poll);
     loop.use_helper(helper);
     XenGrants grants;

@@ -5,11 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <future>
+#include <memory>
 #include <optional>
 #include <thread>
 
 #include "daemon/datapath/worker.h"
 #include "daemon/host/cpu_range.h"
+#include "ring/uring.h"
 
 namespace tapring {
 
@@ -25,7 +27,7 @@ class WorkerThread {
  public:
   /// Returns when the thread is ready. Throws what setting it up threw. `helper`: for
   /// Loop::use_helper().
-  WorkerThread(const WorkerSettings& settings, Executor& helper);
+  WorkerThread(const WorkerSettings& settings, std::unique_ptr<Uring> uring, Executor& helper);
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;
 
@@ -35,7 +37,8 @@ class WorkerThread {
   Worker& worker() noexcept { return *worker_; }
 
  private:
-  void run(const WorkerSettings& settings, Executor& helper, std::promise<Worker*> ready);
+  void run(const WorkerSettings& settings, std::unique_ptr<Uring> uring, Executor& helper,
+           std::promise<Worker*> ready);
 
   Worker* worker_ = nullptr;
   std::thread thread_;

@@ -15,7 +15,7 @@ namespace tapring {
 
 /// Goes into the first message of a connection. Processes that do not speak the same version do not
 /// speak: the older one is replaced.
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 
 /// What a message is about, with its words; `->` its result's.
 enum class Verb : uint8_t {
@@ -38,8 +38,14 @@ enum class Verb : uint8_t {
   witness_fetch,   ///< a disk -> "1" and the descriptors, or "0" if none are kept
   witness_remove,  ///< a disk
 
+  // A worker asks for the journals of its disks: see JournalStore.
+  journal_open,    ///< a disk, a queue's number, bytes -> the descriptor
+  journal_remove,  ///< a disk
+  journal_list,    ///< -> its disks that have any
+
   // About the host as a whole.
   is_empty,         ///< told: "1" if the worker has no disk any more, "0" when it has one again
+  outdated,         ///< told: why the worker is to be replaced
   disks_elsewhere,  ///< how many disks the worker has -> how many the other workers have
 
   // The control process asks a worker.

@@ -3,8 +3,11 @@
 
 #include <spdlog/spdlog.h>
 
+#include <memory>
+#include <system_error>
 #include <utility>
 
+#include "daemon/datapath/journal_store.h"
 #include "daemon/vbd/connection_id.h"
 #include "daemon/vbd/served_files.h"
 
@@ -30,14 +33,20 @@ std::string Connection::connect(Predecessor before) {
   if (!rings) return rings.error();
   rings_ = std::move(*rings);
   origin_ = origin_of_rings(before);
+  Journals journals;
+  try {
+    journals = open_journals();
+  } catch (const std::system_error& error) {
+    return error.what();
+  }
   const ImageFacts& image = image_.facts();
   const DiskOptions options{device_.log.label(),
                             device_.name.domain,
                             image.geometry,
                             rings_,
                             origin_,
-                            device_.name.sysfs_name(),
-                            &context.journals,
+                            std::move(journals),
+                            context.journals.observer(),
                             context.offer.max_persistent_grants,
                             offered_.max_indirect_segments,
                             &context.log_limit,
@@ -52,6 +61,17 @@ std::string Connection::connect(Predecessor before) {
     connect_ended(error);
   });
   return {};
+}
+
+Connection::Journals Connection::open_journals() {
+  Journals journals;
+  for (const QueueSetup& queue : rings_.queues) {
+    const std::size_t bytes = rings_.journal_bytes(queue);
+    const UniqueFd file =
+        device_.context.journals.open(device_.name.sysfs_name(), queue.number, bytes);
+    journals[queue.number] = std::make_shared<SharedMemory>(file.get(), bytes);
+  }
+  return journals;
 }
 
 RingOrigin Connection::origin_of_rings(Predecessor before) const {

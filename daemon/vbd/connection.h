@@ -72,6 +72,8 @@ class Connection {
  private:
   enum class Stage : uint8_t { closed, connecting, mapped, served, announced, ending };
 
+  using Journals = decltype(DiskOptions::journals);
+  Journals open_journals();
   RingOrigin origin_of_rings(Predecessor before) const;
   void connect_ended(const std::string& error);
   void measured(const Result<uint64_t>& sectors);

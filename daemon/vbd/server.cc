@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/datapath/journal_store.h"
 #include "daemon/vbd/stale_records.h"
 #include "daemon/xenstore/own_vbds.h"
 #include "daemon/xenstore/xenstore_update.h"

@@ -44,12 +44,12 @@ struct Supervisor::Question {
 Supervisor::Supervisor(const SupervisorPorts& ports, std::vector<std::string> kinds,
                        std::string version, std::string configuration)
     : store_(ports.store),
+      guests_(ports.store),
       control_(ports.control, log_limit_),
       background_(ports.background),
       timer_(ports.timer),
       processes_(ports.processes),
-      journals_(ports.journals),
-      witnesses_(ports.witnesses),
+      records_(ports.journals, ports.witnesses, ports.background),
       kinds_(std::move(kinds)),
       version_(std::move(version)),
       configuration_(std::move(configuration)) {}
@@ -80,18 +80,11 @@ void Supervisor::on_connected() {
 /// Not those of a worker that is there: it drops its own, and serves on where an xenstored that
 /// begins anew has no node.
 void Supervisor::drop_stale_records() {
-  const auto is_stale = [this](const std::string& disk) {
+  records_.drop([this](const std::string& disk) {
     const auto name = parse_sysfs_name(disk);
-    return !(name && workers_.contains(worker_of(name->domain))) &&
+    return !(name && workers_.contains(guests_.worker_of(name->domain))) &&
            is_stale_record(store_, backend_, disk);
-  };
-  for (const std::string& disk : journals_.disks()) {
-    if (is_stale(disk)) journals_.remove(disk);
-  }
-  for (const std::string& disk : witnesses_.disks()) {
-    if (!is_stale(disk)) continue;
-    background_.run("witnesses", [closed = witnesses_.remove(disk)]() mutable { closed.clear(); });
-  }
+  });
 }
 
 /// Each watch fires once at its start, which scans the nodes that are there.
@@ -116,7 +109,10 @@ void Supervisor::on_event(const WatchEvent& event) {
     return;
   }
   if (event.token == kReleaseDomain) {
-    guests_.clear();
+    guests_.forget([this](DomainId domain) {
+      return std::ranges::any_of(
+          nodes_, [domain](const VbdName& vbd) { return vbd.domain == domain; });
+    });
     for (auto& [name, worker] : workers_) worker.view->deliver_shared(event.path, kReleaseDomain);
     return;
   }
@@ -125,7 +121,7 @@ void Supervisor::on_event(const WatchEvent& event) {
   // A change within a node that is known needs no look: only the worker has to know.
   const bool is_within = event.path.size() > name->backend_path(backend_).size();
   if (!is_within || !nodes_.contains(*name)) look_at(*name);
-  const auto worker = workers_.find(worker_of(name->domain));
+  const auto worker = workers_.find(guests_.worker_of(name->domain));
   if (worker == workers_.end()) return;
   worker->second.view->deliver_shared(event.path,
                                       fmt::format("{}/{}", backend_root(backend_), name->kind));
@@ -144,7 +140,7 @@ void Supervisor::scan(const std::string& kind) {
 
 /// Whether the node is there, so that its worker is to be there too.
 void Supervisor::look_at(const VbdName& name) {
-  const std::string worker = worker_of(name.domain);
+  const std::string worker = guests_.worker_of(name.domain);
   if (has_node(name)) {
     nodes_.insert(name);
     if (!shutting_down_) need_worker(worker);
@@ -156,25 +152,6 @@ void Supervisor::look_at(const VbdName& name) {
 
 bool Supervisor::has_node(const VbdName& name) {
   return store_.read(name.backend_path(backend_) + "/frontend").has_value();
-}
-
-/// A stub domain's disks are those of the guest whose device model it runs, with one image.
-std::string Supervisor::worker_of(DomainId domain) {
-  auto guest = guests_.find(domain);
-  if (guest == guests_.end()) {
-    const auto target = read_target(domain);
-    if (!target) return fmt::format("guest-{}", domain);
-    guest = guests_.emplace(domain, *target).first;
-  }
-  return fmt::format("guest-{}", guest->second);
-}
-
-/// `domain` itself if it has none. nullopt while there is no xenstore.
-std::optional<DomainId> Supervisor::read_target(DomainId domain) try {
-  const auto target = store_.read(fmt::format("/local/domain/{}/target", domain));
-  return parse_decimal<DomainId>(target.value_or("")).value_or(domain);
-} catch (const std::system_error&) {
-  return std::nullopt;
 }
 
 Supervisor::Workers::iterator Supervisor::need_worker(const std::string& name) {
@@ -227,14 +204,14 @@ void Supervisor::said(const std::string& name, Message message) {
   if (message.verb == Verb::store_unwatch && message.words.size() == 2) {
     return worker.view->unwatch(message.words[0], message.words[1]);
   }
-  if (message.verb == Verb::is_empty && message.words.size() == 1) {
+  if (message.words.size() != 1) return;
+  if (message.verb == Verb::is_empty) {
     worker.is_empty = message.words[0] == "1";
-    stop_if_unneeded(name);
+    return stop_if_unneeded(name);
   }
+  if (message.verb == Verb::outdated) replace(name, worker, message.words[0]);
 }
 
-/// A worker of another version serves on until it is told to stop, and the next one takes its disks
-/// up.
 void Supervisor::greeted(const std::string& name, const Message& hello) {
   Worker& worker = workers_.at(name);
   worker.view->forget();
@@ -242,7 +219,15 @@ void Supervisor::greeted(const std::string& name, const Message& hello) {
   if (is_ours && !shutting_down_) {
     return worker.process->send({Message::Kind::tell, Verb::configure, 0, {configuration_}});
   }
-  if (!is_ours) spdlog::info("{}: replacing a worker process of another version", name);
+  if (!is_ours) return replace(name, worker, "it is of another version");
+  worker.stopping = true;
+  worker.process->stop();
+}
+
+/// It serves on until it has let go of its disks, which the next one takes up.
+void Supervisor::replace(const std::string& name, Worker& worker, const std::string& why) {
+  if (worker.stopping) return;
+  spdlog::info("{}: replacing its worker process: {}", name, why);
   worker.stopping = true;
   worker.process->stop();
 }
@@ -282,19 +267,32 @@ void Supervisor::serve(const std::string& name, Worker& worker, Message& call) {
       return reply(worker, call, {});
     case Verb::witness_keep:
       // No more than there are disks: each takes descriptors of this process.
-      if (const auto vbd = require_own(name, word(0)); !nodes_.contains(vbd) && !has_node(vbd)) {
-        throw std::system_error(ENOENT, std::system_category(), "the node of " + word(0));
-      }
-      witnesses_.keep(word(0), std::move(call.descriptors));
+      require_own_node(name, word(0));
+      records_.witnesses().keep(word(0), std::move(call.descriptors));
       return reply(worker, call, {});
     case Verb::witness_fetch: {
       require_own(name, word(0));
-      auto witnesses = witnesses_.fetch(word(0));
+      auto witnesses = records_.witnesses().fetch(word(0));
       return reply(worker, call, {witnesses.empty() ? "0" : "1"}, std::move(witnesses));
     }
     case Verb::witness_remove:
       require_own(name, word(0));
       return remove_witnesses(name, call);
+    case Verb::journal_open: {
+      require_own_node(name, word(0));
+      std::vector<UniqueFd> file;
+      file.push_back(records_.open_journal(call.words));
+      return reply(worker, call, {}, std::move(file));
+    }
+    case Verb::journal_remove:
+      require_own(name, word(0));
+      records_.remove_journals(word(0));
+      return reply(worker, call, {});
+    case Verb::journal_list:
+      return reply(worker, call, records_.disks_with_journals([&](const std::string& disk) {
+        const auto vbd = parse_sysfs_name(disk);
+        return vbd && owns(name, vbd->domain);
+      }));
     case Verb::disks_elsewhere:
       return reply(worker, call, disks_elsewhere(name, call));
     default:
@@ -309,6 +307,12 @@ VbdName Supervisor::require_own(const std::string& worker, const std::string& di
   throw std::system_error(EACCES, std::system_category(), "a disk of another worker");
 }
 
+void Supervisor::require_own_node(const std::string& worker, const std::string& disk) {
+  const VbdName vbd = require_own(worker, disk);
+  if (nodes_.contains(vbd) || has_node(vbd)) return;
+  throw std::system_error(ENOENT, std::system_category(), "the node of " + disk);
+}
+
 /// A worker has no more disks than there are nodes for, whatever it says: the others' count too.
 std::vector<std::string> Supervisor::disks_elsewhere(const std::string& name, const Message& call) {
   const auto own = parse_decimal<uint64_t>(call.words.empty() ? "" : call.words.front());
@@ -318,8 +322,9 @@ std::vector<std::string> Supervisor::disks_elsewhere(const std::string& name, co
 }
 
 void Supervisor::remove_witnesses(const std::string& name, const Message& call) {
+  auto removed = records_.witnesses().remove(call.words.front());
   background_.run("witnesses", [this, name, verb = call.verb, number = call.number,
-                                closed = witnesses_.remove(call.words.front())]() mutable {
+                                closed = std::move(removed)]() mutable {
     closed.clear();
     await_dropped_descriptors();
     control_.post([this, name, verb, number] {

@@ -10,7 +10,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,7 +18,9 @@
 #include "daemon/host/log.h"
 #include "daemon/host/witness_keeper.h"
 #include "daemon/host/work.h"
+#include "daemon/vbd/disk_records.h"
 #include "daemon/vbd/guarded_executor.h"
+#include "daemon/vbd/guests.h"
 #include "daemon/vbd/worker_processes.h"
 #include "daemon/xenstore/reconnecting_xenstore.h"
 #include "daemon/xenstore/store_view.h"
@@ -71,7 +72,9 @@ class Supervisor {
   void configure(std::string toml);
 
   /// Whether the disks of this domain are that worker's.
-  bool owns(const std::string& worker, DomainId domain) { return worker_of(domain) == worker; }
+  bool owns(const std::string& worker, DomainId domain) {
+    return guests_.worker_of(domain) == worker;
+  }
 
   /// Why there is no xenstore; empty if there is.
   const std::string& store_absence() const noexcept { return store_.absence(); }
@@ -96,19 +99,19 @@ class Supervisor {
   void on_event(const WatchEvent& event);
   void scan(const std::string& kind);
   void look_at(const VbdName& name);
-  std::string worker_of(DomainId domain);
   std::vector<VbdName> nodes_of(const std::string& worker);
-  std::optional<DomainId> read_target(DomainId domain);
   Workers::iterator need_worker(const std::string& name);
   void start_process(const std::string& name);
   void said(const std::string& name, Message message);
   void greeted(const std::string& name, const Message& hello);
+  static void replace(const std::string& name, Worker& worker, const std::string& why);
   void answer(const std::string& name, Worker& worker, Message& call);
   void serve(const std::string& name, Worker& worker, Message& call);
   static void reply(Worker& worker, const Message& call, std::vector<std::string> words,
                     std::vector<UniqueFd> descriptors = {});
   VbdName require_own(const std::string& worker, const std::string& disk);
   bool has_node(const VbdName& name);
+  void require_own_node(const std::string& worker, const std::string& disk);
   std::vector<std::string> disks_elsewhere(const std::string& name, const Message& call);
   void remove_witnesses(const std::string& name, const Message& call);
   uint64_t disks() const;
@@ -119,13 +122,13 @@ class Supervisor {
   void stop_if_unneeded(const std::string& name);
 
   ReconnectingXenstore& store_;
+  Guests guests_;
   LogLimit log_limit_;
   GuardedExecutor control_;
   Background& background_;
   Timer& timer_;
   WorkerProcesses& processes_;
-  JournalStore& journals_;
-  WitnessKeeper& witnesses_;
+  DiskRecords records_;
   const std::vector<std::string> kinds_;
   const std::string version_;
   Work serving_;
@@ -133,7 +136,6 @@ class Supervisor {
   DomainId backend_ = 0;
   std::size_t watched_ = 0;  ///< so many of kinds_, and then the domains
   std::set<VbdName> nodes_;
-  std::map<DomainId, DomainId> guests_;  ///< of each domain: itself, or whose device model it runs
   Workers workers_;
   uint64_t next_number_ = 1;
   bool shutting_down_ = false;

@@ -185,7 +185,7 @@ class Daemon:
 
     @property
     def workers(self):
-        """The number of each worker process, by its name. They outlive a tapringd that is killed."""
+        """The number of each worker process, by its name. They outlive a killed tapringd."""
         found = {}
         for lock in sorted((self.machine.scratch / "run/workers").glob("*.lock")):
             pid = int(lock.read_text() or 0)

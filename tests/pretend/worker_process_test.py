@@ -54,21 +54,21 @@ class WorkerProcess(machine.PretendTest):
         self.assertEqual(self.workers, {})
         first = self.attach_and_load(domain=1)
         second = self.attach_and_load(domain=2)
-        self.assertEqual(set(self.workers), {"guest-1", "guest-2"})
+        self.assertEqual(set(self.workers), {"domain-1", "domain-2"})
         self.assertEqual(self.states(), {1: "connected", 2: "connected"})
         self.end_well(first, domain=1)
-        self.wait_for_workers("guest-2")
+        self.wait_for_workers("domain-2")
         self.end_well(second, domain=2)
         self.wait_for_workers()
 
     def test_the_death_of_one_is_not_felt_by_another(self):
         first = self.attach_and_load(domain=1)
         second = self.attach_and_load(domain=2)
-        other = self.workers["guest-2"]
+        other = self.workers["domain-2"]
         for _ in range(KILLS):
-            os.kill(self.worker("guest-1"), signal.SIGKILL)
+            os.kill(self.worker("domain-1"), signal.SIGKILL)
             first.wait_for_answers(100)
-        self.assertEqual(self.workers["guest-2"], other)
+        self.assertEqual(self.workers["domain-2"], other)
         self.end_well(first, domain=1)
         self.end_well(second, domain=2)
 
@@ -90,7 +90,7 @@ class WorkerProcess(machine.PretendTest):
         for _ in range(KILLS):
             self.daemon.kill()
             self.daemon.start()
-            os.kill(self.worker("guest-1"), signal.SIGKILL)
+            os.kill(self.worker("domain-1"), signal.SIGKILL)
             guest.wait_for_answers(100)
         self.end_well(guest, domain=1)
 
@@ -105,7 +105,7 @@ class WorkerProcess(machine.PretendTest):
 
     def test_one_that_was_stopped_meanwhile_hears_the_last_of_many_control_processes(self):
         guest = self.attach_and_load(domain=1)
-        pid = self.workers["guest-1"]
+        pid = self.workers["domain-1"]
         self.daemon.kill()  # whose end would have the kernel continue it: setpgid(2)
         os.kill(pid, signal.SIGSTOP)
         try:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/sim/journals.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -26,11 +27,11 @@ void resize(const UniqueFd& file, std::size_t bytes) {
 
 }  // namespace
 
-SharedMemory SimJournals::open(const std::string& disk, uint32_t queue, std::size_t bytes) {
+UniqueFd SimJournals::open(const std::string& disk, uint32_t queue, std::size_t bytes) {
   UniqueFd& file = files_[{disk, queue}];
   if (!file) file = make_file();
   resize(file, bytes);
-  return {file.get(), bytes};
+  return UniqueFd(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
 }
 
 void SimJournals::remove(const std::string& disk) noexcept {
@@ -67,8 +68,11 @@ void SimJournals::stored() {
   std::exchange(at_store_, nullptr)();
 }
 
-SharedMemory SimJournalStore::open(const std::string& disk, uint32_t queue, std::size_t bytes) {
-  return dead_ ? SharedMemory(bytes) : journals_.open(disk, queue, bytes);
+UniqueFd SimJournalStore::open(const std::string& disk, uint32_t queue, std::size_t bytes) {
+  if (!dead_) return journals_.open(disk, queue, bytes);
+  UniqueFd file = make_file();
+  resize(file, bytes);
+  return file;
 }
 
 void SimJournalStore::remove(const std::string& disk) noexcept {

@@ -15,7 +15,7 @@ namespace tapring::sim {
 
 class SimJournals {
  public:
-  SharedMemory open(const std::string& disk, uint32_t queue, std::size_t bytes);
+  UniqueFd open(const std::string& disk, uint32_t queue, std::size_t bytes);
   void remove(const std::string& disk) noexcept;
 
   /// Whoever has them mapped writes from now on to copies that nobody reads.
@@ -44,7 +44,7 @@ class SimJournalStore final : public JournalStore, private JournalObserver {
  public:
   explicit SimJournalStore(SimJournals& journals) noexcept : journals_(journals) {}
 
-  SharedMemory open(const std::string& disk, uint32_t queue, std::size_t bytes) override;
+  UniqueFd open(const std::string& disk, uint32_t queue, std::size_t bytes) override;
   JournalObserver* observer() noexcept override { return this; }
   void remove(const std::string& disk) noexcept override;
   std::set<std::string> disks() const override { return journals_.disks(); }

@@ -65,7 +65,7 @@ TEST_F(OptionsTest, NothingSaidGivesTheDefaults) {
 TEST_F(OptionsTest, EveryFieldIsAKeyAndInTheHelp) {
   Options options;
   const auto& [run_dir, kinds, image_directories, plain_lines, named_files, named_file_directories,
-               log_level, isolation, lock_wait_seconds, max_disks, core_dumps, on_no_space,
+               log_level, isolation, sandbox, lock_wait_seconds, max_disks, core_dumps, on_no_space,
                on_io_error, pause_limit_seconds, workers, worker_cpus, arena_mebibytes,
                map_cache_kibibytes, poll_microseconds, max_queues, max_ring_page_order,
                max_indirect_segments, max_persistent_grants] = options;
@@ -75,6 +75,7 @@ TEST_F(OptionsTest, EveryFieldIsAKeyAndInTheHelp) {
                                      &plain_lines,
                                      &log_level,
                                      &isolation,
+                                     &sandbox,
                                      &lock_wait_seconds,
                                      &on_no_space,
                                      &on_io_error,

@@ -9,6 +9,7 @@
 #include <string>
 #include <system_error>
 
+#include "ring/shared_memory.h"
 #include "tests/daemon/temporary_directory.h"
 
 namespace tapring {
@@ -23,10 +24,13 @@ class JournalFilesTest : public testing::Test {
   static constexpr std::size_t kBytes = 4096;
 
   std::byte first_byte(const std::string& disk, uint32_t queue) {
-    return journals_.open(disk, queue, kBytes).bytes().front();
+    return open(disk, queue).bytes().front();
   }
   void write(const std::string& disk, uint32_t queue, std::byte value) {
-    journals_.open(disk, queue, kBytes).bytes().front() = value;
+    open(disk, queue).bytes().front() = value;
+  }
+  SharedMemory open(const std::string& disk, uint32_t queue) {
+    return {journals_.open(disk, queue, kBytes).get(), kBytes};
   }
 
   TemporaryDirectory run_dir_;
@@ -34,7 +38,7 @@ class JournalFilesTest : public testing::Test {
 };
 
 TEST_F(JournalFilesTest, ANewOneIsZeros) {
-  const SharedMemory memory = journals_.open("vbd-1-51712", 0, kBytes);
+  const SharedMemory memory = open("vbd-1-51712", 0);
   EXPECT_EQ(memory.bytes().size(), kBytes);
   EXPECT_TRUE(std::ranges::all_of(memory.bytes(), [](std::byte b) { return b == std::byte{0}; }));
 }

@@ -152,11 +152,11 @@ class SupervisorTest : public testing::Test {
 TEST_F(SupervisorTest, EachGuestThatHasDisksHasAWorker) {
   attach(3);
   start();
-  EXPECT_THAT(processes_.names(), ElementsAre("guest-3"));
+  EXPECT_THAT(processes_.names(), ElementsAre("domain-3"));
   attach(4);
   attach(4, 51728);
-  EXPECT_THAT(processes_.names(), ElementsAre("guest-3", "guest-4"));
-  EXPECT_EQ(processes_.starts["guest-4"], 1);
+  EXPECT_THAT(processes_.names(), ElementsAre("domain-3", "domain-4"));
+  EXPECT_EQ(processes_.starts["domain-4"], 1);
 }
 
 TEST_F(SupervisorTest, AStubDomainsDisksAreItsGuests) {
@@ -164,7 +164,68 @@ TEST_F(SupervisorTest, AStubDomainsDisksAreItsGuests) {
   store_.write({{"/local/domain/5/target", "3"}});
   start();
   attach(5);
-  EXPECT_THAT(processes_.names(), ElementsAre("guest-3"));
+  EXPECT_THAT(processes_.names(), ElementsAre("domain-3"));
+}
+
+TEST_F(SupervisorTest, TwoDomainsThatAreOneGuestHaveOneWorker) {
+  const std::string uuid = "6f1f0c3a-5d2e-4b7e-9f55-0c3a5d2e4b7e";
+  store_.write({{"/local/domain/3/vm", "/vm/" + uuid}, {"/local/domain/4/vm", "/vm/" + uuid}});
+  start();
+  attach(3);
+  attach(4);
+  EXPECT_THAT(processes_.names(), ElementsAre("guest-" + uuid));
+}
+
+TEST_F(SupervisorTest, ADiskStaysWithItsGuestWhenTheDomainIsGoneBeforeIt) {
+  const std::string uuid = "6f1f0c3a-5d2e-4b7e-9f55-0c3a5d2e4b7e";
+  store_.write({{"/local/domain/3/vm", "/vm/" + uuid}});
+  start();
+  attach(3);
+  store_.remove("/local/domain/3");
+  machine_.destroy_domain(3);
+  settle();
+  store_.write({{node(3) + "/state", "5"}});
+  settle();
+  EXPECT_THAT(processes_.names(), ElementsAre("guest-" + uuid));
+}
+
+TEST_F(SupervisorTest, WhatIsNoUuidMakesNoName) {
+  store_.write({{"/local/domain/3/vm", "/vm/../../../../../../../../../../../../etc"},
+                {"/local/domain/4/vm", "/vm"}});
+  start();
+  attach(3);
+  attach(4);
+  EXPECT_THAT(processes_.names(), ElementsAre("domain-3", "domain-4"));
+}
+
+TEST_F(SupervisorTest, AWorkerReachesTheJournalsOfItsOwnDisksAlone) {
+  attach(3);
+  attach(4);
+  start();
+  const auto open = [this](const std::string& worker, Words words) {
+    return asks(worker, Verb::journal_open, std::move(words));
+  };
+  EXPECT_EQ(open("domain-3", {"vbd-3-51712", "0", "4096"}).descriptors.size(), 1U);
+  for (const Words& words : {Words{"vbd-4-51712", "0", "4096"}, Words{"vbd-3-51728", "0", "4096"},
+                             Words{"vbd-3-51712", "64", "4096"}, Words{"vbd-3-51712", "0", "-1"},
+                             Words{"vbd-3-51712", "0", "1073741824"}, Words{"../x", "0", "4096"},
+                             Words{"vbd-3-51712", "0"}, Words{}}) {
+    EXPECT_EQ(open("domain-3", words).kind, Message::Kind::error) << words.size();
+  }
+  EXPECT_EQ(asks("domain-3", Verb::journal_list, {}).words, Words{"vbd-3-51712"});
+  EXPECT_EQ(asks("domain-4", Verb::journal_list, {}).words, Words{});
+  EXPECT_EQ(asks("domain-4", Verb::journal_remove, {"vbd-3-51712"}).kind, Message::Kind::error);
+  asks("domain-3", Verb::journal_remove, {"vbd-3-51712"});
+  EXPECT_THAT(journals_.disks(), IsEmpty());
+}
+
+TEST_F(SupervisorTest, AWorkerThatIsOutdatedIsReplaced) {
+  start();
+  attach(3);
+  says("domain-3", {Message::Kind::tell, Verb::outdated, 0, {"the walls are"}});
+  EXPECT_TRUE(processes_.running["domain-3"]->told_to_stop);
+  dies("domain-3");
+  EXPECT_EQ(processes_.starts["domain-3"], 2);
 }
 
 TEST_F(SupervisorTest, AWorkerWhoseLastDiskIsGoneIsStopped) {
@@ -172,10 +233,10 @@ TEST_F(SupervisorTest, AWorkerWhoseLastDiskIsGoneIsStopped) {
   attach(3);
   store_.remove(node(3));
   settle();
-  EXPECT_FALSE(processes_.running["guest-3"]->told_to_stop) << "it has not let go of it yet";
-  says("guest-3", {Message::Kind::tell, Verb::is_empty, 0, {"1"}});
-  EXPECT_TRUE(processes_.running["guest-3"]->told_to_stop);
-  dies("guest-3");
+  EXPECT_FALSE(processes_.running["domain-3"]->told_to_stop) << "it has not let go of it yet";
+  says("domain-3", {Message::Kind::tell, Verb::is_empty, 0, {"1"}});
+  EXPECT_TRUE(processes_.running["domain-3"]->told_to_stop);
+  dies("domain-3");
   EXPECT_TRUE(supervisor_.idle());
 }
 
@@ -183,12 +244,12 @@ TEST_F(SupervisorTest, AnotherFollowsOneThatDied) {
   start();
   attach(3);
   world_.run_for(3s);
-  dies("guest-3");
-  EXPECT_EQ(processes_.starts["guest-3"], 2);
-  dies("guest-3");
-  EXPECT_EQ(processes_.starts["guest-3"], 2) << "one that ends at once is not started at once";
+  dies("domain-3");
+  EXPECT_EQ(processes_.starts["domain-3"], 2);
+  dies("domain-3");
+  EXPECT_EQ(processes_.starts["domain-3"], 2) << "one that ends at once is not started at once";
   world_.run_for(1s);
-  EXPECT_EQ(processes_.starts["guest-3"], 3);
+  EXPECT_EQ(processes_.starts["domain-3"], 3);
 }
 
 TEST_F(SupervisorTest, OneThatCannotBeStartedIsTriedAgain) {
@@ -199,24 +260,24 @@ TEST_F(SupervisorTest, OneThatCannotBeStartedIsTriedAgain) {
   EXPECT_EQ(log.count_with("it could not be started: no more processes"), 1U);
   processes_.fails_to_start = false;
   world_.run_for(2s);
-  EXPECT_THAT(processes_.names(), ElementsAre("guest-3"));
+  EXPECT_THAT(processes_.names(), ElementsAre("domain-3"));
 }
 
 TEST_F(SupervisorTest, OneOfAnotherVersionIsReplaced) {
-  processes_.left_behind = {"guest-3"};
+  processes_.left_behind = {"domain-3"};
   store_.write({{node(3) + "/frontend", "x"}});
   start();
-  says_hello("guest-3", "0.9");
-  EXPECT_TRUE(processes_.running["guest-3"]->told_to_stop);
-  dies("guest-3");
-  EXPECT_EQ(processes_.starts["guest-3"], 2);
+  says_hello("domain-3", "0.9");
+  EXPECT_TRUE(processes_.running["domain-3"]->told_to_stop);
+  dies("domain-3");
+  EXPECT_EQ(processes_.starts["domain-3"], 2);
 }
 
 TEST_F(SupervisorTest, OneThatWasThereGetsTheConfigurationOfThisProcess) {
-  processes_.left_behind = {"guest-3"};
+  processes_.left_behind = {"domain-3"};
   start();
-  says_hello("guest-3");
-  const Message& sent = processes_.running["guest-3"]->sent.back();
+  says_hello("domain-3");
+  const Message& sent = processes_.running["domain-3"]->sent.back();
   EXPECT_EQ(sent.verb, Verb::configure);
   EXPECT_EQ(sent.words, Words{"the configuration"});
 }
@@ -225,18 +286,18 @@ TEST_F(SupervisorTest, WitnessesAreTheirOwnWorkers) {
   start();
   attach(3);
   attach(4);
-  asks("guest-3", Verb::witness_keep, {"vbd-3-51712"}, a_witness());
-  EXPECT_EQ(asks("guest-3", Verb::witness_fetch, {"vbd-3-51712"}).descriptors.size(), 1U);
+  asks("domain-3", Verb::witness_keep, {"vbd-3-51712"}, a_witness());
+  EXPECT_EQ(asks("domain-3", Verb::witness_fetch, {"vbd-3-51712"}).descriptors.size(), 1U);
   for (const Verb verb : {Verb::witness_keep, Verb::witness_fetch, Verb::witness_remove}) {
-    const Message answer = asks("guest-4", verb, {"vbd-3-51712"}, a_witness());
+    const Message answer = asks("domain-4", verb, {"vbd-3-51712"}, a_witness());
     EXPECT_EQ(answer.kind, Message::Kind::error);
     EXPECT_THAT(answer.descriptors, IsEmpty());
   }
   for (const char* disk : {"", "no disk", "qdisk-4-51712", "vbd-4-51728"}) {
-    EXPECT_EQ(asks("guest-4", Verb::witness_keep, {disk}).kind, Message::Kind::error) << disk;
+    EXPECT_EQ(asks("domain-4", Verb::witness_keep, {disk}).kind, Message::Kind::error) << disk;
   }
   EXPECT_THAT(witnesses_.disks(), ElementsAre("vbd-3-51712"));
-  asks("guest-3", Verb::witness_remove, {"vbd-3-51712"});
+  asks("domain-3", Verb::witness_remove, {"vbd-3-51712"});
   EXPECT_THAT(witnesses_.disks(), IsEmpty());
 }
 
@@ -245,19 +306,19 @@ TEST_F(SupervisorTest, AWorkersDisksAreNoMoreThanItsNodes) {
   attach(3);
   attach(4);
   attach(4, 51728);
-  EXPECT_EQ(asks("guest-3", Verb::disks_elsewhere, {"1000000"}).words, Words{"0"});
-  EXPECT_EQ(asks("guest-4", Verb::disks_elsewhere, {"2"}).words, Words{"1"});
+  EXPECT_EQ(asks("domain-3", Verb::disks_elsewhere, {"1000000"}).words, Words{"0"});
+  EXPECT_EQ(asks("domain-4", Verb::disks_elsewhere, {"2"}).words, Words{"1"});
 }
 
 TEST_F(SupervisorTest, WordsThatAreMissingAreRefused) {
   start();
   attach(3);
   for (auto verb = Verb::hello; verb <= Verb::last; verb = static_cast<Verb>(int(verb) + 1)) {
-    says("guest-3", {Message::Kind::call, verb, 1, {}});
-    says("guest-3", {Message::Kind::tell, verb, 1, {}});
-    says("guest-3", {Message::Kind::result, verb, 1, {}});
+    says("domain-3", {Message::Kind::call, verb, 1, {}});
+    says("domain-3", {Message::Kind::tell, verb, 1, {}});
+    says("domain-3", {Message::Kind::result, verb, 1, {}});
   }
-  EXPECT_EQ(asks("guest-3", Verb::store_read, {node(3) + "/state"}).words, Words{"1"});
+  EXPECT_EQ(asks("domain-3", Verb::store_read, {node(3) + "/state"}).words, Words{"1"});
 }
 
 class WorkerAnswersTest : public SupervisorTest {
@@ -292,13 +353,13 @@ class WorkerAnswersTest : public SupervisorTest {
 };
 
 TEST_F(WorkerAnswersTest, AreOne) {
-  const std::string whole = ask({{"guest-3", of(disk(3))}, {"guest-4", of(disk(4))}});
+  const std::string whole = ask({{"domain-3", of(disk(3))}, {"domain-4", of(disk(4))}});
   EXPECT_THAT(whole, HasSubstr("\"domain\":3"));
   EXPECT_THAT(whole, HasSubstr("\"domain\":4"));
 }
 
 TEST_F(WorkerAnswersTest, ASilentOnesDisksHang) {
-  const std::string whole = ask({{"guest-4", of(disk(4))}});
+  const std::string whole = ask({{"domain-4", of(disk(4))}});
   EXPECT_THAT(whole, HasSubstr("\"hanging\""));
   EXPECT_THAT(whole, HasSubstr("\"connected\""));
 }
@@ -306,7 +367,7 @@ TEST_F(WorkerAnswersTest, ASilentOnesDisksHang) {
 TEST_F(WorkerAnswersTest, WhatAWorkerSaysOfOthersIsDropped) {
   for (const std::string& lie : {disk(4), std::string("4"), std::string("{}"),
                                  std::string(R"({"domain":-1})")}) {
-    const std::string whole = ask({{"guest-3", of(lie)}, {"guest-4", of("")}});
+    const std::string whole = ask({{"domain-3", of(lie)}, {"domain-4", of("")}});
     EXPECT_THAT(whole, Not(HasSubstr("\"connected\""))) << lie;
     EXPECT_THAT(whole, HasSubstr("\"disks\":[]")) << lie;
   }
