@@ -185,7 +185,7 @@ void supervise(Start& start, bool& serving) {
   SpawnedWorkers processes(service.context, start.options.run_dir, worker_arguments(start.options));
   Supervisor workers(
       {service.store, service.control, background, service.control, processes, journals, witnesses},
-      start.options.kinds, build_facts().version, to_toml(start.options));
+      start.options.kinds, build_facts().version, to_toml(start.options), start.options.isolation);
   WorkerAnswers answers(workers, start.problems);
   std::optional<Control> socket(
       std::in_place, service.context, start.options.run_dir,

@@ -25,7 +25,7 @@ namespace json = boost::json;
 
 constexpr const char* kHanging = "hanging";
 
-std::string reason_of(const Supervisor::Answer& silence) {
+std::string reason_of(const WorkerAnswer& silence) {
   return fmt::format(
       "its worker process has said nothing since {:%FT%TZ}: its storage hangs (journalctl -k); it "
       "is "
@@ -78,6 +78,23 @@ bool tells_reason(const json::object& answer) {
          !error->get_string().starts_with("there is no disk");
 }
 
+/// Whose report it is; nullopt if it is none.
+std::optional<VbdName> name_of(const json::value& disk) {
+  const json::object* report = disk.if_object();
+  if (report == nullptr) return std::nullopt;
+  const auto number = [report](const char* name) -> std::optional<uint32_t> {
+    const json::value* value = report->if_contains(name);
+    json::error_code error;
+    const auto told = value != nullptr ? value->to_number<uint32_t>(error) : 0;
+    return value == nullptr || error ? std::nullopt : std::optional(told);
+  };
+  const json::value* kind = report->if_contains("kind");
+  const auto domain = number("domain");
+  const auto device = number("device");
+  if (kind == nullptr || !kind->is_string() || !domain || !device) return std::nullopt;
+  return VbdName{std::string(kind->get_string()), static_cast<DomainId>(*domain), *device};
+}
+
 auto place_of(const json::value& disk) {
   const auto number = [&disk](const char* name) -> int64_t {
     const json::value* value = disk.as_object().if_contains(name);
@@ -103,23 +120,23 @@ void WorkerAnswers::answer(std::string_view request, std::function<void(std::str
   std::string alone = answer_control(request, own);
   if (!object_of(std::string(request))) return done(std::move(alone));
   workers_.ask_all(std::string(request), [this, alone = std::move(alone), done = std::move(done)](
-                                             const std::vector<Supervisor::Answer>& answers) {
+                                             const std::vector<WorkerAnswer>& answers) {
     done(put_together(alone, answers));
   });
 }
 
 /// `own`: what the control process says, as one that has no disks.
 std::string WorkerAnswers::put_together(const std::string& own,
-                                        const std::vector<Supervisor::Answer>& answers) {
+                                        const std::vector<WorkerAnswer>& answers) {
   std::erase_if(last_, [&answers](const auto& entry) {
-    return std::ranges::find(answers, entry.first, &Supervisor::Answer::worker) == answers.end();
+    return std::ranges::find(answers, entry.first, &WorkerAnswer::worker) == answers.end();
   });
   json::object whole = object_of(own).value_or(json::object());
   const bool is_about_disks = whole.contains("disks") || !is_ok(whole);
   if (!is_about_disks) return own;
   json::array disks;
   bool any_ok = is_ok(whole);
-  for (const Supervisor::Answer& answer : answers) {
+  for (const WorkerAnswer& answer : answers) {
     const std::optional<json::object> said = object_of(answer.text);
     if (said && !is_ok(*said) && tells_reason(*said) && !tells_reason(whole)) whole = *said;
     if (said && is_ok(*said) && !any_ok) {
@@ -137,14 +154,12 @@ std::string WorkerAnswers::put_together(const std::string& own,
 
 /// A worker that was taken over must not speak of others' disks.
 bool WorkerAnswers::is_of(const std::string& worker, const json::value& disk) const {
-  const json::value* domain = disk.is_object() ? disk.get_object().if_contains("domain") : nullptr;
-  json::error_code error;
-  const auto number = domain != nullptr ? domain->to_number<DomainId>(error) : DomainId{};
-  return domain != nullptr && !error && workers_.owns(worker, number);
+  const std::optional<VbdName> name = name_of(disk);
+  return name && workers_.owns(worker, *name);
 }
 
 /// Adds what a worker says of its disks.
-void WorkerAnswers::take(const Supervisor::Answer& answer, json::array& disks) {
+void WorkerAnswers::take(const WorkerAnswer& answer, json::array& disks) {
   if (const std::optional<json::object> said = object_of(answer.text)) {
     const json::value* told = said->if_contains("disks");
     if (told == nullptr || !told->is_array()) return;

@@ -27,9 +27,9 @@ class WorkerAnswers {
   void answer(std::string_view request, std::function<void(std::string)> done);
 
  private:
-  std::string put_together(const std::string& own, const std::vector<Supervisor::Answer>& answers);
+  std::string put_together(const std::string& own, const std::vector<WorkerAnswer>& answers);
   bool is_of(const std::string& worker, const boost::json::value& disk) const;
-  void take(const Supervisor::Answer& answer, boost::json::array& disks);
+  void take(const WorkerAnswer& answer, boost::json::array& disks);
 
   Supervisor& workers_;
   const std::vector<std::string> problems_;

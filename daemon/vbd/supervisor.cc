@@ -29,22 +29,10 @@ constexpr std::chrono::milliseconds kPauseAfterShortLife{1000};
 
 }  // namespace
 
-/// A request that was sent to several workers.
-struct Supervisor::Question {
-  std::size_t awaited = 0;
-  std::vector<Answer> answers{};
-  std::function<void(std::vector<Answer>)> then;
-
-  void take(Answer answer) {
-    answers.push_back(std::move(answer));
-    if (--awaited == 0) std::exchange(then, nullptr)(std::move(answers));
-  }
-};
-
 Supervisor::Supervisor(const SupervisorPorts& ports, std::vector<std::string> kinds,
-                       std::string version, std::string configuration)
+                       std::string version, std::string configuration, Isolation isolation)
     : store_(ports.store),
-      guests_(ports.store),
+      assignment_(ports.store, isolation),
       control_(ports.control, log_limit_),
       background_(ports.background),
       timer_(ports.timer),
@@ -74,6 +62,8 @@ void Supervisor::on_connected() {
   }
   if (serving_) drop_stale_records();
   watch_kinds();
+  // Before a worker asks: it gets what is of its disks.
+  for (const std::string& kind : kinds_) scan(kind);
   if (serving_) std::exchange(serving_, nullptr)();
 }
 
@@ -82,8 +72,8 @@ void Supervisor::on_connected() {
 void Supervisor::drop_stale_records() {
   records_.drop([this](const std::string& disk) {
     const auto name = parse_sysfs_name(disk);
-    return !(name && workers_.contains(guests_.worker_of(name->domain))) &&
-           is_stale_record(store_, backend_, disk);
+    const auto worker = name ? assignment_.worker_of(*name) : std::nullopt;
+    return !(worker && workers_.contains(*worker)) && is_stale_record(store_, backend_, disk);
   });
 }
 
@@ -109,10 +99,7 @@ void Supervisor::on_event(const WatchEvent& event) {
     return;
   }
   if (event.token == kReleaseDomain) {
-    guests_.forget([this](DomainId domain) {
-      return std::ranges::any_of(
-          nodes_, [domain](const VbdName& vbd) { return vbd.domain == domain; });
-    });
+    forget_disks();
     for (auto& [name, worker] : workers_) worker.view->deliver_shared(event.path, kReleaseDomain);
     return;
   }
@@ -121,7 +108,7 @@ void Supervisor::on_event(const WatchEvent& event) {
   // A change within a node that is known needs no look: only the worker has to know.
   const bool is_within = event.path.size() > name->backend_path(backend_).size();
   if (!is_within || !nodes_.contains(*name)) look_at(*name);
-  const auto worker = workers_.find(guests_.worker_of(name->domain));
+  const auto worker = workers_.find(assignment_.worker_of(*name).value_or(""));
   if (worker == workers_.end()) return;
   worker->second.view->deliver_shared(event.path,
                                       fmt::format("{}/{}", backend_root(backend_), name->kind));
@@ -140,14 +127,23 @@ void Supervisor::scan(const std::string& kind) {
 
 /// Whether the node is there, so that its worker is to be there too.
 void Supervisor::look_at(const VbdName& name) {
-  const std::string worker = guests_.worker_of(name.domain);
-  if (has_node(name)) {
-    nodes_.insert(name);
-    if (!shutting_down_) need_worker(worker);
-  } else {
+  if (!has_node(name)) {
     nodes_.erase(name);
-    stop_if_unneeded(worker);
+    return stop_if_unneeded(assignment_.worker_of(name).value_or(""));
   }
+  const bool is_new = !nodes_.contains(name);
+  const auto worker = is_new ? assignment_.assign(name) : assignment_.worker_of(name);
+  if (!worker) return;  // another event comes with what is missing
+  nodes_.insert(name);
+  if (!shutting_down_) need_worker(*worker);
+}
+
+/// The numbers of domains are used again. A worker may have to let go of a disk whose node is gone.
+void Supervisor::forget_disks() {
+  assignment_.forget_but([this](const VbdName& disk, const std::string& name) {
+    const auto worker = workers_.find(name);
+    return nodes_.contains(disk) || (worker != workers_.end() && !worker->second.is_empty);
+  });
 }
 
 bool Supervisor::has_node(const VbdName& name) {
@@ -160,8 +156,9 @@ Supervisor::Workers::iterator Supervisor::need_worker(const std::string& name) {
   const auto made = workers_.emplace(name, Worker{}).first;
   made->second.view = std::make_unique<StoreView>(
       store_,
-      StoreView::Scope{name, [this, name](const VbdName& vbd) { return owns(name, vbd.domain); },
-                       [this, name](DomainId domain) { return owns(name, domain); }},
+      StoreView::Scope{
+          name, [this, name](const VbdName& vbd) { return owns(name, vbd); },
+          [this, name](DomainId domain) { return assignment_.serves(name, domain); }},
       [this, name](Message message) {
         const auto worker = workers_.find(name);
         const bool is_there = worker != workers_.end() && worker->second.process;
@@ -291,7 +288,7 @@ void Supervisor::serve(const std::string& name, Worker& worker, Message& call) {
     case Verb::journal_list:
       return reply(worker, call, records_.disks_with_journals([&](const std::string& disk) {
         const auto vbd = parse_sysfs_name(disk);
-        return vbd && owns(name, vbd->domain);
+        return vbd && owns(name, *vbd);
       }));
     case Verb::disks_elsewhere:
       return reply(worker, call, disks_elsewhere(name, call));
@@ -303,7 +300,7 @@ void Supervisor::serve(const std::string& name, Worker& worker, Message& call) {
 /// A worker that was taken over must not reach the witnesses of others.
 VbdName Supervisor::require_own(const std::string& worker, const std::string& disk) {
   const auto name = parse_sysfs_name(disk);
-  if (name && owns(worker, name->domain)) return *name;
+  if (name && owns(worker, *name)) return *name;
   throw std::system_error(EACCES, std::system_category(), "a disk of another worker");
 }
 
@@ -339,23 +336,23 @@ void Supervisor::take_answer(const std::string& name, Worker& worker, const Mess
   const auto question = worker.questions.extract(result.number);
   if (question.empty()) return;  // too late
   const bool is_answer = result.kind == Message::Kind::result && result.words.size() == 1;
-  question.mapped()->take(is_answer ? Answer{name, result.words.front()} : silence_of(name));
+  question.mapped()->take(is_answer ? WorkerAnswer{name, result.words.front()} : silence_of(name));
 }
 
-Supervisor::Answer Supervisor::silence_of(const std::string& name) {
+WorkerAnswer Supervisor::silence_of(const std::string& name) {
   return {name, {}, workers_.at(name).heard, nodes_of(name)};
 }
 
 std::vector<VbdName> Supervisor::nodes_of(const std::string& worker) {
   std::vector<VbdName> names;
   std::ranges::copy_if(nodes_, std::back_inserter(names),
-                       [&](const VbdName& name) { return owns(worker, name.domain); });
+                       [&](const VbdName& name) { return owns(worker, name); });
   return names;
 }
 
 void Supervisor::ask_all(const std::string& request,
-                         std::function<void(std::vector<Answer>)> then) {
-  const auto question = std::make_shared<Question>();
+                         std::function<void(std::vector<WorkerAnswer>)> then) {
+  const auto question = std::make_shared<WorkerQuestion>();
   question->then = std::move(then);
   // One for this function, so that it does not end before all are asked.
   question->awaited = 1 + workers_.size();
@@ -419,7 +416,7 @@ void Supervisor::ended(const std::string& name, const std::string& why) {
 }
 
 bool Supervisor::is_needed(const std::string& name) {
-  return std::ranges::any_of(nodes_, [&](const VbdName& vbd) { return owns(name, vbd.domain); });
+  return std::ranges::any_of(nodes_, [&](const VbdName& vbd) { return owns(name, vbd); });
 }
 
 void Supervisor::stop_if_unneeded(const std::string& name) {

@@ -20,8 +20,9 @@
 #include "daemon/host/work.h"
 #include "daemon/vbd/disk_records.h"
 #include "daemon/vbd/guarded_executor.h"
-#include "daemon/vbd/guests.h"
+#include "daemon/vbd/worker_assignment.h"
 #include "daemon/vbd/worker_processes.h"
+#include "daemon/vbd/worker_question.h"
 #include "daemon/xenstore/reconnecting_xenstore.h"
 #include "daemon/xenstore/store_view.h"
 #include "daemon/xenstore/vbd_name.h"
@@ -42,11 +43,11 @@ class Supervisor {
  public:
   /// `version`: of the program; workers of another are replaced. `configuration`: as TOML.
   Supervisor(const SupervisorPorts& ports, std::vector<std::string> kinds, std::string version,
-             std::string configuration);
+             std::string configuration, Isolation isolation);
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
-  /// Adopts the workers that are there, and starts one for each guest that has disks, as soon as
+  /// Adopts the workers that are there, and starts those that disks need, as soon as
   /// xenstore answers. Then runs `serving`, once.
   void start(Work serving);
 
@@ -56,31 +57,21 @@ class Supervisor {
   /// After shut_down(): all have ended.
   bool idle() const noexcept { return workers_.empty(); }
 
-  /// What a worker said to a request.
-  struct Answer {
-    std::string worker;
-    std::string text;  ///< empty if it did not answer in time
-    /// Since when it has been silent then, and which disks it has as far as xenstore says.
-    std::chrono::system_clock::time_point since{};
-    std::vector<VbdName> disks{};
-  };
-
   /// Sends a line of the control socket to all workers, and runs `then` with what they said.
-  void ask_all(const std::string& request, std::function<void(std::vector<Answer>)> then);
+  void ask_all(const std::string& request, std::function<void(std::vector<WorkerAnswer>)> then);
 
   /// Gives all workers another configuration, those too that start later.
   void configure(std::string toml);
 
-  /// Whether the disks of this domain are that worker's.
-  bool owns(const std::string& worker, DomainId domain) {
-    return guests_.worker_of(domain) == worker;
+  /// Whether the disk is that worker's.
+  bool owns(const std::string& worker, const VbdName& disk) {
+    return assignment_.worker_of(disk) == worker;
   }
 
   /// Why there is no xenstore; empty if there is.
   const std::string& store_absence() const noexcept { return store_.absence(); }
 
  private:
-  struct Question;
   struct Worker {
     std::unique_ptr<StoreView> view;
     std::unique_ptr<WorkerProcess> process;  ///< null between an end and the next start
@@ -89,7 +80,7 @@ class Supervisor {
     uint64_t disks = 0;
     std::chrono::milliseconds started{0};
     std::chrono::system_clock::time_point heard;  ///< when it said something last
-    std::map<uint64_t, std::shared_ptr<Question>> questions{};
+    std::map<uint64_t, std::shared_ptr<WorkerQuestion>> questions{};
   };
   using Workers = std::map<std::string, Worker>;
 
@@ -110,19 +101,20 @@ class Supervisor {
   static void reply(Worker& worker, const Message& call, std::vector<std::string> words,
                     std::vector<UniqueFd> descriptors = {});
   VbdName require_own(const std::string& worker, const std::string& disk);
+  void forget_disks();
   bool has_node(const VbdName& name);
   void require_own_node(const std::string& worker, const std::string& disk);
   std::vector<std::string> disks_elsewhere(const std::string& name, const Message& call);
   void remove_witnesses(const std::string& name, const Message& call);
   uint64_t disks() const;
-  Answer silence_of(const std::string& name);
+  WorkerAnswer silence_of(const std::string& name);
   void take_answer(const std::string& name, Worker& worker, const Message& result);
   void ended(const std::string& name, const std::string& why);
   bool is_needed(const std::string& name);
   void stop_if_unneeded(const std::string& name);
 
   ReconnectingXenstore& store_;
-  Guests guests_;
+  WorkerAssignment assignment_;
   LogLimit log_limit_;
   GuardedExecutor control_;
   Background& background_;

@@ -34,6 +34,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::StartsWith;
 
 using Words = std::vector<std::string>;
 
@@ -83,7 +84,9 @@ class FakeProcesses final : public WorkerProcesses {
 
 class SupervisorTest : public testing::Test {
  protected:
-  SupervisorTest() {
+  explicit SupervisorTest(Isolation isolation = Isolation::guest)
+      : supervisor_({xenstore_, control_, background_, control_, processes_, journals_, witnesses_},
+                    {"vbd"}, kVersion, "the configuration", isolation) {
     store_.write({{"/local/domain/0/domid", "0"}});
     machine_.create_domain(3);
     machine_.create_domain(4);
@@ -142,11 +145,7 @@ class SupervisorTest : public testing::Test {
   FakeProcesses processes_;
   ReconnectingXenstore xenstore_{[this] { return xenstored_.connect(control_, 0); }, control_,
                                  control_};
-  Supervisor supervisor_{
-      {xenstore_, control_, background_, control_, processes_, journals_, witnesses_},
-      {"vbd"},
-      kVersion,
-      "the configuration"};
+  Supervisor supervisor_;
 };
 
 TEST_F(SupervisorTest, EachGuestThatHasDisksHasAWorker) {
@@ -196,6 +195,61 @@ TEST_F(SupervisorTest, WhatIsNoUuidMakesNoName) {
   attach(3);
   attach(4);
   EXPECT_THAT(processes_.names(), ElementsAre("domain-3", "domain-4"));
+}
+
+class StorageSupervisorTest : public SupervisorTest {
+ protected:
+  StorageSupervisorTest() : SupervisorTest(Isolation::storage) {}
+
+  void attach_image(DomainId domain, uint32_t device, const std::string& params) {
+    store_.write({{node(domain, device) + "/params", params}});
+    attach(domain, device);
+  }
+};
+
+TEST_F(StorageSupervisorTest, DisksWhoseImagesLieInOneDirectoryShareAWorker) {
+  start();
+  attach_image(3, 51712, "aio:/srv/a/one.img");
+  attach_image(4, 51712, "qcow2:/srv/a/../a/two.qcow2");
+  attach_image(3, 51728, "aio:/srv/b/three.img");
+  EXPECT_THAT(processes_.names(), ElementsAre(StartsWith("storage-srv-a-"),
+                                              StartsWith("storage-srv-b-")));
+}
+
+TEST_F(StorageSupervisorTest, TheNodeThatIsNotWholeYetWaitsForItsParams) {
+  start();
+  attach(3);
+  EXPECT_THAT(processes_.names(), IsEmpty());
+  store_.write({{node(3) + "/params", "aio:/srv/a/one.img"}});
+  settle();
+  EXPECT_THAT(processes_.names(), ElementsAre(StartsWith("storage-srv-a-")));
+}
+
+TEST_F(StorageSupervisorTest, AWorkerSeesWhatIsOfItsDisks) {
+  store_.write({{"/local/domain/3/device/vbd/51712/state", "4"}});
+  start();
+  attach_image(3, 51712, "aio:/srv/a/one.img");
+  attach_image(4, 51712, "aio:/srv/b/two.img");
+  const std::string worker = *processes_.names().begin();
+  const std::string other = *processes_.names().rbegin();
+  EXPECT_EQ(asks(worker, Verb::store_read, {node(3) + "/state"}).words, Words{"1"});
+  EXPECT_EQ(asks(worker, Verb::store_read, {"/local/domain/3/device/vbd/51712/state"}).words,
+            Words{"4"});
+  EXPECT_EQ(asks(other, Verb::store_read, {node(3) + "/state"}).words, Words{});
+  EXPECT_EQ(asks(other, Verb::store_read, {"/local/domain/3/device/vbd/51712/state"}).words,
+            Words{});
+}
+
+TEST_F(StorageSupervisorTest, ADiskThatIsThereAnewMayHaveAnotherWorker) {
+  start();
+  attach_image(3, 51712, "aio:/srv/a/one.img");
+  const std::string first = *processes_.names().begin();
+  store_.remove(node(3));
+  settle();
+  EXPECT_EQ(asks(first, Verb::journal_remove, {"vbd-3-51712"}).kind, Message::Kind::result);
+  attach_image(3, 51712, "aio:/srv/b/one.img");
+  EXPECT_EQ(processes_.names().size(), 2U);
+  EXPECT_EQ(asks(first, Verb::journal_remove, {"vbd-3-51712"}).kind, Message::Kind::error);
 }
 
 TEST_F(SupervisorTest, AWorkerReachesTheJournalsOfItsOwnDisksAlone) {
@@ -343,7 +397,8 @@ class WorkerAnswersTest : public SupervisorTest {
   }
 
   static std::string disk(int domain) {
-    return R"({"domain":)" + std::to_string(domain) + R"(,"device":51712,"state":"connected"})";
+    return R"({"kind":"vbd","domain":)" + std::to_string(domain) +
+           R"(,"device":51712,"state":"connected"})";
   }
   static std::string of(const std::string& disks) {
     return R"({"ok":true,"disks":[)" + disks + "]}";
