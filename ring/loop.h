@@ -88,7 +88,8 @@ class Loop : public Executor {
   /// 0: never.
   void set_busy_poll(PollWindow::Duration limit) noexcept;
 
-  /// There is a turn after this time, or an earlier one that a call before this asked for.
+  /// There is a turn after this time, or after the shortest that was asked for since the last turn
+  /// of this kind.
   virtual void wake_after(Clock::duration time) = 0;
 
   /// To be told of the memory that files are read into and written from; null: none is needed.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <memory>
 #include <system_error>
 #include <thread>
@@ -130,13 +131,21 @@ void UringLoop::Waker::wake() noexcept {
 void UringLoop::Waker::completed(int) noexcept { arm(); }
 
 void UringLoop::Alarm::arm(Clock::duration time) {
-  if (is_armed_) return;
+  const Clock::time_point due = loop_.turn_time() + time;
+  if (due_ && *due_ <= due) return;
+  const bool is_armed = std::exchange(due_, due).has_value();
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
   time_ = {.tv_sec = seconds.count(), .tv_nsec = std::chrono::nanoseconds(time - seconds).count()};
   io_uring_sqe& sqe = loop_.next_sqe();
-  io_uring_prep_timeout(&sqe, &time_, 0, 0);
-  io_uring_sqe_set_data(&sqe, static_cast<Completion*>(this));
-  is_armed_ = true;
+  if (is_armed) {
+    // One that ends meanwhile has woken the loop, which is as good.
+    const auto alarm = reinterpret_cast<uintptr_t>(static_cast<Completion*>(this));
+    io_uring_prep_timeout_update(&sqe, &time_, alarm, 0);
+    io_uring_sqe_set_data(&sqe, static_cast<Completion*>(&loop_.nudge_));
+  } else {
+    io_uring_prep_timeout(&sqe, &time_, 0, 0);
+    io_uring_sqe_set_data(&sqe, static_cast<Completion*>(this));
+  }
 }
 
 }  // namespace tapring

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -96,20 +97,20 @@ class UringLoop : public Loop {
     uint64_t count_ = 0;
   };
 
-  /// A timeout of the kernel, one at a time.
+  /// A timeout of the kernel, one at a time: the earliest that was asked for.
   class Alarm final : public Completion {
    public:
     explicit Alarm(UringLoop& loop) noexcept : loop_(loop) {}
     void arm(Clock::duration time);
-    void completed(int /*result*/) noexcept override { is_armed_ = false; }
+    void completed(int /*result*/) noexcept override { due_.reset(); }
 
    private:
     UringLoop& loop_;
     __kernel_timespec time_{};
-    bool is_armed_ = false;
+    std::optional<Clock::time_point> due_;
   };
 
-  /// Something new for the kernel's threads, which is nothing.
+  /// Of what is asked of the kernel, and nothing follows from it.
   class Nudge final : public Completion {
    public:
     void completed(int /*result*/) noexcept override {}

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstring>
 #include <memory>
@@ -43,6 +44,21 @@ TEST(UringLoop, SaysWhichKernelItNeedsWhereTheKernelDoesNotKnowWhatIsAsked) {
   constexpr unsigned kMoreThanAnyKernelTakes = 1U << 30;
   EXPECT_THAT([] { const Uring uring(kMoreThanAnyKernelTakes); },
               ThrowsMessage<std::system_error>(HasSubstr("Linux 6.1 or later is needed")));
+}
+
+TEST(UringLoop, TheShortestTimeThatIsAskedForEndsItsWait) {
+  constexpr std::chrono::seconds kLong{30};
+  UringLoop loop;
+  const auto begin = Loop::Clock::now();
+  loop.wake_after(2 * kLong);
+  loop.turn(false);
+  for (int round = 0; round < 2; ++round) {
+    loop.wake_after(std::chrono::milliseconds(1));
+    loop.wake_after(kLong);
+    loop.turn(true);  // what changes the alarm is done
+    loop.turn(true);
+  }
+  EXPECT_LT(Loop::Clock::now() - begin, kLong);
 }
 
 TEST(UringLoop, EndsWaitingForAKernelThatTakesNothing) {

@@ -24,10 +24,12 @@ std::unique_ptr<File> SimLoop::file(OpenFile file) {
 }
 
 void SimLoop::wake_after(Clock::duration time) {
-  if (std::exchange(alarm_set_, true)) return;
-  world_.after(time, [this, alive = std::weak_ptr(alive_)] {
-    if (alive.expired()) return;
-    alarm_set_ = false;
+  const Time due = world_.now() + time;
+  if (alarm_ && *alarm_ <= due) return;
+  alarm_ = due;
+  world_.after(time, [this, alive = std::weak_ptr(alive_), due] {
+    if (alive.expired() || alarm_ != due) return;
+    alarm_.reset();
     schedule_turn();
   });
 }

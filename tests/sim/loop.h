@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "ring/loop.h"
@@ -57,7 +58,7 @@ class SimLoop final : public Loop {
   bool dead_ = false;
   bool stalled_ = false;
   bool turn_scheduled_ = false;
-  bool alarm_set_ = false;
+  std::optional<Time> alarm_;  ///< when the next one is due
   uint64_t turns_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
