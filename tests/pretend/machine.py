@@ -38,8 +38,9 @@ ENVIRONMENTS = {
     "coverage": {"LLVM_PROFILE_FILE": str(BUILD / "coverage/profiles/pretend-%p-%m%c.profraw")},
 }
 
-# LeakSanitizer looks for leaks from a process of its own, which walls around a worker forbid.
-OPTIONS = {"debug": ["--sandbox", "off"]}
+# Sanitizers ask the kernel for more than walls around a worker allow: LeakSanitizer looks for leaks
+# from a process of its own. The release build has its walls in the lab.
+OPTIONS = {"debug": ["--sandbox", "off"], "tsan": ["--sandbox", "off"]}
 
 
 def for_each_build(case):
