@@ -93,7 +93,7 @@ class Filter {
   }
 
   void load() {
-    require(::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_LOG, 1));
+    ::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_LOG, 1);  // kernels know it since Linux 4.14
     require(::seccomp_load(context_.get()));
   }
 

@@ -11,9 +11,9 @@ enum class XenLibraries {
 };
 
 /// From now on, for this thread and those it starts: any other call fails with EPERM, and the
-/// kernel's log says so. Processes, privileges, other processes' memory, mounts, new io_urings and,
-/// with libraries of the system, new sockets are out of reach. Throws std::system_error: ENOSYS
-/// where the kernel has no seccomp.
+/// kernel's log says so where it can. Processes, privileges, other processes' memory, mounts, new
+/// io_urings and, with libraries of the system, new sockets are out of reach. Throws
+/// std::system_error where the kernel, or a filter around this process, allows none.
 void filter_system_calls(XenLibraries libraries);
 
 }  // namespace tapring

@@ -75,30 +75,31 @@ bool lies_under(const fs::path& path, const fs::path& directory) {
   return end == directory.end();
 }
 
-void lacks(const char* wall) {
-  spdlog::warn("this kernel has no {}: a worker process that is taken over has one wall less",
-               wall);
+/// Guests are served all the same.
+void lacks(const char* wall, const char* reason) {
+  spdlog::warn("no {} ({}): a worker process that is taken over has one wall less", wall, reason);
 }
 
 }  // namespace
 
 WorkerWalls::WorkerWalls(const Options& options) : image_directories_(options.image_directories) {
   const bool on_xen = fs::exists(kGrantDevice);
-  if (on_xen) restrict_files(options);
+  try {
+    if (on_xen) restrict_files(options);
+  } catch (const std::system_error& error) {
+    places_.clear();
+    lacks("Landlock", error.what());
+  }
   try {
     filter_system_calls(on_xen ? XenLibraries::of_system : XenLibraries::replaced);
   } catch (const std::system_error& error) {
-    if (error.code() != std::errc::function_not_supported &&
-        error.code() != std::errc::invalid_argument) {
-      throw;
-    }
-    lacks("seccomp");
+    lacks("seccomp", error.what());
   }
 }
 
 void WorkerWalls::restrict_files(const Options& options) {
   auto files = Landlock::make();
-  if (!files) return lacks("Landlock");
+  if (!files) return lacks("Landlock", "this kernel does not offer it");
   const std::vector<fs::path> paths =
       options.image_directories.empty() ? std::vector<fs::path>{"/"} : options.image_directories;
   const std::vector<UniqueFd> opened = open_places(paths);

@@ -19,7 +19,7 @@ namespace tapring {
 
 class WorkerWalls {
  public:
-  /// Around this thread and those it starts. Logs what this kernel lacks. Throws std::system_error.
+  /// Around this thread and those it starts. Logs what cannot be had here.
   explicit WorkerWalls(const Options& options);
 
   /// Whether they would be others with these.

@@ -80,7 +80,7 @@ for id in 0 "$domain" "$other"; do
     expect "no socket but the one to the control process" \
         test "$(find "/proc/$worker/fd" -lname 'socket:*' | wc -l)" -le 4
 done
-! journalctl --boot --identifier tapringd --quiet --no-pager | grep 'this kernel has no' ||
+! journalctl --boot --identifier tapringd --quiet --no-pager | grep 'has one wall less' ||
     die "a wall is missing"
 
 step "load"
