@@ -1,12 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # A worker process for each guest: what happens to one reaches no other. Worker processes and the
-# control process are killed, the package is upgraded, and one storage hangs, below two PV guests
+# control process are killed and the package is upgraded, below two PV guests
 # and dom0 that work on and check all they read.
+#
+# Not yet among those that each run has: it takes minutes, and was not seen to pass yet.
 #
 # variant: systemd
 # control: no
 # seconds: 1200
+# named: only
 
 # shellcheck source=tests/xen/dom0.sh
 source "${0%/*}/../dom0.sh"
