@@ -60,7 +60,10 @@ class RingWithJournal {
  public:
   explicit RingWithJournal(std::span<std::byte> pages)
       : entries_(ring_entries(Abi::x86_64, 1)),
-        journal_(JournalFiles(directory_.path()).open("bench", 0, Journal::bytes_for(entries_))),
+        journal_(JournalFiles(directory_.path())
+                     .open("bench", 0, Journal::bytes_for(entries_))
+                     .get(),
+                 Journal::bytes_for(entries_)),
         ring_({pages, {journal_.bytes()}}, {{}, 0, entries_, Abi::x86_64}) {}
 
   bool take() {

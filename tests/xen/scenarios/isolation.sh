@@ -27,9 +27,9 @@ main_pid() {
 }
 
 worker_of() { # DOMAIN: the process that serves the guest's disks
-    local vm
-    vm=$(xenstore-read "/local/domain/$1/vm")
-    cat "$run_dir/workers/guest-${vm#/vm/}.lock"
+    local vm name=domain-$1  # dom0 has no UUID there
+    if vm=$(xenstore-read "/local/domain/$1/vm" 2>/dev/null); then name=guest-${vm#/vm/}; fi
+    cat "$run_dir/workers/$name.lock"
 }
 
 is_another_worker() { # DOMAIN OLD_PID
