@@ -47,16 +47,17 @@ TEST(UringLoop, SaysWhichKernelItNeedsWhereTheKernelDoesNotKnowWhatIsAsked) {
 }
 
 TEST(UringLoop, TheShortestTimeThatIsAskedForEndsItsWait) {
+  constexpr std::chrono::milliseconds kShort{1};
   constexpr std::chrono::seconds kLong{30};
   UringLoop loop;
   const auto begin = Loop::Clock::now();
   loop.wake_after(2 * kLong);
   loop.turn(false);
   for (int round = 0; round < 2; ++round) {
-    loop.wake_after(std::chrono::milliseconds(1));
+    const auto due = Loop::Clock::now() + kShort;
+    loop.wake_after(kShort);
     loop.wake_after(kLong);
-    loop.turn(true);  // what changes the alarm is done
-    loop.turn(true);
+    while (Loop::Clock::now() < due) loop.turn(true);
   }
   EXPECT_LT(Loop::Clock::now() - begin, kLong);
 }
