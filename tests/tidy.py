@@ -214,6 +214,27 @@ def loop_over_value(tree):
                           "a loop over .value() of a temporary: give the value a name before")
 
 
+def one_class_a_name(tree):
+    """Two classes of one name and namespace in one program are one to the linker, without a word:
+    what destroys the one may be what was made for the other."""
+    first = {}
+    for path in tree.of_kind("cc"):
+        namespaces = []
+        for number, line in tree.lines(path):
+            if opened := re.match(r"namespace ([\w:]*) ?\{", line):
+                namespaces.append(opened[1])
+            elif re.match(r"\}  // namespace", line) and namespaces:
+                namespaces.pop()
+            defined = re.match(r"(?:struct|class|enum(?: class)?) (\w+)(?: final)?(?: :[^:].*)? \{",
+                               line)
+            if not defined or not namespaces or "" in namespaces:
+                continue
+            name = "::".join([*namespaces, defined[1]])
+            if name in first:
+                yield Finding(path, number, f"{first[name]} has a {name} too")
+            first.setdefault(name, path)
+
+
 def left_over(tree):
     for path in tree.paths:
         for number, line in tree.lines(path):
@@ -302,8 +323,8 @@ def shell_scripts(tree):
 RULES = [folders, license_line, line_length, white_space, file_length, function_length,
          include_direction, wings, rooms, ring_layers, own_header_first, pragma_once,
          listed_in_cmake, await_in_macro, await_in_condition, capture_all, loop_over_value,
-         left_over, stands_alone, links, proofs_of_features, mutants, headers_compile_alone,
-         shell_scripts]
+         one_class_a_name, left_over, stands_alone, links, proofs_of_features, mutants,
+         headers_compile_alone, shell_scripts]
 
 
 def main():

@@ -153,6 +153,14 @@ class Rule(unittest.TestCase):
                 "auto e = read().value();\nfor (int a : e) d();\n")
         self.assertEqual(self.check(tidy.loop_over_value, {"ring/a.cc": text}), ["ring/a.cc:1"])
 
+    def test_one_class_a_name(self):
+        files = {"ring/a.h": "namespace n {\nclass A final : public B {\n};\n}  // namespace n\n",
+                 "ring/b.cc": "namespace n {\nnamespace {\nstruct A {\n};\n}  // namespace\n"
+                              "class A;\nstruct A::B {\n};\n}  // namespace n\n",
+                 "ring/c.h": "namespace m {\nstruct A {\n};\n}  // namespace m\n",
+                 "tests/a.h": "namespace n {\nenum class A : int {\n};\n}  // namespace n\n"}
+        self.assertEqual(self.check(tidy.one_class_a_name, files), ["tests/a.h:2"])
+
     def test_left_over(self):
         text = "// TO" "DO: more\nmktemp XX" "XXXX\n"
         self.assertEqual(self.check(tidy.left_over, {"ring/a.cc": text}), ["ring/a.cc:1"])

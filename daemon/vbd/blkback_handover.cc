@@ -39,7 +39,7 @@ std::string device_missing(const std::string& number) {
 
 /// Blocks as long as the storage does.
 std::string compare_storage(const Blkback& blkback, const std::string& number,
-                            const ServedImage& image) {
+                            const ServedFile& image) {
   const auto device = blkback.block_device(number);
   return device ? why_another_file(*device, image) : device_missing(number);
 }
@@ -82,7 +82,7 @@ void BlkbackHandover::unbind() {
     device_.tasks.run(
         background_line(),
         [&blkback = device_.context.blkback, name = device_.name.sysfs_name(),
-         number = device_.node.physical_device(), image = served_image()] {
+         number = device_.node.physical_device(), image = served_file()] {
           std::string why_not = compare_storage(blkback, number, image);
           if (!why_not.empty()) return why_not;
           const Error error = blkback.unbind(name, false, kUnbindPatience);
@@ -155,7 +155,7 @@ std::string BlkbackHandover::background_line() const {
   return "xen-blkback " + storage_name(identity_.disk.path);
 }
 
-ServedImage BlkbackHandover::served_image() const {
+ServedFile BlkbackHandover::served_file() const {
   const std::vector<FileId>& files = image_.facts().files;
   return {identity_.disk.path, files.empty() ? FileId{} : files.front()};
 }
@@ -165,7 +165,7 @@ std::string BlkbackHandover::storage_obstacle() const {
   const std::string number = device_.node.physical_device();
   const auto device = device_.context.blkback.block_device(number);
   if (!device) return device_missing(number);
-  const std::string not_whole = why_not_whole(*device, served_image());
+  const std::string not_whole = why_not_whole(*device, served_file());
   return not_whole.empty() ? why_smaller(*device, image_.facts().geometry.size_bytes) : not_whole;
 }
 
@@ -210,7 +210,7 @@ void BlkbackHandover::bind(std::string why_back) {
     device_.tasks.run(
         background_line(),
         [&blkback = device_.context.blkback, name = device_.name.sysfs_name(),
-         number = device_.node.physical_device(), image = served_image(),
+         number = device_.node.physical_device(), image = served_file(),
          is_back = !why_back_.empty()] {
           // What was the driver's a moment ago goes back in any case: nobody else serves it.
           std::string why_not = is_back ? "" : compare_storage(blkback, number, image);

@@ -81,7 +81,7 @@ class BlkbackHandover {
   void unbind();
   void unbind_ended(const std::string& error);
   std::string background_line() const;
-  ServedImage served_image() const;
+  ServedFile served_file() const;
   std::string obstacle() const;
   std::string storage_obstacle() const;
   std::string negotiation_obstacle() const;

@@ -13,14 +13,14 @@ namespace {
 
 constexpr std::string_view kDeleted = " (deleted)";  // Linux, fs/d_path.c
 
-std::string differs(const BlockDevice& device, const ServedImage& image) {
+std::string differs(const BlockDevice& device, const ServedFile& image) {
   return fmt::format("{} is another file than that of {}, which is {}", image.path, device.path,
                      device.loop->file);
 }
 
 }  // namespace
 
-std::string why_not_whole(const BlockDevice& device, const ServedImage& image) {
+std::string why_not_whole(const BlockDevice& device, const ServedFile& image) {
   if (device.id == image.file) return {};
   if (!device.loop) return fmt::format("xen-blkback's {} is not {}", device.path, image.path);
   const auto& [file, offset, size_limit] = *device.loop;
@@ -39,7 +39,7 @@ std::string why_not_whole(const BlockDevice& device, const ServedImage& image) {
                      offset, size_limit);
 }
 
-std::string why_another_file(const BlockDevice& device, const ServedImage& image) {
+std::string why_another_file(const BlockDevice& device, const ServedFile& image) {
   if (std::string why = why_not_whole(device, image); !why.empty()) return why;
   if (device.id == image.file) return {};
   const std::string& path = device.loop->file;
