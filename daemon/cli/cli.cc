@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "daemon/cli/client.h"
+#include "daemon/cli/exit_code.h"
 #include "daemon/cli/failure.h"
 #include "daemon/cli/image_command.h"
 #include "daemon/cli/image_holders.h"
@@ -37,8 +38,6 @@ namespace tapring {
 namespace {
 
 namespace json = boost::json;
-
-enum ExitCode : int { kDone = 0, kRefused = 1, kUsage = 2, kNoDaemon = 3, kNoAnswer = 4 };
 
 /// The daemon says no.
 struct Refused : std::runtime_error {
@@ -386,7 +385,7 @@ int run(const Request& request, const Streams& streams) {
     command.run(request, streams);
     return kDone;
   } catch (const Refused& refusal) {
-    return fail(request, streams, kRefused, refusal.what());
+    return fail(request, streams, kFailed, refusal.what());
   } catch (const NoAnswer& error) {
     const char* outlook = command.changes ? "; what it was asked to do may still happen" : "";
     return fail(request, streams, kNoAnswer, error.what() + std::string(outlook));
@@ -415,7 +414,7 @@ int run_arguments(const std::vector<std::string>& arguments, const Streams& stre
   const auto misuse = [&](const std::string& reason) {
     print_problem(streams.err, reason);
     // Codes 2 and 3 of `image check` mean corruptions and leaks, so no `image` command has others.
-    return command_in(arguments) == "image" ? kRefused : kUsage;
+    return command_in(arguments) == "image" ? kFailed : kUsage;
   };
   try {
     if (const auto wrong = wrong_command(app, arguments)) return misuse(*wrong);
@@ -440,7 +439,7 @@ int run_cli(std::span<const char* const> arguments, const Streams& streams) {
   const int code = run_arguments(plain_arguments(arguments), streams);
   if (streams.out.flush()) return code;
   print_problem(streams.err, "the output could not be written; is there room for it?");
-  return code == kDone ? kRefused : code;
+  return code == kDone ? kFailed : code;
 }
 
 }  // namespace tapring

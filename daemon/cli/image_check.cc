@@ -8,6 +8,7 @@
 #include <ostream>
 #include <stdexcept>
 
+#include "daemon/cli/exit_code.h"
 #include "daemon/cli/image_holders.h"
 #include "daemon/cli/progress_bar.h"
 #include "formats/clusters/blocking_io.h"
@@ -92,11 +93,9 @@ CheckResult check_image(const std::string& path, const std::optional<Repair>& re
 }
 
 int exit_code_of(const CheckResult& result) {
-  constexpr int kCorruptions = 2;
-  constexpr int kLeaks = 3;
   const Findings& findings = last(result).findings;
   if (findings.corruptions() > 0) return kCorruptions;
-  return findings.leaks() > 0 ? kLeaks : 0;
+  return findings.leaks() > 0 ? kLeaks : kDone;
 }
 
 json::object to_json(const CheckResult& result) {

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "daemon/cli/byte_size.h"
+#include "daemon/cli/exit_code.h"
 #include "daemon/cli/failure.h"
 #include "daemon/cli/image_check.h"
 #include "daemon/cli/image_info.h"
@@ -26,8 +27,6 @@ namespace tapring {
 namespace {
 
 namespace json = boost::json;
-
-enum ExitCode : int { kDone = 0, kFailed = 1 };
 
 int info(const ImageRequest& request, const Streams& streams) {
   ImageChain chain;
@@ -194,13 +193,13 @@ void declare_create(CLI::App& create, ImageRequest& request) {
   create.add_flag("--force", create_options.force, "overwrite a file that is there");
 }
 
-struct Command {
+struct ImageCommand {
   const char* name;
   const char* help;
   int (*run)(const ImageRequest& request, const Streams& streams);
 };
 
-constexpr Command kCommands[] = {
+constexpr ImageCommand kImageCommands[] = {
     {"info", "show what an image says of itself, and who uses it", info},
     {"create", "make a new image", create},
     {"check", "look for what is wrong with a qcow2 image, and repair it", check},
@@ -212,7 +211,7 @@ constexpr Command kCommands[] = {
 void declare_image(CLI::App& app, ImageRequest& request) {
   request.app = app.add_subcommand("image", "look at an image, check or repair it");
   request.app->require_subcommand(1);
-  for (const Command& command : kCommands) {
+  for (const ImageCommand& command : kImageCommands) {
     CLI::App* sub = request.app->add_subcommand(command.name, command.help);
     sub->add_flag("--json", request.json, "print JSON, on one line");
     sub->add_option("IMAGE", request.path, "path of the image")
@@ -247,7 +246,7 @@ int run_image(const ImageRequest& request, const Streams& streams) {
   const std::string name = request.app->get_subcommands().front()->get_name();
   try {
     check_is_path(request.path);
-    return std::ranges::find(kCommands, name, &Command::name)->run(request, streams);
+    return std::ranges::find(kImageCommands, name, &ImageCommand::name)->run(request, streams);
   } catch (const std::exception& error) {
     print_failure(streams, request.json, reason_of(error));
     return kFailed;

@@ -5,24 +5,22 @@
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 #include <fmt/ranges.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <cerrno>
 #include <cstring>
 #include <deque>
 #include <filesystem>
 #include <ostream>
 #include <sstream>
 #include <stdexcept>
-#include <system_error>
 
 #include "daemon/cli/failure.h"
 #include "daemon/cli/image_path.h"
 #include "daemon/cli/pages.h"
 #include "daemon/cli/table.h"
 #include "formats/backing_file.h"
+#include "formats/clusters/blocking_io.h"
 #include "formats/format.h"
 #include "formats/printable.h"
 #include "formats/signature.h"
@@ -31,14 +29,6 @@ namespace tapring {
 namespace {
 
 namespace json = boost::json;
-
-uint64_t allocated_bytes(const OpenFile& file) {
-  struct stat status{};
-  if (::fstat(file.fd.get(), &status) != 0) {
-    throw std::system_error(errno, std::system_category(), "fstat " + file.path);
-  }
-  return static_cast<uint64_t>(status.st_blocks) * 512;
-}
 
 json::array json_of(const std::vector<ImageDescription::Snapshot>& snapshots) {
   json::array list;

@@ -110,27 +110,27 @@ std::optional<std::filesystem::path> absolute_path(std::string_view text) {
   return path;
 }
 
-std::string expected_of(const NumberKey& key) {
+std::string expectation_of(const NumberKey& key) {
   return fmt::format("a whole number from {} to {}", key.minimum, key.maximum);
 }
-std::string expected_of(const DirectoryKey&) {
+std::string expectation_of(const DirectoryKey&) {
   return "an absolute path";
 }
-std::string expected_of(const DirectoriesKey&) {
+std::string expectation_of(const DirectoriesKey&) {
   return "a list of absolute paths";
 }
-std::string expected_of(const KindsKey&) {
+std::string expectation_of(const KindsKey&) {
   return fmt::format("a list of at least one of {}, none twice", fmt::join(kAllKinds, ", "));
 }
-std::string expected_of(const CpusKey&) {
+std::string expectation_of(const CpusKey&) {
   return fmt::format("a list of texts like 3 or 4-7, with numbers below {}", CpuRange::kLimit);
 }
-std::string expected_of(const NamedFilesKey&) {
+std::string expectation_of(const NamedFilesKey&) {
   return fmt::format("one of {}", fmt::join(named_files_names(), ", "));
 }
 
 template <typename Enum>
-std::string expected_of(const ChoiceKey<Enum>&) {
+std::string expectation_of(const ChoiceKey<Enum>&) {
   return fmt::format("one of {}", fmt::join(kNames<Enum>, ", "));
 }
 
@@ -232,7 +232,7 @@ std::string OptionKey::flag() const {
 }
 
 std::string OptionKey::expected() const {
-  return std::visit([](const auto& key) { return expected_of(key); }, field);
+  return std::visit([](const auto& key) { return expectation_of(key); }, field);
 }
 
 bool OptionKey::assign(Options& options, const OptionValue& value) const {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "formats/qcow2/bytes/bitmap_directory.h"
 
-#include <cstring>
 #include <utility>
 
 #include "formats/qcow2/bytes/big_endian.h"
+#include "formats/qcow2/bytes/text.h"
 
 namespace tapring::qcow2 {
 namespace {
 
-constexpr std::size_t kFixedBytes = 24;
+constexpr std::size_t kBitmapFixedBytes = 24;
 constexpr uint8_t kDirtyTracking = 1;
 constexpr uint8_t kMinGranularityBits = 9;
 constexpr uint8_t kMaxGranularityBits = 31;
@@ -73,7 +73,7 @@ std::expected<std::vector<Bitmap>, std::string> parse_bitmaps(std::span<const st
     const auto refused = [number](const char* reason) {
       return std::unexpected("bitmap " + std::to_string(number) + " of its directory " + reason);
     };
-    if (directory.size() < kFixedBytes) return refused("is cut off");
+    if (directory.size() < kBitmapFixedBytes) return refused("is cut off");
     Bitmap bitmap;
     bitmap.table_offset = load<uint64_t>(directory, 0);
     bitmap.table_entries = load<uint32_t>(directory, 8);
@@ -81,12 +81,9 @@ std::expected<std::vector<Bitmap>, std::string> parse_bitmaps(std::span<const st
     bitmap.granularity_bits = load<uint8_t>(directory, 17);
     if (const char* fault = entry_fault(directory, bitmap, header.layout)) return refused(fault);
     const std::size_t name_bytes = load<uint16_t>(directory, 18);
-    const std::size_t length = (kFixedBytes + name_bytes + 7) / 8 * 8;
+    const std::size_t length = (kBitmapFixedBytes + name_bytes + 7) / 8 * 8;
     if (length > directory.size()) return refused("is cut off");
-    bitmap.name.resize(name_bytes);
-    if (name_bytes > 0) {
-      std::memcpy(bitmap.name.data(), directory.data() + kFixedBytes, name_bytes);
-    }
+    bitmap.name = text_of(directory.subspan(kBitmapFixedBytes, name_bytes));
     bitmaps.push_back(std::move(bitmap));
     directory = directory.subspan(length);
   }

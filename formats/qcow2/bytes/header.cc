@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <utility>
 
 #include "formats/printable.h"
 #include "formats/qcow2/bytes/big_endian.h"
+#include "formats/qcow2/bytes/text.h"
 
 namespace tapring::qcow2 {
 namespace {
@@ -18,12 +18,6 @@ using Refusal = std::optional<std::string>;
 constexpr uint32_t kMagic = 0x514649FB;  // "QFI" and 0xFB
 constexpr uint32_t kAes = 1;
 constexpr uint32_t kLuks = 2;
-
-std::string text_of(Bytes bytes) {
-  std::string text(bytes.size(), '\0');
-  if (!bytes.empty()) std::memcpy(text.data(), bytes.data(), bytes.size());
-  return text;
-}
 
 /// Some writers end a name with zero bytes, as C does.
 std::string name_of(Bytes bytes) {

@@ -4,36 +4,31 @@
 #include <algorithm>
 
 #include "formats/qcow2/bytes/big_endian.h"
+#include "formats/qcow2/bytes/text.h"
 
 namespace tapring::qcow2 {
 namespace {
 
-std::string text_of(std::span<const std::byte> bytes) {
-  std::string text;
-  for (const std::byte byte : bytes) text += static_cast<char>(byte);
-  return text;
-}
-
-constexpr std::size_t kFixedBytes = 40;
+constexpr std::size_t kSnapshotFixedBytes = 40;
 
 /// `entry`: to the end of the table; nullopt if it is longer than that. `bytes`: what it takes.
 std::optional<Snapshot> parse_snapshot(std::span<const std::byte> entry, std::size_t& bytes) {
-  if (entry.size() < kFixedBytes) return std::nullopt;
+  if (entry.size() < kSnapshotFixedBytes) return std::nullopt;
   Snapshot snapshot;
   snapshot.l1_offset = load<uint64_t>(entry, 0);
   snapshot.l1_entries = load<uint32_t>(entry, 8);
   const std::size_t id_bytes = load<uint16_t>(entry, 12);
   const std::size_t name_bytes = load<uint16_t>(entry, 14);
   const std::size_t extra_bytes = load<uint32_t>(entry, 36);
-  bytes = kFixedBytes + extra_bytes + id_bytes + name_bytes;
+  bytes = kSnapshotFixedBytes + extra_bytes + id_bytes + name_bytes;
   if (bytes > entry.size()) return std::nullopt;
   snapshot.date_seconds = load<uint32_t>(entry, 16);
   snapshot.guest_clock_ns = load<uint64_t>(entry, 24);
   snapshot.guest_state_bytes = load<uint32_t>(entry, 32);
-  if (extra_bytes >= 8) snapshot.guest_state_bytes = load<uint64_t>(entry, kFixedBytes);
-  if (extra_bytes >= 16) snapshot.size_bytes = load<uint64_t>(entry, kFixedBytes + 8);
-  snapshot.id = text_of(entry.subspan(kFixedBytes + extra_bytes, id_bytes));
-  snapshot.name = text_of(entry.subspan(kFixedBytes + extra_bytes + id_bytes, name_bytes));
+  if (extra_bytes >= 8) snapshot.guest_state_bytes = load<uint64_t>(entry, kSnapshotFixedBytes);
+  if (extra_bytes >= 16) snapshot.size_bytes = load<uint64_t>(entry, kSnapshotFixedBytes + 8);
+  snapshot.id = text_of(entry.subspan(kSnapshotFixedBytes + extra_bytes, id_bytes));
+  snapshot.name = text_of(entry.subspan(kSnapshotFixedBytes + extra_bytes + id_bytes, name_bytes));
   return snapshot;
 }
 
