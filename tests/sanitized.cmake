@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What halves the time of a sanitized build.
 #
-# The headers of libraries that many files include are parsed once. The release build goes without,
-# so that it misses an #include that a file forgot.
+# The headers of libraries that many files include are parsed once.
 #
 # And a fuzzer needs to know which way the product's code went, not the tests'; the names of their
 # variables are seldom missed in a debugger.

@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <fstream>
 
+#include "ring/sizes.h"
 #include "tests/formats/qemu.h"
 
 namespace tapring {
 namespace {
 
 constexpr unsigned kClusterSizes = 13;  // 512 bytes to 2 MiB
-constexpr uint64_t kSector = 512;
 
 bool flip(sim::Random& random) {
   return random.below(2) == 0;
@@ -32,7 +32,7 @@ Shape draw_shape(unsigned number, sim::Random& random) {
 uint64_t disk_bytes(const Shape& shape, uint64_t most_bytes, sim::Random& random) {
   const uint64_t clusters = shape.cluster_bits < 13 ? 1000 : shape.cluster_bits < 18 ? 40 : 6;
   const uint64_t bytes = std::min(clusters << shape.cluster_bits, most_bytes);
-  return bytes - random.below(3) * 3 * kSector;
+  return bytes - random.below(3) * 3 * kSectorBytes;
 }
 
 std::string options_of(const Shape& shape, const std::string& data_file) {
@@ -55,12 +55,12 @@ std::string draw_write(const Shape& shape, uint64_t bytes, const std::string& pa
   const uint64_t cluster = shape.raw ? 65536 : uint64_t{1} << shape.cluster_bits;
   const unsigned kind = static_cast<unsigned>(random.below(8));
   const bool compressed = kind < 2 && !shape.raw && !shape.data_file;
-  const uint64_t unit = compressed || kind == 2 ? cluster : kSector;
+  const uint64_t unit = compressed || kind == 2 ? cluster : uint64_t{kSectorBytes};
   const uint64_t units = bytes / unit;
   if (units == 0) return {};
   const uint64_t begin = random.below(units);
-  const uint64_t most =
-      std::min(units - begin, compressed ? 1 : 4 * std::max(cluster, kSector * 64) / unit);
+  const uint64_t many = 4 * std::max<uint64_t>(cluster, 64 * kSectorBytes) / unit;
+  const uint64_t most = std::min(units - begin, compressed ? 1 : many);
   const std::string range =
       std::to_string(begin * unit) + ' ' + std::to_string(random.between(1, most) * unit);
   const std::string from = "-s " + pattern + ' ' + range;
@@ -137,8 +137,10 @@ DrawnImage make_chain(const std::filesystem::path& directory, const std::vector<
     image.path = directory / ("level" + std::to_string(level) + (shape.raw ? ".img" : ".qcow2"));
     // Backing files may be smaller or larger.
     uint64_t own = bytes;
-    if (level + 1 < shapes.size()) own = bytes / 2 + random.below(bytes / kSector) * kSector;
-    own = std::max(own / kSector * kSector, kSector);
+    if (level + 1 < shapes.size()) {
+      own = bytes / 2 + random.below(bytes / kSectorBytes) * kSectorBytes;
+    }
+    own = std::max<uint64_t>(own / kSectorBytes * kSectorBytes, kSectorBytes);
     create(image.path, shape, own, below, level > 0 && shapes[level - 1].raw);
     const std::string format = shape.raw ? "raw" : "qcow2";
     write_by_qemu(image.path, shape, own, 12, random, format);

@@ -27,7 +27,7 @@ namespace {
 
 constexpr std::size_t kCluster = std::size_t{64} << 10;
 constexpr uint64_t kDiskBytes = uint64_t{64} << 20;
-constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+constexpr std::size_t kAllMemory = std::numeric_limits<std::size_t>::max();
 
 Detached note(Task<Error> task, std::optional<Error>& result) { result = co_await task; }
 
@@ -153,7 +153,7 @@ TEST_P(OutOfMemory, FailsTheRequestThatLacksIt) {
 }
 
 TEST_P(OutOfMemory, FailsRequestsForAsLongAsItLasts) {
-  for (std::size_t good = 0; try_with(good, kAll); good += 7) {
+  for (std::size_t good = 0; try_with(good, kAllMemory); good += 7) {
   }
 }
 

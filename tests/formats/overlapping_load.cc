@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "formats/clusters/aligned_bytes.h"
+#include "ring/sizes.h"
 
 namespace tapring {
 namespace {
@@ -15,7 +16,6 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""us;
 using Ticket = sim::DiskModel::Ticket;
 
-constexpr uint64_t kSector = 512;
 constexpr double kPause = 0.1;
 constexpr sim::Latency kPauses{1us, 5ms};
 
@@ -29,7 +29,7 @@ OverlappingLoad::OverlappingLoad(ServedImage& image, sim::DiskModel& model, sim:
       left_(options.requests),
       depth_(options.depth),
       may_fail_(options.may_fail),
-      hot_(random.below(image.geometry().size_bytes / kSector)) {}
+      hot_(random.below(image.geometry().size_bytes / kSectorBytes)) {}
 
 void OverlappingLoad::begin() {
   clients_ = depth_;
@@ -61,7 +61,7 @@ Task<Error> OverlappingLoad::request() {
 }
 
 OverlappingLoad::Range OverlappingLoad::draw_range() {
-  const uint64_t end = image_.geometry().size_bytes / kSector;
+  const uint64_t end = image_.geometry().size_bytes / kSectorBytes;
   uint64_t sector = random_.below(end);
   if (random_.chance(0.5)) sector = std::min(hot_ + random_.below(64), end - 1);
   const uint64_t most = random_.chance(0.1) ? 400 : 40;
@@ -76,10 +76,10 @@ void OverlappingLoad::judge(const char* what, Error error) {
 }
 
 Task<Error> OverlappingLoad::read(Range range) {
-  AlignedBytes data(range.sectors * kSector);
+  AlignedBytes data(range.sectors * kSectorBytes);
   const Ticket read = model_.begin_read();
   const iovec whole = data.buffer();
-  const Error error = co_await image_.image().read(range.sector * kSector, {&whole, 1});
+  const Error error = co_await image_.image().read(range.sector * kSectorBytes, {&whole, 1});
   judge("a read", error);
   if (error) {
     model_.forget_read(read);
@@ -91,11 +91,11 @@ Task<Error> OverlappingLoad::read(Range range) {
 }
 
 Task<Error> OverlappingLoad::write(Range range) {
-  AlignedBytes data(range.sectors * kSector);
+  AlignedBytes data(range.sectors * kSectorBytes);
   const Ticket write = model_.begin_write(range.sector, range.sectors);
   sim::DiskModel::fill(write, range.sector, data.span());
   const iovec whole = data.buffer();
-  const Error error = co_await image_.image().write(range.sector * kSector, {&whole, 1});
+  const Error error = co_await image_.image().write(range.sector * kSectorBytes, {&whole, 1});
   judge("a write", error);
   model_.end_write(write, !error);
   co_return error;
@@ -103,8 +103,8 @@ Task<Error> OverlappingLoad::write(Range range) {
 
 /// Of what is not in whole clusters it may do any part.
 Task<Error> OverlappingLoad::discard() {
-  const uint64_t end = image_.geometry().size_bytes / kSector;
-  const uint64_t unit = std::max<uint64_t>(image_.geometry().discard_granularity / kSector, 1);
+  const uint64_t end = image_.geometry().size_bytes / kSectorBytes;
+  const uint64_t unit = std::max<uint64_t>(image_.geometry().discard_granularity / kSectorBytes, 1);
   const bool whole = random_.chance(0.8) && end >= unit;
   Range range = draw_range();
   if (whole) {
@@ -113,7 +113,7 @@ Task<Error> OverlappingLoad::discard() {
   }
   const Ticket discard = model_.begin_discard(range.sector, range.sectors);
   const Error error =
-      co_await image_.image().discard(range.sector * kSector, range.sectors * kSector);
+      co_await image_.image().discard(range.sector * kSectorBytes, range.sectors * kSectorBytes);
   if (error != std::errc::operation_not_supported) judge("a discard", error);
   model_.end_write(discard, whole && !error);
   co_return error;

@@ -6,10 +6,11 @@
 #include <algorithm>
 #include <vector>
 
+#include "ring/sizes.h"
+
 namespace tapring {
 namespace {
 
-constexpr uint64_t kSector = 512;
 
 struct Operation {
   enum class Kind : uint8_t { write, discard, read, flush } kind;
@@ -21,12 +22,12 @@ struct Operation {
 std::vector<Operation> draw_operations(sim::Random& random, const Geometry& geometry,
                                        const std::string& content) {
   std::vector<Operation> operations;
-  const uint64_t cluster = std::max<uint64_t>(geometry.discard_granularity, kSector);
-  uint64_t at = random.below(geometry.size_bytes / kSector) * kSector;
+  const uint64_t cluster = std::max<uint64_t>(geometry.discard_granularity, kSectorBytes);
+  uint64_t at = random.below(geometry.size_bytes / kSectorBytes) * kSectorBytes;
   while (at < geometry.size_bytes && operations.size() < 20) {
-    const uint64_t most =
-        std::min<uint64_t>((geometry.size_bytes - at) / kSector, random.chance(0.2) ? 800 : 12);
-    uint64_t bytes = random.between(1, most) * kSector;
+    const uint64_t most = std::min<uint64_t>((geometry.size_bytes - at) / kSectorBytes,
+                                             random.chance(0.2) ? 800 : 12);
+    uint64_t bytes = random.between(1, most) * kSectorBytes;
     Operation operation{Operation::Kind::write, at,
                         std::string(bytes, static_cast<char>(random.next()))};
     const uint64_t choice = random.below(8);
@@ -44,7 +45,7 @@ std::vector<Operation> draw_operations(sim::Random& random, const Geometry& geom
       operation.data.assign(bytes, '\0');
     }
     operations.push_back(std::move(operation));
-    at += bytes + random.below(3) * kSector;
+    at += bytes + random.below(3) * kSectorBytes;
   }
   return operations;
 }

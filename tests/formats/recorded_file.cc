@@ -5,10 +5,11 @@
 #include <fstream>
 #include <utility>
 
+#include "ring/sizes.h"
+
 namespace tapring {
 namespace {
 
-constexpr uint64_t kSector = 512;
 
 std::string text_of(Buffers buffers) {
   std::string text;
@@ -80,10 +81,10 @@ void WriteLog::replay(const std::filesystem::path& path, uint64_t moment,
   for (const Event& event : events_) {
     if (event.sync || event.begun > moment) continue;
     const bool all = event.ended < durable;
-    for (uint64_t at = 0; at < event.data.size(); at += kSector) {
+    for (uint64_t at = 0; at < event.data.size(); at += kSectorBytes) {
       if (!all && random.chance(0.5)) continue;
       file.seekp(static_cast<std::streamoff>(event.offset + at));
-      file << event.data.substr(at, kSector);
+      file << event.data.substr(at, kSectorBytes);
     }
   }
 }

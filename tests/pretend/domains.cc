@@ -17,7 +17,7 @@
 namespace tapring::pretend {
 namespace {
 
-[[noreturn]] void fail(int number, const std::string& what) {
+[[noreturn]] void fail_domain(int number, const std::string& what) {
   throw std::system_error(number, std::system_category(), what);
 }
 
@@ -25,7 +25,7 @@ void make_memory(const Machine& machine, DomainId domain) {
   const std::filesystem::path path = machine.memory_path(domain);
   const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(kPages * kPageBytes)) != 0) {
-    fail(errno, path.string());
+    fail_domain(errno, path.string());
   }
 }
 
@@ -62,10 +62,10 @@ uint32_t find_gap(const DomainEntry& entry, uint32_t pages) {
 
 void create_domain(Machine& machine, DomainId domain) {
   const std::string name = "domain " + std::to_string(domain);
-  if (domain >= kDomains) fail(EINVAL, name);
+  if (domain >= kDomains) fail_domain(EINVAL, name);
   const Machine::Lock lock(machine);
   DomainEntry& entry = machine.domain(domain);
-  if (entry.state != DomainState::none) fail(EEXIST, name);
+  if (entry.state != DomainState::none) fail_domain(EEXIST, name);
   make_memory(machine, domain);
   entry.grants[kXenstoreGrant].grant = Grant{Permission::read_write, 0, kXenstorePage};
   entry.ports[kXenstorePort].allowed = 0;
@@ -75,7 +75,7 @@ void create_domain(Machine& machine, DomainId domain) {
 
 void destroy_domain(Machine& machine, DomainId domain) {
   const Machine::Lock lock(machine);
-  if (!machine.is_alive(domain)) fail(ESRCH, "domain " + std::to_string(domain));
+  if (!machine.is_alive(domain)) fail_domain(ESRCH, "domain " + std::to_string(domain));
   DomainEntry& entry = machine.domain(domain);
   entry.state = DomainState::dying;
   for (Port port = 1; port < kPorts; ++port) {
@@ -87,14 +87,14 @@ void destroy_domain(Machine& machine, DomainId domain) {
 
 uint32_t take_region(Machine& machine, DomainId domain, uint32_t pages) {
   const Machine::Lock lock(machine);
-  if (!machine.is_alive(domain)) fail(ESRCH, "domain " + std::to_string(domain));
+  if (!machine.is_alive(domain)) fail_domain(ESRCH, "domain " + std::to_string(domain));
   release_of_dead(machine);
   drop_regions_of_dead(machine, domain);
   DomainEntry& entry = machine.domain(domain);
   const auto slot = std::ranges::find(entry.regions, 0U, &Region::count);
   const uint32_t first = find_gap(entry, pages);
   if (slot == entry.regions.end() || first + pages > kPages) {
-    fail(ENOMEM, "memory of domain " + std::to_string(domain));
+    fail_domain(ENOMEM, "memory of domain " + std::to_string(domain));
   }
   slot->owner = machine.self();
   slot->first = first;

@@ -10,11 +10,6 @@
 namespace tapring::pretend {
 namespace {
 
-constexpr uint32_t kInitialising = 1;
-constexpr uint32_t kInitWait = 2;
-constexpr uint32_t kInitialised = 3;
-constexpr uint32_t kClosing = 5;
-constexpr uint32_t kClosed = 6;
 constexpr uint32_t kInfoReadOnly = 4;
 
 }  // namespace
@@ -43,31 +38,33 @@ GuestDisk::~GuestDisk() {
 
 void GuestDisk::connect(const XenstoreKeys& changed) {
   offer(changed);
-  wait_for_backend(kConnected);
+  wait_for_backend(XenbusStateConnected);
   sectors_ = world_.read_number(backend_ + "/sectors");
   read_only_ = (world_.read_number(backend_ + "/info") & kInfoReadOnly) != 0;
   discards_ = world_.read_number(backend_ + "/feature-discard") == 1;
-  set_state(kConnected);
+  set_state(XenbusStateConnected);
 }
 
 void GuestDisk::offer(const XenstoreKeys& changed) {
-  if (world_.read_number(directory_ + "/state") != kInitialising) set_state(kInitialising);
-  wait_for_backend(kInitWait);
+  if (world_.read_number(directory_ + "/state") != XenbusStateInitialising) {
+    set_state(XenbusStateInitialising);
+  }
+  wait_for_backend(XenbusStateInitWait);
   make_queues();
   std::vector<RingKeys> rings;
   for (const auto& queue : queues_) rings.push_back({queue->ring_refs(), queue->port()});
   XenstoreKeys keys = ring_keys(options_.protocol, rings);
   for (const auto& [key, value] : changed) keys[key] = value;
-  set_state(kInitialised, keys);
+  set_state(XenbusStateInitialised, keys);
 }
 
 void GuestDisk::close() {
-  set_state(kClosing);
+  set_state(XenbusStateClosing);
   world_.wait_for("the last answers", [this] { return in_flight() == 0; });
-  set_state(kClosed);
+  set_state(XenbusStateClosed);
   world_.wait_for("the backend's end", [this] {
     const uint32_t state = backend_state();
-    return state == kClosed || state == 0;
+    return state == XenbusStateClosed || state == 0;
   });
   release();
 }

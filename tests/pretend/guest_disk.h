@@ -2,6 +2,8 @@
 // A guest's block driver for one disk: what it says to the backend through xenstore, and its rings.
 #pragma once
 
+#include <xen/io/xenbus.h>
+
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -56,7 +58,7 @@ class GuestDisk {
   void wait_for_backend(uint32_t state);
 
   /// The toolstack wants it back, or the backend went away.
-  bool is_to_close() { return backend_state() != kConnected; }
+  bool is_to_close() { return backend_state() != XenbusStateConnected; }
 
   uint64_t sectors() const noexcept { return sectors_; }
   bool read_only() const noexcept { return read_only_; }
@@ -66,8 +68,6 @@ class GuestDisk {
   std::vector<std::string> violations() const;
 
  private:
-  static constexpr uint32_t kConnected = 4;
-
   void make_queues();
   void release();
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/pretend/hostile.h"
 
+#include <xen/io/xenbus.h>
+
 #include <array>
 #include <chrono>
 #include <cstring>
@@ -13,8 +15,6 @@ using std::chrono_literals::operator""ms;
 
 constexpr int kRounds = 20;
 constexpr uint32_t kNotifications = 20000;
-constexpr uint32_t kClosing = 5;
-constexpr uint32_t kClosed = 6;
 constexpr std::size_t kResponseProducer = 8;
 
 std::string text_of(sim::Random& random, uint32_t number) {
@@ -143,7 +143,7 @@ void Hostile::random_keys() {
     disk_.offer(keys);
     world_.wait_for("an end of the negotiation", [this] {
       const uint32_t state = disk_.backend_state();
-      return state == 4 || state == kClosed;
+      return state == XenbusStateConnected || state == XenbusStateClosed;
     });
     leave();
   }
@@ -226,10 +226,10 @@ void Hostile::wait_for_answers(GuestQueue& queue, uint32_t answers) {
 
 /// Whatever was before: a frontend that says 6 gets a 6.
 void Hostile::leave() {
-  disk_.set_state(kClosing);
-  disk_.set_state(kClosed);
+  disk_.set_state(XenbusStateClosing);
+  disk_.set_state(XenbusStateClosed);
   pause(5ms);
-  disk_.wait_for_backend(kClosed);
+  disk_.wait_for_backend(XenbusStateClosed);
 }
 
 void Hostile::pause(std::chrono::milliseconds time) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/pretend/stream_disk.h"
 
+#include <xen/io/xenbus.h>
+
 #include <stdexcept>
 #include <utility>
 
@@ -8,14 +10,6 @@
 #include "tests/sim/guest_abi.h"
 
 namespace tapring::pretend {
-namespace {
-
-constexpr uint32_t kInitWait = 2;
-constexpr uint32_t kInitialised = 3;
-constexpr uint32_t kConnected = 4;
-
-}  // namespace
-
 StreamDisk::StreamDisk(GuestWorld& world, Toolstack& toolstack, StreamMemory& memory,
                        Events& events, sim::DiskLine line, const StreamWork& work)
     : world_(world),
@@ -38,8 +32,8 @@ void StreamDisk::look() {
   if (in_script_) end_script();
   if (step_ == Step::connected) return;
   const uint32_t state = world_.read_number(backend_ + "/state");
-  if (step_ == Step::attaching && state == kInitWait) offer();
-  if (step_ == Step::offered && state == kConnected) connect();
+  if (step_ == Step::attaching && state == XenbusStateInitWait) offer();
+  if (step_ == Step::offered && state == XenbusStateConnected) connect();
 }
 
 void StreamDisk::end_script() {
@@ -63,14 +57,14 @@ void StreamDisk::offer() {
     queues_.push_back(std::make_unique<StreamQueue>(memory_, events_, line_.backend_domain, work_));
     rings.push_back(queues_.back()->keys());
   }
-  set_state(kInitialised, ring_keys("x86_64-abi", rings));
+  set_state(XenbusStateInitialised, ring_keys("x86_64-abi", rings));
   step_ = Step::offered;
 }
 
 void StreamDisk::connect() {
   sectors_ = world_.read_number(backend_ + "/sectors");
   if (sectors_ < work_.block_sectors()) throw std::runtime_error("the disk has no block");
-  set_state(kConnected, {});
+  set_state(XenbusStateConnected, {});
   world_.store().unwatch(backend_ + "/state", token());
   step_ = Step::connected;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/pretend/toolstack.h"
 
+#include <xen/io/xenbus.h>
+
 #include <array>
 #include <cerrno>
 #include <stdexcept>
@@ -12,9 +14,6 @@
 
 namespace tapring::pretend {
 namespace {
-
-constexpr uint32_t kInitWait = 2;
-constexpr uint32_t kClosed = 6;
 
 [[noreturn]] void fail(const std::string& what) {
   throw std::system_error(errno, std::system_category(), "xenstore: " + what);
@@ -56,7 +55,7 @@ void Toolstack::attach(const sim::DiskLine& line) {
   const std::string backend = sim::backend_directory(line);
   world_.store().watch(backend, "attach");
   world_.wait_for("the backend's state 2",
-                  [&] { return world_.read_number(backend + "/state") >= kInitWait; });
+                  [&] { return world_.read_number(backend + "/state") >= XenbusStateInitWait; });
   if (uses_our_script(line.script)) wait_for_verdict(line);
   world_.store().unwatch(backend, "attach");
   if (!line.script.empty()) end_script(line);
@@ -103,7 +102,7 @@ void Toolstack::finish_detach(const sim::DiskLine& line) {
   const std::string backend = sim::backend_directory(line);
   world_.store().watch(backend + "/state", "detach");
   world_.wait_for("the backend's state 6",
-                  [&] { return world_.read_number(backend + "/state") == kClosed; });
+                  [&] { return world_.read_number(backend + "/state") == XenbusStateClosed; });
   world_.store().unwatch(backend + "/state", "detach");
   remove(line);
 }

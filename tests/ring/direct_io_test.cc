@@ -47,20 +47,20 @@ TEST(DioAlign, OfAnUnknownFileSystemIsWhatDataCanBeReadIn) {
   EXPECT_EQ(dio_align({}), 4096U);
 }
 
-constexpr std::size_t kBytes = 1 << 20;
+constexpr std::size_t kTransferBytes = 1 << 20;
 
 void make_sparse(const std::string& path) {
   std::ofstream(path).close();
-  std::filesystem::resize_file(path, kBytes);
+  std::filesystem::resize_file(path, kTransferBytes);
 }
 
 void make_allocated(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  ASSERT_EQ(::posix_fallocate(fd.get(), 0, kBytes), 0);
+  ASSERT_EQ(::posix_fallocate(fd.get(), 0, kTransferBytes), 0);
 }
 
 void make_full(const std::string& path) {
-  std::ofstream(path) << std::string(kBytes, 'x');
+  std::ofstream(path) << std::string(kTransferBytes, 'x');
 }
 
 Detached store_error(Task<Error> task, std::optional<Error>& result) {

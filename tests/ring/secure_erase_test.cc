@@ -58,7 +58,7 @@ extern "C" int ioctl(int fd, unsigned long request, ...) {
 namespace tapring {
 namespace {
 
-Detached store_error(Task<Error> task, std::optional<Error>& result) {
+Detached store_result(Task<Error> task, std::optional<Error>& result) {
   result = co_await task;
 }
 
@@ -73,7 +73,7 @@ class SecureErase : public testing::Test {
     device_.fd = open.fd.get();
     const auto file = loop_.file(std::move(open));
     std::optional<Error> result;
-    store_error(file->secure_erase(4096, 8192), result);
+    store_result(file->secure_erase(4096, 8192), result);
     while (!result) loop_.turn(true);
     return *result;
   }

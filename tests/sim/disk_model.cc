@@ -5,13 +5,13 @@
 #include <array>
 #include <cstring>
 
+#include "ring/sizes.h"
 #include "tests/sim/random.h"
 
 namespace tapring::sim {
 namespace {
 
-constexpr std::size_t kSector = 512;
-using SectorWords = std::array<uint64_t, kSector / sizeof(uint64_t)>;
+using SectorWords = std::array<uint64_t, kSectorBytes / sizeof(uint64_t)>;
 
 /// Begins with its write and its place, so that a wrong one says where it is from.
 SectorWords content_of(DiskModel::Ticket write, uint64_t sector) {
@@ -35,8 +35,8 @@ std::string describe(uint64_t sector, const SectorWords& found) {
 
 /// None: zeros.
 std::span<const char> DiskModel::initial(uint64_t sector) const noexcept {
-  if ((sector + 1) * kSector > initial_.size()) return {};
-  const std::span all = std::span(initial_).subspan(sector * kSector, kSector);
+  if ((sector + 1) * kSectorBytes > initial_.size()) return {};
+  const std::span all = std::span(initial_).subspan(sector * kSectorBytes, kSectorBytes);
   return std::ranges::all_of(all, [](char byte) { return byte == 0; }) ? std::span<const char>()
                                                                        : all;
 }
@@ -52,10 +52,10 @@ DiskModel::Candidate DiskModel::untouched(uint64_t sector) const noexcept {
 bool DiskModel::holds(Ticket content, uint64_t sector, std::span<const std::byte> data) const {
   if (content == kInitial) {
     const std::span<const char> bytes = initial(sector);
-    return std::memcmp(bytes.data(), data.data(), kSector) == 0;
+    return std::memcmp(bytes.data(), data.data(), kSectorBytes) == 0;
   }
   SectorWords found{};
-  std::memcpy(found.data(), data.data(), kSector);
+  std::memcpy(found.data(), data.data(), kSectorBytes);
   return content == found[0] && content_of(content, sector) == found;
 }
 
@@ -75,9 +75,9 @@ DiskModel::Ticket DiskModel::begin(uint64_t sector, uint64_t sectors, Content co
 }
 
 void DiskModel::fill(Ticket write, uint64_t sector, std::span<std::byte> data) {
-  for (; !data.empty(); data = data.subspan(kSector), ++sector) {
+  for (; !data.empty(); data = data.subspan(kSectorBytes), ++sector) {
     const SectorWords words = content_of(write, sector);
-    std::memcpy(data.data(), words.data(), kSector);
+    std::memcpy(data.data(), words.data(), kSectorBytes);
   }
 }
 
@@ -104,15 +104,16 @@ DiskModel::Ticket DiskModel::begin_read() {
 std::optional<std::string> DiskModel::end_read(Ticket read, uint64_t sector,
                                                std::span<const std::byte> data) {
   if (reads_.erase(read) == 0) return std::nullopt;  // settled before the guest looked
-  for (; !data.empty(); data = data.subspan(kSector), ++sector) {
+  for (; !data.empty(); data = data.subspan(kSectorBytes), ++sector) {
     SectorWords found{};
-    std::memcpy(found.data(), data.data(), kSector);
+    std::memcpy(found.data(), data.data(), kSectorBytes);
     const auto known = sectors_.find(sector);
     const std::vector<Candidate> at_first{untouched(sector)};
     const auto& candidates = known == sectors_.end() ? at_first : known->second;
     const Ticket newest = newest_done(candidates, read);
     const auto allowed = std::ranges::find_if(candidates, [&](const Candidate& candidate) {
-      return candidate.answered >= newest && holds(candidate.content, sector, data.first(kSector));
+      return candidate.answered >= newest &&
+             holds(candidate.content, sector, data.first(kSectorBytes));
     });
     if (allowed == candidates.end()) return describe(sector, found);
     pin(sector, allowed->content);

@@ -130,12 +130,12 @@ std::vector<std::string> ExploredDisk::faults() {
 }
 
 void ExploredDisk::verify(const SimLoad& load, std::vector<std::string>& faults) const {
-  constexpr Time kPatience = std::chrono::seconds(5);
+  constexpr Time kLongestRequest = std::chrono::seconds(5);
   if (spoiled_) return;
   if (load.failed() > 0) {
     faults.push_back(std::to_string(load.failed()) + " requests failed on sound storage");
   }
-  if (load.slowest() > kPatience && !delayed_) {
+  if (load.slowest() > kLongestRequest && !delayed_) {
     faults.push_back("a request took " + std::to_string(load.slowest().count() / 1'000'000) +
                      " ms on sound storage");
   }

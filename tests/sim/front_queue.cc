@@ -6,10 +6,11 @@
 #include <cstring>
 #include <utility>
 
+#include "ring/sizes.h"
+
 namespace tapring::sim {
 namespace {
 
-constexpr std::size_t kSector = 512;
 constexpr uint32_t kSectorsInPage = 8;
 constexpr double kOddlyCut = 0.25;   ///< requests whose data does not begin at a page
 constexpr uint64_t kFirstRawId = 0x8000000000000001U;
@@ -215,8 +216,8 @@ std::vector<std::byte> FrontQueue::gather(const Shadow& shadow) const {
   for (std::size_t i = 0; i < shadow.segments.size(); ++i) {
     const GuestSegment& segment = shadow.segments[i];
     const auto page = domain_->memory(shadow.pages[i].frame, 1);
-    data.insert(data.end(), page.begin() + segment.first_sect * kSector,
-                page.begin() + (segment.last_sect + 1) * kSector);
+    data.insert(data.end(), page.begin() + segment.first_sect * kSectorBytes,
+                page.begin() + (segment.last_sect + 1) * kSectorBytes);
   }
   return data;
 }
@@ -226,8 +227,8 @@ void FrontQueue::scatter(const Shadow& shadow) {
   for (std::size_t i = 0; i < shadow.segments.size(); ++i) {
     const GuestSegment& segment = shadow.segments[i];
     const auto page = domain_->memory(shadow.pages[i].frame, 1);
-    const std::size_t bytes = (segment.last_sect - segment.first_sect + 1U) * kSector;
-    std::memcpy(page.subspan(segment.first_sect * kSector).data(), from, bytes);
+    const std::size_t bytes = (segment.last_sect - segment.first_sect + 1U) * kSectorBytes;
+    std::memcpy(page.subspan(segment.first_sect * kSectorBytes).data(), from, bytes);
     from += bytes;
   }
 }

@@ -21,16 +21,16 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr DomainId kGuest = 5;
+constexpr DomainId kRingGuest = 5;
 
 /// A queue of a guest, and the backend's end of its ring in the hands of the test.
 class FrontQueueTest : public testing::Test {
  protected:
   FrontQueueTest()
-      : guest_(machine_.create_domain(kGuest)), queue_(world_, machine_, kGuest, 0, {}),
-        mapping_(grants_, *grants_.map(kGuest, queue_.ring_refs())),
+      : guest_(machine_.create_domain(kRingGuest)), queue_(world_, machine_, kRingGuest, 0, {}),
+        mapping_(grants_, *grants_.map(kRingGuest, queue_.ring_refs())),
         back_(mapping_.pages(), Abi::x86_64),
-        end_(*machine_.events().bind(0, {kGuest, queue_.port()}, [this] { ++events_; })) {
+        end_(*machine_.events().bind(0, {kRingGuest, queue_.port()}, [this] { ++events_; })) {
     queue_.allow_indirect(256);
   }
 
@@ -133,7 +133,7 @@ TEST_F(FrontQueueTest, AnAnswerBeforeUnmappingIsFound) {
   submit_read();
   const Request request = *take();
   const GrantRef ref = request.indirect ? request.indirect_ref : request.segments[0].ref;
-  const auto pages = grants_.map(kGuest, {&ref, 1});
+  const auto pages = grants_.map(kRingGuest, {&ref, 1});
   respond(request.id);
   EXPECT_THAT(complaints(), ElementsAre(HasSubstr("before the grants were unmapped")));
   if (pages) grants_.unmap(*pages);

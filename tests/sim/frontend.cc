@@ -6,10 +6,11 @@
 #include <system_error>
 #include <utility>
 
+#include "ring/sizes.h"
+
 namespace tapring::sim {
 namespace {
 
-constexpr std::size_t kSector = 512;
 constexpr uint64_t kInfoReadOnly = 4;
 
 }  // namespace
@@ -73,7 +74,7 @@ void SimFrontend::discard(uint64_t sector, uint32_t sectors, Done done) {
 
 void SimFrontend::change(uint8_t operation, uint64_t sector, uint32_t sectors, Done done) {
   const DiskModel::Ticket ticket = model_.begin_write(sector, sectors);
-  std::vector<std::byte> data(sectors * kSector);
+  std::vector<std::byte> data(sectors * kSectorBytes);
   DiskModel::fill(ticket, sector, data);
   submit(operation, sector, sectors, std::move(data),
          [this, ticket, done = std::move(done)](int16_t status) {

@@ -11,7 +11,7 @@ namespace tapring::sim {
 namespace {
 
 constexpr DomainId kUs = 0;
-constexpr DomainId kGuest = 5;
+constexpr DomainId kGranter = 5;
 constexpr DomainId kOther = 6;
 
 class SimGrantsTest : public testing::Test {
@@ -22,7 +22,7 @@ class SimGrantsTest : public testing::Test {
   }
 
   /// The status of one copy of a whole page.
-  bool copies(GrantRef ref, bool to_guest, DomainId domain = kGuest) {
+  bool copies(GrantRef ref, bool to_guest, DomainId domain = kGranter) {
     std::array<GrantCopy, 1> copy{{{.local = local_.data(),
                                     .ref = ref,
                                     .domain = domain,
@@ -41,7 +41,7 @@ class SimGrantsTest : public testing::Test {
 
   SimWorld world_{1};
   SimMachine machine_{world_};
-  SimDomain& guest_ = machine_.create_domain(kGuest);
+  SimDomain& guest_ = machine_.create_domain(kGranter);
   SimGrants grants_{machine_, kUs};
   Frame frame_ = 0;
   std::array<std::byte, kPageBytes> local_{};
@@ -50,31 +50,31 @@ class SimGrantsTest : public testing::Test {
 TEST_F(SimGrantsTest, PagesAreMappedSideBySide) {
   const std::vector<GrantRef> refs{grant_to(kUs), grant_to(kUs)};
   guest_.memory(frame_, 1)[5] = std::byte{42};
-  const auto pages = grants_.map(kGuest, refs);
+  const auto pages = grants_.map(kGranter, refs);
   ASSERT_TRUE(pages);
   EXPECT_EQ((*pages)[kPageBytes + 5], std::byte{42});
   (*pages)[kPageBytes + 6] = std::byte{43};
   EXPECT_EQ(guest_.memory(frame_, 1)[6], std::byte{43});
-  EXPECT_EQ(machine_.mappings_of(kGuest), 2U);
+  EXPECT_EQ(machine_.mappings_of(kGranter), 2U);
   grants_.unmap(*pages);
   EXPECT_EQ(machine_.mappings(), 0U);
 }
 
 TEST_F(SimGrantsTest, WhatWasNotGrantedToUsIsNotMapped) {
-  EXPECT_FALSE(maps(kGuest, {12345}));
-  EXPECT_FALSE(maps(kGuest, {grant_to(kOther)}));
+  EXPECT_FALSE(maps(kGranter, {12345}));
+  EXPECT_FALSE(maps(kGranter, {grant_to(kOther)}));
   EXPECT_FALSE(maps(kOther, {grant_to(kUs)}));
-  EXPECT_FALSE(maps(kGuest, {grant_to(kUs, Access::read_only)}));
+  EXPECT_FALSE(maps(kGranter, {grant_to(kUs, Access::read_only)}));
 }
 
 TEST_F(SimGrantsTest, OneBadReferenceMapsNothing) {
-  EXPECT_FALSE(maps(kGuest, {grant_to(kUs), 12345}));
+  EXPECT_FALSE(maps(kGranter, {grant_to(kUs), 12345}));
   EXPECT_EQ(machine_.mappings(), 0U);
 }
 
 TEST_F(SimGrantsTest, AMappedPageCannotBeTakenBack) {
   const std::vector<GrantRef> refs{grant_to(kUs)};
-  const auto pages = grants_.map(kGuest, refs);
+  const auto pages = grants_.map(kGranter, refs);
   ASSERT_TRUE(pages);
   EXPECT_FALSE(guest_.end_access(refs[0]));
   grants_.unmap(*pages);
@@ -84,7 +84,7 @@ TEST_F(SimGrantsTest, AMappedPageCannotBeTakenBack) {
 TEST_F(SimGrantsTest, ARevokedGrantIsOfNoUse) {
   const GrantRef ref = grant_to(kUs);
   guest_.revoke(ref);
-  EXPECT_FALSE(maps(kGuest, {ref}));
+  EXPECT_FALSE(maps(kGranter, {ref}));
   EXPECT_FALSE(copies(ref, false));
 }
 
@@ -107,7 +107,7 @@ TEST_F(SimGrantsTest, AReadOnlyPageIsNotCopiedTo) {
 TEST_F(SimGrantsTest, ACopyThatLeavesItsPageFailsTheCall) {
   std::array<GrantCopy, 1> copy{{{.local = local_.data(),
                                   .ref = grant_to(kUs),
-                                  .domain = kGuest,
+                                  .domain = kGranter,
                                   .offset = 1,
                                   .length = kPageBytes}}};
   EXPECT_TRUE(grants_.copy(copy));
@@ -115,13 +115,13 @@ TEST_F(SimGrantsTest, ACopyThatLeavesItsPageFailsTheCall) {
 
 TEST_F(SimGrantsTest, ADeadDomainStaysAZombieWhileMapped) {
   const std::vector<GrantRef> refs{grant_to(kUs)};
-  const auto pages = grants_.map(kGuest, refs);
-  machine_.destroy_domain(kGuest);
+  const auto pages = grants_.map(kGranter, refs);
+  machine_.destroy_domain(kGranter);
   EXPECT_EQ(machine_.zombies(), 1U);
   (*pages)[0] = std::byte{1};
   grants_.unmap(*pages);
   EXPECT_EQ(machine_.zombies(), 0U);
-  EXPECT_FALSE(maps(kGuest, refs));
+  EXPECT_FALSE(maps(kGranter, refs));
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kConflictForNoReason = 0.02;
 
-[[noreturn]] void refuse(int error, const std::string& what) {
+[[noreturn]] void refuse_call(int error, const std::string& what) {
   throw std::system_error(error, std::system_category(), "xenstore: " + what);
 }
 
@@ -24,7 +24,7 @@ std::string absolute_path(DomainId domain, const std::string& path) {
 SimTransaction::SimTransaction(SimWorld& world, SimStore& store, DomainId domain)
     : world_(world), store_(store), domain_(domain) {
   if (domain != 0 && store.transactions_of(domain) >= StoreQuota::kTransactions) {
-    refuse(ENOSPC, "begin a transaction");
+    refuse_call(ENOSPC, "begin a transaction");
   }
   ++store.transactions_of(domain);
 }
@@ -37,8 +37,8 @@ std::optional<std::string> SimTransaction::read(const std::string& path) {
 
 void SimTransaction::write(const std::string& path, const std::string& value) {
   const std::string node = absolute_path(domain_, path);
-  if (node.size() + 1 + value.size() > kMaxPayloadBytes) refuse(E2BIG, "write " + node);
-  if (!store_.permits(domain_, node, Right::write)) refuse(EACCES, "write " + node);
+  if (node.size() + 1 + value.size() > kMaxPayloadBytes) refuse_call(E2BIG, "write " + node);
+  if (!store_.permits(domain_, node, Right::write)) refuse_call(EACCES, "write " + node);
   const Seen& seen = look_at(node);
   check_size(node, value.size() - seen.value.value_or("").size());
   if (seen.generation == 0) make(node);
@@ -69,7 +69,7 @@ const SimTransaction::Seen& SimTransaction::look_at(const std::string& path) {
 void SimTransaction::make(const std::string& path) {
   if (!made_.insert(path).second) return;
   if (domain_ != 0 && store_.nodes_of(domain_) + made_.size() > StoreQuota::kNodes) {
-    refuse(ENOSPC, "make " + path);
+    refuse_call(ENOSPC, "make " + path);
   }
   const std::size_t slash = path.rfind('/');
   if (slash == 0) return;
@@ -83,7 +83,7 @@ void SimTransaction::check_size(const std::string& path, std::size_t more_bytes)
   const auto grown = grown_.find(path);
   const std::size_t children = grown == grown_.end() ? 0 : grown->second;
   if (domain_ != 0 && store_.node_bytes(path) + children + more_bytes >= StoreQuota::kNodeBytes) {
-    refuse(ENOSPC, "write " + path);
+    refuse_call(ENOSPC, "write " + path);
   }
 }
 

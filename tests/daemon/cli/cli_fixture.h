@@ -12,7 +12,7 @@
 
 #include "daemon/cli/cli.h"
 #include "daemon/host/log.h"
-#include "tests/daemon/control/control_thread.h"
+#include "tests/daemon/control/served_control.h"
 #include "tests/daemon/control/fake_reporter.h"
 #include "tests/daemon/temporary_directory.h"
 
@@ -54,7 +54,7 @@ class Cli : public CliAlone {
   FakeReporter reporter_;
 
  private:
-  ControlThread control_;
+  ServedControl control_;
 };
 
 }  // namespace tapring

@@ -15,7 +15,7 @@
 #include <system_error>
 
 #include "ring/unique_fd.h"
-#include "tests/daemon/control/control_thread.h"
+#include "tests/daemon/control/served_control.h"
 #include "tests/daemon/control/fake_reporter.h"
 #include "tests/daemon/temporary_directory.h"
 
@@ -87,7 +87,7 @@ class ControlTest : public testing::Test {
 
   std::string refusal_to_start() {
     try {
-      const ControlThread control(run_dir(), reporter_);
+      const ServedControl control(run_dir(), reporter_);
     } catch (const std::system_error& error) {
       return error.what();
     }
@@ -104,7 +104,7 @@ constexpr const char* kList = "{\"command\":\"list\"}\n";
 
 TEST_F(ControlTest, AnswersRequestAfterRequest) {
   reporter_.set({connected_disk(0)});
-  const ControlThread control(run_dir(), reporter_);
+  const ServedControl control(run_dir(), reporter_);
   Client client(socket());
   for (int i = 0; i < 3; ++i) {
     client.send(kList);
@@ -113,7 +113,7 @@ TEST_F(ControlTest, AnswersRequestAfterRequest) {
 }
 
 TEST_F(ControlTest, RequestsSentTogetherAreAnsweredInOrder) {
-  const ControlThread control(run_dir(), reporter_);
+  const ServedControl control(run_dir(), reporter_);
   Client client(socket());
   client.send(std::string("{\"command\":\"version\"}\n") + kList + "nonsense\n");
   EXPECT_THAT(client.line(), HasSubstr("liburing"));
@@ -123,7 +123,7 @@ TEST_F(ControlTest, RequestsSentTogetherAreAnsweredInOrder) {
 
 TEST_F(ControlTest, ManyDisksFitAnAnswer) {
   reporter_.set(std::vector<DiskReport>(3000, connected_disk(1)));
-  const ControlThread control(run_dir(), reporter_);
+  const ServedControl control(run_dir(), reporter_);
   Client client(socket());
   client.send(kList);
   const auto answer = boost::json::parse(client.line());
@@ -131,21 +131,21 @@ TEST_F(ControlTest, ManyDisksFitAnAnswer) {
 }
 
 TEST_F(ControlTest, OnlyRootMayConnect) {
-  const ControlThread control(run_dir(), reporter_);
+  const ServedControl control(run_dir(), reporter_);
   struct stat status{};
   ASSERT_EQ(::stat(socket().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600U);
 }
 
 TEST_F(ControlTest, TheSocketIsRemovedAtTheEnd) {
-  ControlThread control(run_dir(), reporter_);
+  ServedControl control(run_dir(), reporter_);
   EXPECT_TRUE(std::filesystem::exists(socket()));
   control.stop();
   EXPECT_FALSE(std::filesystem::exists(socket()));
 }
 
 TEST_F(ControlTest, ClientsAreClosedAtTheEnd) {
-  ControlThread control(run_dir(), reporter_);
+  ServedControl control(run_dir(), reporter_);
   Client idle(socket());
   idle.send("{\"comm");
   control.stop();
@@ -154,14 +154,14 @@ TEST_F(ControlTest, ClientsAreClosedAtTheEnd) {
 
 TEST_F(ControlTest, AStaleSocketIsReplaced) {
   leave_stale_socket();
-  const ControlThread control(run_dir(), reporter_);
+  const ServedControl control(run_dir(), reporter_);
   Client client(socket());
   client.send(kList);
   EXPECT_THAT(client.line(), StartsWith("{\"ok\":true"));
 }
 
 TEST_F(ControlTest, ASecondDaemonIsRefusedAndDisturbsNothing) {
-  const ControlThread control(run_dir(), reporter_);
+  const ServedControl control(run_dir(), reporter_);
   EXPECT_THAT(refusal_to_start(), HasSubstr("another tapringd answers at " + socket().string()));
   Client client(socket());
   client.send(kList);
@@ -177,12 +177,12 @@ TEST_F(ControlTest, AFileThatIsNoSocketIsKept) {
 
 TEST_F(ControlTest, APathTooLongForASocketIsNamed) {
   const ControlLimits limits;
-  EXPECT_THROW(ControlThread(run_dir() / std::string(100, 'x'), reporter_, limits),
+  EXPECT_THROW(ServedControl(run_dir() / std::string(100, 'x'), reporter_, limits),
                std::system_error);
 }
 
 TEST_F(ControlTest, ALongRequestIsRefusedAndTheClientDropped) {
-  const ControlThread control(run_dir(), reporter_, {.request_bytes = 100});
+  const ServedControl control(run_dir(), reporter_, {.request_bytes = 100});
   Client client(socket());
   client.send(std::string(101, ' '));
   EXPECT_THAT(client.line(), HasSubstr("a request may have at most 100 bytes"));
@@ -190,13 +190,13 @@ TEST_F(ControlTest, ALongRequestIsRefusedAndTheClientDropped) {
 }
 
 TEST_F(ControlTest, AnIdleClientIsDropped) {
-  const ControlThread control(run_dir(), reporter_, {.idle = std::chrono::milliseconds(50)});
+  const ServedControl control(run_dir(), reporter_, {.idle = std::chrono::milliseconds(50)});
   Client client(socket());
   EXPECT_TRUE(client.closed());
 }
 
 TEST_F(ControlTest, ClientsBeyondTheBoundAreToldAndDropped) {
-  const ControlThread control(run_dir(), reporter_, {.connections = 1});
+  const ServedControl control(run_dir(), reporter_, {.connections = 1});
   Client first(socket());
   first.send(kList);
   EXPECT_THAT(first.line(), StartsWith("{\"ok\":true"));
@@ -207,7 +207,7 @@ TEST_F(ControlTest, ClientsBeyondTheBoundAreToldAndDropped) {
 
 TEST_F(ControlTest, WhatAClientAskedThatIsGoneIsNotDone) {
   reporter_.set({paused_disk(0)});
-  ControlThread control(run_dir(), reporter_);
+  ServedControl control(run_dir(), reporter_);
   std::promise<void> xenstored_answers;
   control.post([answer = xenstored_answers.get_future().share()] { answer.wait(); });
   Client(socket()).send(
@@ -221,7 +221,7 @@ TEST_F(ControlTest, WhatAClientAskedThatIsGoneIsNotDone) {
 }
 
 TEST_F(ControlTest, AClientThatSendsNoMoreGetsItsAnswer) {
-  const ControlThread control(run_dir(), reporter_);
+  const ServedControl control(run_dir(), reporter_);
   Client client(socket());
   client.send(kList);
   client.send_no_more();
@@ -230,7 +230,7 @@ TEST_F(ControlTest, AClientThatSendsNoMoreGetsItsAnswer) {
 
 TEST_F(ControlTest, AClientThatDoesNotReadItsAnswerHoldsUpNobody) {
   reporter_.set(std::vector<DiskReport>(3000, connected_disk(1)));
-  const ControlThread control(run_dir(), reporter_, {.idle = std::chrono::milliseconds(200)});
+  const ServedControl control(run_dir(), reporter_, {.idle = std::chrono::milliseconds(200)});
   Client deaf(socket());
   deaf.send(kList);
   Client other(socket());

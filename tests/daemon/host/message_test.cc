@@ -32,7 +32,7 @@ TEST(Message, IsRefusedWhereItIsCutOff) {
   const std::string bytes = encode(message());
   std::size_t accepted = 0;
   for (std::size_t length = 0; length < bytes.size(); ++length) {
-    accepted += decode(bytes.substr(0, length)).has_value() ? 1 : 0;
+    if (decode(bytes.substr(0, length)).has_value()) ++accepted;
   }
   EXPECT_EQ(accepted, message().words.size());  // the ends of its words, and that of none
 }

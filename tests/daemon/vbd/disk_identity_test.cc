@@ -6,7 +6,7 @@
 namespace tapring {
 namespace {
 
-struct Disk {
+struct NamedDisk {
   VbdName name{.kind = "vbd", .domain = 1, .device = 51712};
   VbdSpec spec;
   DiskSpec disk{"qcow2", "/a.qcow2"};
@@ -14,16 +14,16 @@ struct Disk {
 };
 
 /// Of the stub domain that runs the device model of domain 1.
-Disk stub_disk() {
-  Disk stub;
+NamedDisk stub_disk() {
+  NamedDisk stub;
   stub.name.domain = 2;
   stub.spec.target = 1;
   return stub;
 }
 
 TEST(DiskIdentity, AStubDomainsDiskIsItsGuests) {
-  const Disk guest;
-  const Disk stub = stub_disk();
+  const NamedDisk guest;
+  const NamedDisk stub = stub_disk();
   EXPECT_TRUE(guest.identity().is_twin_of(stub.identity()));
   EXPECT_TRUE(stub.identity().is_twin_of(guest.identity()));
   EXPECT_EQ(guest.identity().lock_name(), "vbd-1-51712");
@@ -31,8 +31,8 @@ TEST(DiskIdentity, AStubDomainsDiskIsItsGuests) {
 }
 
 TEST(DiskIdentity, OtherDisksOfBothAreNotTwins) {
-  const Disk guest;
-  Disk stub = stub_disk();
+  const NamedDisk guest;
+  NamedDisk stub = stub_disk();
   stub.name.device = 51728;
   EXPECT_FALSE(guest.identity().is_twin_of(stub.identity()));
   stub = stub_disk();
@@ -42,16 +42,16 @@ TEST(DiskIdentity, OtherDisksOfBothAreNotTwins) {
 }
 
 TEST(DiskIdentity, NothingIsATwinBeforeItsLineIsRead) {
-  Disk guest;
-  Disk stub = stub_disk();
+  NamedDisk guest;
+  NamedDisk stub = stub_disk();
   guest.disk.path.clear();
   stub.disk.path.clear();
   EXPECT_FALSE(guest.identity().is_twin_of(stub.identity()));
 }
 
 TEST(DiskIdentity, AGuestMigratesBetweenDomainsOfOneUuid) {
-  Disk source;
-  Disk destination;
+  NamedDisk source;
+  NamedDisk destination;
   destination.name.domain = 2;
   EXPECT_FALSE(source.identity().is_migrating_with(destination.identity()));
   source.spec.guest = destination.spec.guest = "/vm/1";

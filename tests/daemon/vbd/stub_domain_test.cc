@@ -18,12 +18,12 @@ using namespace std::chrono_literals;
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr DomainId kGuest = 1;
+constexpr DomainId kServedGuest = 1;
 constexpr DomainId kStub = 2;
 
 class StubDomain : public HostTest {
  protected:
-  StubDomain() { become_stub(kStub, kGuest); }
+  StubDomain() { become_stub(kStub, kServedGuest); }
 
   void become_stub(DomainId stub, DomainId guest) {
     const std::string home = "/local/domain/";
@@ -32,7 +32,7 @@ class StubDomain : public HostTest {
 
   /// A new disk.
   DiskLine line_of(const std::string& format, const std::string& mode = "w") {
-    DiskLine disk = line(kGuest, format + mode, mode);
+    DiskLine disk = line(kServedGuest, format + mode, mode);
     // A guest's driver knows what the disk of a name held before.
     disk.name.device += devices_++ * 16;
     if (format == "qcow2") {
@@ -263,7 +263,7 @@ TEST_P(StubDomain, SharesOnlyTheSameDisk) {
 TEST_P(StubDomain, IsLeftBehindByAGuestThatMigratesToItsOwnHost) {
   constexpr DomainId kDestination = 3;
   const std::string guest = "/vm/0e2c6a4b-7d5f-4f0a-9a53-1f0d3c5b7a99";
-  for (const DomainId domain : {kGuest, kDestination}) {
+  for (const DomainId domain : {kServedGuest, kDestination}) {
     host_.store().write({{"/local/domain/" + std::to_string(domain) + "/vm", guest}});
   }
   const DiskLine disk = line_of("raw");

@@ -21,7 +21,7 @@ namespace {
 using testing::HasSubstr;
 using namespace std::string_literals;
 
-constexpr uint64_t kBytes = uint64_t{1} << 20;
+constexpr uint64_t kHostileDiskBytes = uint64_t{1} << 20;
 
 class QcowHostile : public testing::Test {
  protected:
@@ -44,7 +44,7 @@ class QcowHostile : public testing::Test {
 
   /// Two L2 tables, of 512 clusters of 512 bytes each.
   void make(const std::filesystem::path& path) {
-    make_qcow(path, {.cluster_bits = 9, .l2_bits = 9, .size_bytes = kBytes});
+    make_qcow(path, {.cluster_bits = 9, .l2_bits = 9, .size_bytes = kHostileDiskBytes});
     run_command("qemu-io -t unsafe -f qcow -c 'write -q -P 9 0 64k' -c 'write -q -P 8 256k 64k' " +
                 shell_quoted(path.string()));
   }
@@ -97,7 +97,7 @@ INSTANTIATE_TEST_SUITE_P(Fields, QcowDamaged, testing::ValuesIn(kDamages),
                          [](const auto& tested) { return std::string(tested.param.what); });
 
 TEST_P(QcowDamaged, IsRefusedWithTheReason) {
-  make_qcow(options_.path, {.cluster_bits = 9, .l2_bits = 9, .size_bytes = kBytes});
+  make_qcow(options_.path, {.cluster_bits = 9, .l2_bits = 9, .size_bytes = kHostileDiskBytes});
   std::filesystem::resize_file(options_.path, 65536);
   ASSERT_EQ(refusal(options_), "");
   patch(options_.path, GetParam().offset, GetParam().bytes);
@@ -106,7 +106,7 @@ TEST_P(QcowDamaged, IsRefusedWithTheReason) {
 }
 
 TEST_F(QcowHostile, AnImageCutOffInItsHeaderIsRefused) {
-  make_qcow(options_.path, {.cluster_bits = 9, .l2_bits = 9, .size_bytes = kBytes});
+  make_qcow(options_.path, {.cluster_bits = 9, .l2_bits = 9, .size_bytes = kHostileDiskBytes});
   for (const unsigned bytes : {47U, 1U, 0U}) {
     std::filesystem::resize_file(options_.path, bytes);
     EXPECT_NE(refusal(options_), "") << bytes;

@@ -83,40 +83,40 @@ class Qcow2Bitmap : public testing::Test {
 };
 
 /// A change of the bitmaps extension or of the first entry of the directory.
-struct Damage {
+struct BitmapDamage {
   const char* what;
   enum { extension, entry } place;
   uint64_t offset;
   std::string bytes;
 };
 
-const Damage kDamages[] = {
-    {"none", Damage::extension, 0, "\0\0\0\0"s},
-    {"fewer", Damage::extension, 0, "\0\0\0\x01"s},
-    {"more", Damage::extension, 0, "\0\0\0\x03"s},
-    {"reserved", Damage::extension, 4, "\x01"s},
-    {"no_directory", Damage::extension, 8, "\0\0\0\0\0\0\0\0"s},
-    {"no_directory_anywhere", Damage::extension, 8,
+const BitmapDamage kBitmapDamages[] = {
+    {"none", BitmapDamage::extension, 0, "\0\0\0\0"s},
+    {"fewer", BitmapDamage::extension, 0, "\0\0\0\x01"s},
+    {"more", BitmapDamage::extension, 0, "\0\0\0\x03"s},
+    {"reserved", BitmapDamage::extension, 4, "\x01"s},
+    {"no_directory", BitmapDamage::extension, 8, "\0\0\0\0\0\0\0\0"s},
+    {"no_directory_anywhere", BitmapDamage::extension, 8,
      "\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x02\x01"s},
-    {"directory_unaligned", Damage::extension, 23, "\x08"s},
-    {"table_at_0", Damage::entry, 0, "\0\0\0\0\0\0\0\0"s},
-    {"table_beyond_files", Damage::entry, 0, "\xFF\xFF\xFF\xFF\xFF\xFF\0\0"s},
-    {"empty_table", Damage::entry, 8, "\0\0\0\0"s},
-    {"empty_table_anywhere", Damage::entry, 0, "\0\0\0\x07\0\0\0\x05\0\0\0\0"s},
-    {"longer_table", Damage::entry, 8, "\0\0\0\x02"s},
-    {"flags", Damage::entry, 12, "\0\0\0\x04"s},
-    {"type", Damage::entry, 16, "\x02"s},
-    {"granularity", Damage::entry, 17, "\x08"s},
-    {"extra_data", Damage::entry, 23, "\x08"s},
+    {"directory_unaligned", BitmapDamage::extension, 23, "\x08"s},
+    {"table_at_0", BitmapDamage::entry, 0, "\0\0\0\0\0\0\0\0"s},
+    {"table_beyond_files", BitmapDamage::entry, 0, "\xFF\xFF\xFF\xFF\xFF\xFF\0\0"s},
+    {"empty_table", BitmapDamage::entry, 8, "\0\0\0\0"s},
+    {"empty_table_anywhere", BitmapDamage::entry, 0, "\0\0\0\x07\0\0\0\x05\0\0\0\0"s},
+    {"longer_table", BitmapDamage::entry, 8, "\0\0\0\x02"s},
+    {"flags", BitmapDamage::entry, 12, "\0\0\0\x04"s},
+    {"type", BitmapDamage::entry, 16, "\x02"s},
+    {"granularity", BitmapDamage::entry, 17, "\x08"s},
+    {"extra_data", BitmapDamage::entry, 23, "\x08"s},
 };
 
-class Qcow2BitmapDamage : public Qcow2Bitmap, public testing::WithParamInterface<Damage> {
+class Qcow2BitmapDamage : public Qcow2Bitmap, public testing::WithParamInterface<BitmapDamage> {
  protected:
   void damage() {
     const std::string bytes = bytes_of_file(options_.path);
     const auto header = qcow2::parse_header(as_bytes(bytes).first(kCluster));
     constexpr auto kExtension = "\x23\x85\x28\x75\0\0\0\x18"sv;
-    const bool of_extension = GetParam().place == Damage::extension;
+    const bool of_extension = GetParam().place == BitmapDamage::extension;
     const uint64_t begin = of_extension ? bytes.find(kExtension) + kExtension.size()
                                         : header->bitmaps->directory_offset;
     std::fstream file(options_.path, std::ios::in | std::ios::out | std::ios::binary);
@@ -132,7 +132,7 @@ class Qcow2BitmapDamage : public Qcow2Bitmap, public testing::WithParamInterface
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Fields, Qcow2BitmapDamage, testing::ValuesIn(kDamages),
+INSTANTIATE_TEST_SUITE_P(Fields, Qcow2BitmapDamage, testing::ValuesIn(kBitmapDamages),
                          [](const auto& tested) { return std::string(tested.param.what); });
 
 TEST_P(Qcow2BitmapDamage, IsFoundWhereQemuOpensNoSuchImage) {

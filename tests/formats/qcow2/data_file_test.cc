@@ -23,8 +23,8 @@ using testing::HasSubstr;
 
 class Qcow2DataFile : public HostileImage {
  protected:
-  static constexpr uint64_t kCluster = 65536;
-  static constexpr uint64_t kL2 = 4 * kCluster;
+  static constexpr uint64_t kDataCluster = 65536;
+  static constexpr uint64_t kL2 = 4 * kDataCluster;
 
   std::filesystem::path data() const { return directory_.path() / "data"; }
 
@@ -46,8 +46,8 @@ TEST_F(Qcow2DataFile, AClusterIsWhereItIsOnTheDiskOrInvalid) {
     ServedImage image(1, "qcow2", options);
     std::string read(512, '\0');
     EXPECT_FALSE(image.read(0, read));
-    EXPECT_EQ(image.read(kCluster, read), std::errc::bad_message);
-    EXPECT_EQ(image.write(kCluster, std::string(512, 'w')), std::errc::bad_message);
+    EXPECT_EQ(image.read(kDataCluster, read), std::errc::bad_message);
+    EXPECT_EQ(image.write(kDataCluster, std::string(512, 'w')), std::errc::bad_message);
     EXPECT_FALSE(image.close());
   }
   EXPECT_TRUE(bytes_of_file(data()) == before);

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "formats/format.h"
+#include "ring/sizes.h"
 #include "ring/uring_loop.h"
 #include "tests/daemon/temporary_directory.h"
 #include "tests/formats/qemu.h"
@@ -16,9 +17,8 @@
 namespace tapring {
 namespace {
 
-constexpr std::size_t kSector = 512;
 constexpr std::size_t kGivenBack = 65536;
-constexpr std::size_t kDiskBytes = std::size_t{2} << 20;
+constexpr std::size_t kDirectDiskBytes = std::size_t{2} << 20;
 
 struct PageMemory {
   explicit PageMemory(std::size_t bytes)
@@ -29,13 +29,13 @@ struct PageMemory {
 
 /// Writes all over the disk, gives some of it back, reads it all; the first Error.
 Detached exercise(Image& image, std::string& content, Error& first, Loop& loop) {
-  const PageMemory memory(kDiskBytes);
+  const PageMemory memory(kDirectDiskBytes);
   const auto note = [&first](const Error& error) {
     if (!first) first = error;
   };
   for (std::size_t i = 0; i < 60; ++i) {
-    const std::size_t offset = i * 7919 * kSector % (kDiskBytes - 80 * kSector);
-    const std::size_t bytes = (1 + i * 5 % 79) * kSector;
+    const std::size_t offset = i * 7919 * kSectorBytes % (kDirectDiskBytes - 80 * kSectorBytes);
+    const std::size_t bytes = (1 + i * 5 % 79) * kSectorBytes;
     std::fill_n(memory.data.get(), bytes, static_cast<char>('a' + i % 26));
     const iovec whole{memory.data.get(), bytes};
     const Error error = co_await image.write(offset, {&whole, 1});
@@ -48,7 +48,7 @@ Detached exercise(Image& image, std::string& content, Error& first, Loop& loop) 
     note(discarded);
     content.replace(i / 20 * 5 * kGivenBack, kGivenBack, kGivenBack, '\0');
   }
-  const iovec whole{memory.data.get(), kDiskBytes};
+  const iovec whole{memory.data.get(), kDirectDiskBytes};
   const Error error = co_await image.read(0, {&whole, 1});
   note(error);
   EXPECT_TRUE(std::equal(content.begin(), content.end(), memory.data.get()));

@@ -186,7 +186,7 @@ TEST_F(Qcow2Fault, WhileTheMapCannotBeWrittenItChangesNoMoreThanItMay) {
 
 /// Each copies a cluster of 2 MiB, and not all of them at once.
 TEST_F(Qcow2Fault, WritesThatWaitForABackingFileTakeNoMemoryForIt) {
-  constexpr uint64_t kCluster = uint64_t{2} << 20;
+  constexpr uint64_t kClusterBytes = uint64_t{2} << 20;
   constexpr uint64_t kWrites = 256;
   const std::string base = directory_.path() / "base";
   run_command("truncate -s 512M " + shell_quoted(base));
@@ -196,11 +196,13 @@ TEST_F(Qcow2Fault, WritesThatWaitForABackingFileTakeNoMemoryForIt) {
   const uint64_t before = resident_bytes();
   uint64_t done = 0;
   image.loop().post([&] {
-    for (uint64_t i = 0; i < kWrites; ++i) begin_write(image.image(), i * kCluster + 512, done);
+    for (uint64_t i = 0; i < kWrites; ++i) {
+      begin_write(image.image(), i * kClusterBytes + 512, done);
+    }
   });
   image.world().run_for(std::chrono::seconds(1));
   EXPECT_EQ(done, 0U);
-  EXPECT_LT(resident_bytes() - before, kWrites * kCluster / 4);
+  EXPECT_LT(resident_bytes() - before, kWrites * kClusterBytes / 4);
   image.storage().release_all();
   ASSERT_TRUE(image.world().run_until([&] { return done == kWrites; }));
   EXPECT_FALSE(image.close());
@@ -208,25 +210,25 @@ TEST_F(Qcow2Fault, WritesThatWaitForABackingFileTakeNoMemoryForIt) {
 
 /// It would read what is written there next.
 TEST_F(Qcow2Fault, AClusterIsNotUsedAgainUnderAReadThatIsSlow) {
-  constexpr uint64_t kCluster = 65536;
+  constexpr uint64_t kClusterBytes = 65536;
   create("", "1M");
   ServedImage image(1, "qcow2", options_);
-  ASSERT_FALSE(image.write(0, std::string(kCluster, 'a')));
+  ASSERT_FALSE(image.write(0, std::string(kClusterBytes, 'a')));
   ASSERT_FALSE(image.flush());
-  std::string read(2 * kCluster, 'x');  // the second cluster is not there: two parts
+  std::string read(2 * kClusterBytes, 'x');  // the second cluster is not there: two parts
   bool done = false;
   behaviour(image).latency = {std::chrono::seconds(1), std::chrono::seconds(1)};
   image.loop().post([&] { begin_read(image.image(), read, done); });
   image.world().run_for(std::chrono::milliseconds(1));
   behaviour(image).latency = {std::chrono::microseconds(1), std::chrono::microseconds(2)};
-  ASSERT_FALSE(image.discard(0, kCluster));
-  for (uint64_t at = 2 * kCluster; at < 8 * kCluster; at += kCluster) {
+  ASSERT_FALSE(image.discard(0, kClusterBytes));
+  for (uint64_t at = 2 * kClusterBytes; at < 8 * kClusterBytes; at += kClusterBytes) {
     ASSERT_FALSE(image.flush());
-    ASSERT_FALSE(image.write(at, std::string(kCluster, 'b')));
+    ASSERT_FALSE(image.write(at, std::string(kClusterBytes, 'b')));
   }
   EXPECT_FALSE(done);
   ASSERT_TRUE(image.world().run_until([&] { return done; }));
-  EXPECT_TRUE(read == std::string(kCluster, 'a') + std::string(kCluster, '\0'));
+  EXPECT_TRUE(read == std::string(kClusterBytes, 'a') + std::string(kClusterBytes, '\0'));
   EXPECT_FALSE(image.close());
 }
 

@@ -41,17 +41,17 @@ OpenFile open_image(const fs::path& path) {
   return file;
 }
 
-struct Verdict {
+struct CheckVerdict {
   uint64_t corruptions = 0;
   uint64_t leaks = 0;
-  bool operator==(const Verdict&) const = default;
+  bool operator==(const CheckVerdict&) const = default;
 };
 
-std::ostream& operator<<(std::ostream& out, const Verdict& verdict) {
+std::ostream& operator<<(std::ostream& out, const CheckVerdict& verdict) {
   return out << verdict.corruptions << " corruptions, " << verdict.leaks << " leaks";
 }
 
-Verdict verdict_of(const ImageCheck& check) {
+CheckVerdict verdict_of(const ImageCheck& check) {
   return {check.findings.corruptions(), check.findings.leaks()};
 }
 
@@ -72,7 +72,7 @@ uint64_t field(const boost::json::object& object, const char* name) {
   return value == nullptr ? 0 : value->to_number<uint64_t>();
 }
 
-Verdict verdict_by_qemu(const fs::path& path) {
+CheckVerdict verdict_by_qemu(const fs::path& path) {
   const boost::json::object check = check_by_qemu(path);
   return {field(check, "corruptions"), field(check, "leaks")};
 }
@@ -266,7 +266,7 @@ TEST_P(Qcow2Check, AgreesWithQemu) {
   make_image();
   SCOPED_TRACE(image_.text);
   const ImageCheck checked = check(image_.path);
-  EXPECT_EQ(verdict_of(checked), Verdict()) << texts_of(checked);
+  EXPECT_EQ(verdict_of(checked), CheckVerdict()) << texts_of(checked);
   const boost::json::object by_qemu = check_by_qemu(image_.path);
   EXPECT_EQ(checked.allocated_clusters, field(by_qemu, "allocated-clusters"));
   EXPECT_EQ(checked.compressed_clusters, field(by_qemu, "compressed-clusters"));
@@ -287,7 +287,7 @@ TEST_P(Qcow2Check, RepairsWhatQemuThenFindsWell) {
     if (round == 2) Damager(path, random_).lose_block();
     const std::string content = content_by_qemu(path);
     const ImageCheck left = repair(path, Repair::all);
-    EXPECT_EQ(verdict_of(left), Verdict()) << texts_of(left);
+    EXPECT_EQ(verdict_of(left), CheckVerdict()) << texts_of(left);
     EXPECT_EQ(complaints_of_qemu(path), "");
     EXPECT_EQ(content_by_qemu(path) == content, true) << "the repair changed the disk";
   }
@@ -299,7 +299,7 @@ TEST_P(Qcow2Check, FindsWellWhatQemuRepaired) {
   const fs::path path = damaged_copy();
   run_command("qemu-img check -q -f qcow2 -r all " + shell_quoted(path.string()) + " || true");
   const ImageCheck checked = check(path);
-  EXPECT_EQ(verdict_of(checked), Verdict()) << texts_of(checked);
+  EXPECT_EQ(verdict_of(checked), CheckVerdict()) << texts_of(checked);
 }
 
 TEST_P(Qcow2Check, LeaksAreFreedWithoutTouchingTheRest) {
@@ -307,9 +307,9 @@ TEST_P(Qcow2Check, LeaksAreFreedWithoutTouchingTheRest) {
   SCOPED_TRACE(image_.text);
   const fs::path path = copy();
   Damager(path, random_).change_l2_entry([](uint64_t) { return uint64_t{0}; });
-  const Verdict before = verdict_of(check(path));
+  const CheckVerdict before = verdict_of(check(path));
   EXPECT_EQ(before.corruptions, 0U);
-  EXPECT_EQ(verdict_of(repair(path, Repair::leaks)), Verdict());
+  EXPECT_EQ(verdict_of(repair(path, Repair::leaks)), CheckVerdict());
   EXPECT_EQ(complaints_of_qemu(path), "");
 }
 
@@ -337,7 +337,7 @@ TEST_P(Qcow2Check, AfterAPowerCutTheRepairIsDoneAnew) {
     if (repair_is_cut(path, random_.below(5), random_)) ++cuts;
     EXPECT_EQ(content_by_qemu(path) == content, true) << "the cut changed the disk";
     const ImageCheck left = repair(path, Repair::all);
-    EXPECT_EQ(verdict_of(left), Verdict()) << texts_of(left);
+    EXPECT_EQ(verdict_of(left), CheckVerdict()) << texts_of(left);
     EXPECT_EQ(complaints_of_qemu(path), "");
   }
   EXPECT_GT(cuts, 0U);
@@ -365,7 +365,7 @@ TEST_F(Qcow2Dirty, IsRepairedAndNotDirtyAnyMore) {
   EXPECT_GT(before.findings.corruptions(), 0U);
   EXPECT_EQ(verdict_of(before), verdict_by_qemu(path));
   const ImageCheck after = repair(path, Repair::all);
-  EXPECT_EQ(verdict_of(after), Verdict()) << texts_of(after);
+  EXPECT_EQ(verdict_of(after), CheckVerdict()) << texts_of(after);
   EXPECT_FALSE(check(path).dirty);
   EXPECT_EQ(complaints_of_qemu(path), "");
 }

@@ -19,7 +19,7 @@ using testing::Contains;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr uint64_t kCluster = 65536;
+constexpr uint64_t kClusterBytes = 65536;
 
 class Qcow2MissingEnd : public HostileImage {
  protected:
@@ -51,7 +51,7 @@ TEST_F(Qcow2MissingEnd, IsTold) {
                               "-o refcount_bits=1", "-o refcount_bits=64", "-o cluster_size=16k"}) {
     const auto path = create_filled(options);
     EXPECT_THAT(notices(path), Not(Contains(HasSubstr("cut off")))) << options;
-    cut(path, 3 * kCluster);
+    cut(path, 3 * kClusterBytes);
     EXPECT_THAT(notices(path), Contains(HasSubstr("is cut off"))) << options;
     EXPECT_THAT(notices(path, false), Contains(HasSubstr("is cut off"))) << options;
   }
@@ -63,36 +63,36 @@ TEST_F(Qcow2MissingEnd, OfCompressedClustersIsTold) {
   run_command("head -c 768k /dev/urandom | base64 -w 0 > " + plain);
   run_command("qemu-img convert -c -f raw -O qcow2 " + plain + ' ' + shell_quoted(path.string()));
   EXPECT_THAT(notices(path), Not(Contains(HasSubstr("cut off"))));
-  cut(path, 2 * kCluster);
+  cut(path, 2 * kClusterBytes);
   EXPECT_THAT(notices(path), Contains(HasSubstr("is cut off")));
 }
 
 TEST_F(Qcow2MissingEnd, WithinTheLastClusterIsNone) {
   const auto path = create_filled();
-  cut(path, kCluster - 512);
+  cut(path, kClusterBytes - 512);
   EXPECT_THAT(notices(path), Not(Contains(HasSubstr("cut off"))));
 }
 
 /// What is to be saved from such an image is still read.
 TEST_F(Qcow2MissingEnd, OfAnImageWithoutGoodRefcountsIsTold) {
   const auto path = create_filled();
-  patch(path, kCluster, "\xff\xff\xff\xff\xff\xff\xfe\0"s);
+  patch(path, kClusterBytes, "\xff\xff\xff\xff\xff\xff\xfe\0"s);
   EXPECT_THAT(notices(path, false), Not(Contains(HasSubstr("cut off"))));
-  cut(path, 3 * kCluster);
+  cut(path, 3 * kClusterBytes);
   EXPECT_THAT(notices(path, false), Contains(HasSubstr("is cut off")));
 }
 
 /// A process that is killed between the refcount and the entry leaves such.
 TEST_F(Qcow2MissingEnd, LeaksBehindTheFileAreNone) {
   const auto path = create_filled();
-  const uint64_t next = std::filesystem::file_size(path) / kCluster;
-  patch(path, 2 * kCluster + next * 2, "\0\x01\0\x01"s);
+  const uint64_t next = std::filesystem::file_size(path) / kClusterBytes;
+  patch(path, 2 * kClusterBytes + next * 2, "\0\x01\0\x01"s);
   EXPECT_THAT(notices(path), Not(Contains(HasSubstr("cut off"))));
 }
 
 TEST_F(Qcow2MissingEnd, OfABackingFileIsTold) {
   const auto base = create_filled();
-  cut(base, kCluster);
+  cut(base, kClusterBytes);
   const auto overlay = create("overlay", "-b image -F qcow2");
   EXPECT_THAT(notices(overlay), Contains(HasSubstr(base.string() + " is cut off")));
 }
@@ -102,7 +102,7 @@ TEST_F(Qcow2MissingEnd, OfADataFileIsTold) {
   const auto path = create_filled("-o data_file=" + data.string());
   std::filesystem::resize_file(data, uint64_t{1} << 20);
   EXPECT_THAT(notices(path), Not(Contains(HasSubstr("cut off"))));
-  std::filesystem::resize_file(data, kCluster);
+  std::filesystem::resize_file(data, kClusterBytes);
   EXPECT_THAT(notices(path), Contains(HasSubstr(data.string() + " is cut off")));
 }
 

@@ -172,7 +172,7 @@ TEST_F(Qcow2Repair, AnImageThatWasCutOffIsMended) {
 }
 
 TEST_F(Qcow2Repair, SubclustersThatALostClusterDidNotHaveReadAsBefore) {
-  constexpr std::size_t kCluster = 65536;
+  constexpr std::size_t kBigCluster = 65536;
   const auto base = create_filled();
   const auto path = directory_.path() / "overlay";
   run_command("qemu-img create -q -f qcow2 -o extended_l2=on -F qcow2 -b " +
@@ -180,9 +180,9 @@ TEST_F(Qcow2Repair, SubclustersThatALostClusterDidNotHaveReadAsBefore) {
   run_command("qemu-io -t unsafe -f qcow2 -c 'write -q -P 7 64k 2k' " +
               shell_quoted(path.string()));
   std::string content = content_of(path);
-  std::filesystem::resize_file(path, 5 * kCluster);  // the tables, and no cluster of the disk
+  std::filesystem::resize_file(path, 5 * kBigCluster);  // the tables, and no cluster of the disk
   EXPECT_EQ(repair(path).findings.corruptions(), 0U);
-  content.replace(kCluster, 2048, 2048, '\0');
+  content.replace(kBigCluster, 2048, 2048, '\0');
   EXPECT_TRUE(content_of(path) == content);
   EXPECT_EQ(complaints_of_qemu(path), "");
 }

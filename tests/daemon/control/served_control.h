@@ -15,16 +15,16 @@
 namespace tapring {
 
 /// A Control on a thread of its own, as the daemon has it.
-class ControlThread {
+class ServedControl {
  public:
-  ControlThread(const std::filesystem::path& run_dir, Administration& disks,
+  ServedControl(const std::filesystem::path& run_dir, Administration& disks,
                 ControlLimits limits = {}) {
     control_.emplace(io_, run_dir, disks, limits);
     thread_ = std::jthread([this] { io_.run(); });
   }
-  ~ControlThread() { stop(); }
-  ControlThread(const ControlThread&) = delete;
-  ControlThread& operator=(const ControlThread&) = delete;
+  ~ServedControl() { stop(); }
+  ServedControl(const ServedControl&) = delete;
+  ServedControl& operator=(const ServedControl&) = delete;
 
   void post(std::function<void()> work) { boost::asio::post(io_, std::move(work)); }
 
