@@ -33,6 +33,7 @@
 #include "daemon/host/build_facts.h"
 #include "daemon/host/control_thread.h"
 #include "daemon/host/descriptor_store.h"
+#include "daemon/host/inherited_descriptors.h"
 #include "daemon/host/log.h"
 #include "daemon/host/notify.h"
 #include "daemon/host/process_limits.h"
@@ -177,7 +178,8 @@ void serve_disks(Start& start, bool& serving) {
 
 void supervise(Start& start, bool& serving) {
   Service service(start.options);
-  WitnessKeeper witnesses;
+  InheritedDescriptors inherited;
+  WitnessKeeper witnesses(inherited);
   ThreadBackground background;
   JournalFiles journals(start.options.run_dir);
   remember(start.options);   // worker processes read it there

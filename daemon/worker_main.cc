@@ -23,12 +23,12 @@
 #include "daemon/host/build_facts.h"
 #include "daemon/host/control_link.h"
 #include "daemon/host/control_thread.h"
-#include "daemon/host/decimal.h"
 #include "daemon/host/log.h"
 #include "daemon/host/process_limits.h"
 #include "daemon/host/remote_witnesses.h"
 #include "daemon/host/signals.h"
 #include "daemon/host/watchdog.h"
+#include "daemon/vbd/remote_neighbours.h"
 #include "daemon/vbd/server.h"
 #include "daemon/vbd/spawned_workers.h"
 #include "daemon/vbd/worker_walls.h"
@@ -40,24 +40,6 @@ namespace tapring {
 namespace {
 
 constexpr std::string_view kWorkerFlag = "--worker";
-
-class OtherWorkers final : public Neighbours {
- public:
-  explicit OtherWorkers(ControlPort& control) : control_(control) {}
-
-  /// While the control process is away, no disk is new.
-  uint64_t disks_elsewhere(uint64_t own) override try {
-    const Message result = control_.call(Verb::disks_elsewhere, {std::to_string(own)});
-    return parse_decimal<uint64_t>(result.words.empty() ? "" : result.words.front()).value_or(0);
-  } catch (const std::system_error&) {
-    return 0;
-  }
-
-  void tell_empty(bool is_empty) override { control_.tell(Verb::is_empty, {is_empty ? "1" : "0"}); }
-
- private:
-  ControlPort& control_;
-};
 
 std::string contents_of(const std::string& path) {
   std::ifstream file(path);
@@ -81,7 +63,7 @@ void serve(const WorkerStart& start, Options options) {
   RemoteJournals journals(link);
   ServerSettings settings;
   settings.marker = marker_of(start.name);
-  settings.neighbours = std::make_shared<OtherWorkers>(link);
+  settings.neighbours = std::make_shared<RemoteNeighbours>(link);
   const auto replace_us = [&link](const char* why) { link.tell(Verb::outdated, {why}); };
   DiskService::Urings urings = DiskService::make_urings(options);  // later they cannot be made
   const auto walls = raise_walls(options);

@@ -6,26 +6,26 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <exception>
+#include <chrono>
+#include <system_error>
+#include <thread>
 #include <utility>
 
-#include "daemon/host/decimal.h"
-
 namespace tapring {
-namespace {
 
-/// Of a result that says that a call failed: see Message::Kind::error.
-[[noreturn]] void throw_refusal(const Message& error) {
-  const std::vector<std::string>& words = error.words;
-  if (words.size() != 3) throw ControlRefused(EPROTO, "the control process", false);
-  throw ControlRefused(parse_decimal<int>(words[0]).value_or(EPROTO), words[1], words[2] == "1");
-}
+/// Sending and receiving at once is what sockets are for.
+class ControlLink::SocketWire final : public Wire {
+ public:
+  explicit SocketWire(std::shared_ptr<MessageSocket> socket) noexcept
+      : socket_(std::move(socket)) {}
+  void send(Message message) override { socket_->send(std::move(message)); }
 
-}  // namespace
+ private:
+  std::shared_ptr<MessageSocket> socket_;
+};
 
 ControlLink::ControlLink(UniqueFd listener, Executor& main, std::vector<std::string> hello)
-    : listener_(std::move(listener)), main_(main), hello_(std::move(hello)) {}
+    : ControlTalk(main), listener_(std::move(listener)), hello_(std::move(hello)) {}
 
 void ControlLink::start() {
   connect();
@@ -40,14 +40,13 @@ void ControlLink::start() {
 
 /// Waits for a control process.
 void ControlLink::connect() {
-  auto socket = std::make_shared<MessageSocket>(accept_control());
+  socket_ = std::make_shared<MessageSocket>(accept_control());
   try {
-    socket->send({Message::Kind::tell, Verb::hello, 0, hello_});
+    socket_->send({Message::Kind::tell, Verb::hello, 0, hello_});
   } catch (const std::system_error& error) {
     spdlog::debug("control process: {}", error.what());  // it has gone again, as talk() finds out
   }
-  const std::lock_guard lock(mutex_);
-  socket_ = std::move(socket);
+  connected(std::make_shared<SocketWire>(socket_));
 }
 
 UniqueFd ControlLink::accept_control() const {
@@ -65,123 +64,12 @@ UniqueFd ControlLink::accept_control() const {
 }
 
 void ControlLink::talk() {
-  const std::shared_ptr<MessageSocket> socket = socket_;  // which no other thread changes
-  while (auto message = socket->receive()) take(*std::move(message));
+  while (auto message = socket_->receive()) take(*std::move(message));
 }
 
-/// On the thread that listens, which waits for nobody but the control process.
-void ControlLink::take(Message message) {
-  const bool is_result =
-      message.kind == Message::Kind::result || message.kind == Message::Kind::error;
-  const std::lock_guard lock(mutex_);
-  if (is_result) {
-    const auto waiting = calls_.find(message.number);
-    if (waiting != calls_.end()) waiting->second = std::move(message);
-    changed_.notify_all();
-    return;
-  }
-  incoming_.push_back(std::move(message));
-  main_.post([this] { deliver(); });
-}
-
-void ControlLink::lose() {
-  {
-    const std::lock_guard lock(mutex_);
-    socket_ = nullptr;
-    for (auto& [number, outcome] : calls_) {
-      if (std::holds_alternative<std::monostate>(outcome)) outcome = Lost{};
-    }
-    incoming_.clear();
-  }
-  changed_.notify_all();
-  main_.post([this] {
-    if (lost_) lost_();
-  });
-}
-
-Message ControlLink::call(Verb verb, std::vector<std::string> words,
-                          std::vector<UniqueFd> descriptors) {
-  std::unique_lock lock(mutex_);
-  if (!socket_) throw ControlLost(ENOTCONN);
-  const uint64_t number = next_number_++;
-  const auto waiting = calls_.emplace(number, std::monostate{}).first;
-  waited_for_ = true;
-  try {
-    socket_->send({Message::Kind::call, verb, number, std::move(words), std::move(descriptors)});
-  } catch (const std::system_error& error) {
-    calls_.erase(waiting);
-    throw ControlLost(error.code().value());
-  }
-  changed_.wait(lock, [&] { return !std::holds_alternative<std::monostate>(waiting->second); });
-  Outcome outcome = std::move(waiting->second);
-  calls_.erase(waiting);
-  lock.unlock();
-  if (std::holds_alternative<Lost>(outcome)) throw ControlLost(ECONNRESET);
-  Message result = std::move(std::get<Message>(outcome));
-  if (result.kind == Message::Kind::error) throw_refusal(result);
-  return result;
-}
-
-void ControlLink::tell(Verb verb, std::vector<std::string> words) {
-  send({Message::Kind::tell, verb, 0, std::move(words)});
-}
-
-void ControlLink::send(Message message) {
-  const std::lock_guard lock(mutex_);
-  if (!socket_) return;
-  try {
-    socket_->send(std::move(message));
-  } catch (const std::system_error&) {
-    // The thread that listens finds out.
-  }
-}
-
-/// But no calls, which may do what the caller is about to do.
-void ControlLink::take_told() {
-  deliver(Message::Kind::tell);
-}
-
-/// Hands on what is there, one at a time, as a handler may take some itself.
-void ControlLink::deliver(std::optional<Message::Kind> only) {
-  for (;;) {
-    std::unique_lock lock(mutex_);
-    if (incoming_.empty() || (only && incoming_.front().kind != *only)) return;
-    const Message message = std::move(incoming_.front());
-    incoming_.pop_front();
-    lock.unlock();
-    handle(message);
-  }
-}
-
-void ControlLink::handle(const Message& message) {
-  if (message.kind == Message::Kind::call) return answer(message);
-  const auto told = told_.find(message.verb);
-  if (told != told_.end() && told->second) told->second(message);
-}
-
-void ControlLink::answer(const Message& call) {
-  const auto answerer = answerers_.find(call.verb);
-  if (answerer == answerers_.end()) {
-    return send({Message::Kind::error, call.verb, call.number, {std::to_string(ENOSYS), "", "0"}});
-  }
-  send({Message::Kind::result, call.verb, call.number, answerer->second(call)});
-}
-
-void ControlLink::on_told(Verb verb, std::function<void(const Message&)> handler) {
-  told_[verb] = std::move(handler);
-}
-
-void ControlLink::on_call(Verb verb, Answerer answerer) {
-  answerers_[verb] = std::move(answerer);
-}
-
-void ControlLink::on_lost(std::function<void()> handler) {
-  lost_ = std::move(handler);
-}
-
-bool ControlLink::was_waited_for() {
-  const std::lock_guard lock(mutex_);
-  return std::exchange(waited_for_, !calls_.empty());
+void ControlLink::wait(std::unique_lock<std::mutex>& lock,
+                       const std::function<bool()>& is_answered) {
+  changed_.wait(lock, is_answered);
 }
 
 }  // namespace tapring

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/host/service_store.h"
 #include "ring/unique_fd.h"
 
 namespace tapring {
@@ -24,5 +25,18 @@ void drop_stored_descriptors(const std::string& name);
 /// Waits until the service manager has let go of what was dropped, but not for long. For any
 /// thread.
 void await_dropped_descriptors();
+
+/// The service manager's store of this process.
+class InheritedDescriptors final : public ServiceStore {
+ public:
+  std::map<std::string, std::vector<UniqueFd>> take() override {
+    return take_inherited_descriptors();
+  }
+  void keep(const std::string& name, const UniqueFd& descriptor) override {
+    store_descriptor(name, descriptor);
+  }
+  void drop(const std::string& name) override { drop_stored_descriptors(name); }
+  void await_dropped() override { await_dropped_descriptors(); }
+};
 
 }  // namespace tapring

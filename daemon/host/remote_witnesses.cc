@@ -5,8 +5,6 @@
 
 #include <utility>
 
-#include "daemon/host/witness.h"
-
 namespace tapring {
 
 void RemoteWitnesses::keep(const std::string& disk, std::vector<UniqueFd> witnesses) {
@@ -40,7 +38,7 @@ std::optional<Error> RemoteWitnesses::ask(const std::string& disk) {
   }
   kept->answer = Error{};
   for (const UniqueFd& witness : witnesses.descriptors) {
-    if (const Error error = ask_witness(witness)) kept->answer = lost_write(error);
+    if (const Error error = ask_(witness)) kept->answer = lost_write(error);
   }
   return kept->answer;
 }

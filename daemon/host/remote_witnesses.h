@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/host/control_port.h"
+#include "daemon/host/witness.h"
 #include "daemon/host/witness_store.h"
 
 namespace tapring {
@@ -18,8 +21,10 @@ namespace tapring {
 /// its storage.
 class RemoteWitnesses final : public WitnessStore {
  public:
-  /// `control` outlives this.
-  explicit RemoteWitnesses(ControlPort& control) : control_(control) {}
+  /// `control` outlives this. `ask`: see ask_witness().
+  using Asker = std::function<Error(const UniqueFd& witness)>;
+  explicit RemoteWitnesses(ControlPort& control, Asker ask = ask_witness)
+      : control_(control), ask_(std::move(ask)) {}
 
   void keep(const std::string& disk, std::vector<UniqueFd> witnesses) override;
   /// Throws ControlLost.
@@ -36,6 +41,7 @@ class RemoteWitnesses final : public WitnessStore {
   };
 
   ControlPort& control_;
+  const Asker ask_;
   mutable std::mutex mutex_;  ///< held for a moment only
   std::map<std::string, std::shared_ptr<Kept>> kept_;
 };

@@ -5,17 +5,15 @@
 
 #include <utility>
 
-#include "daemon/host/inherited_descriptors.h"
-
 namespace tapring {
 
-WitnessKeeper::WitnessKeeper() : kept_(take_inherited_descriptors()) {}
+WitnessKeeper::WitnessKeeper(ServiceStore& store) : store_(store), kept_(store.take()) {}
 
 void WitnessKeeper::keep(const std::string& disk, std::vector<UniqueFd> witnesses) {
   if (witnesses.empty()) return;
   const auto [kept, is_new] = kept_.try_emplace(disk, std::move(witnesses));
   if (!is_new) return;
-  for (const UniqueFd& witness : kept->second) store_descriptor(disk, witness);
+  for (const UniqueFd& witness : kept->second) store_.keep(disk, witness);
 }
 
 std::vector<UniqueFd> WitnessKeeper::fetch(const std::string& disk) const {
@@ -32,7 +30,7 @@ std::vector<UniqueFd> WitnessKeeper::remove(const std::string& disk) {
   auto kept = kept_.extract(disk);
   if (kept.empty()) return {};
   // At once, so that it is none of those that are kept of this disk from now on.
-  drop_stored_descriptors(disk);
+  store_.drop(disk);
   return std::move(kept.mapped());
 }
 

@@ -7,16 +7,17 @@
 #include <string>
 #include <vector>
 
+#include "daemon/host/service_store.h"
 #include "ring/unique_fd.h"
 
 namespace tapring {
 
-/// In this process, for the next worker, and in the service manager's descriptor store, if there is
-/// one, for the next control process. For one thread.
+/// In this process, for the next worker, and in the service manager's store, if there is one, for
+/// the next control process. For one thread.
 class WitnessKeeper {
  public:
-  /// Takes what was handed to this process. One a process.
-  WitnessKeeper();
+  /// Takes what was handed to this process. One a process. `store` outlives this.
+  explicit WitnessKeeper(ServiceStore& store);
 
   /// Nothing if some are kept already: those were opened before the first write.
   void keep(const std::string& disk, std::vector<UniqueFd> witnesses);
@@ -25,12 +26,16 @@ class WitnessKeeper {
   std::vector<UniqueFd> fetch(const std::string& disk) const;
 
   /// Those that were kept. To close one may hang with its storage, which is free only after
-  /// await_dropped_descriptors().
+  /// await_removed().
   [[nodiscard]] std::vector<UniqueFd> remove(const std::string& disk);
+
+  /// Waits until nobody else has what was removed, but not for long. For any thread.
+  void await_removed() { store_.await_dropped(); }
 
   std::vector<std::string> disks() const;
 
  private:
+  ServiceStore& store_;
   std::map<std::string, std::vector<UniqueFd>> kept_;
 };
 

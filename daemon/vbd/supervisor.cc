@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "daemon/host/decimal.h"
-#include "daemon/host/inherited_descriptors.h"
 #include "daemon/vbd/stale_records.h"
 #include "daemon/xenstore/own_vbds.h"
 
@@ -323,7 +322,7 @@ void Supervisor::remove_witnesses(const std::string& name, const Message& call) 
   background_.run("witnesses", [this, name, verb = call.verb, number = call.number,
                                 closed = std::move(removed)]() mutable {
     closed.clear();
-    await_dropped_descriptors();
+    records_.witnesses().await_removed();
     control_.post([this, name, verb, number] {
       const auto worker = workers_.find(name);
       if (worker == workers_.end() || !worker->second.process) return;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "daemon/control/worker_answers.h"
+#include "daemon/host/inherited_descriptors.h"
 #include "daemon/xenstore/reconnecting_xenstore.h"
 #include "tests/sim/background.h"
 #include "tests/sim/executor.h"
@@ -141,7 +142,8 @@ class SupervisorTest : public testing::Test {
   sim::SimBackground background_{world_};
   sim::SimJournals kept_journals_;
   sim::SimJournalStore journals_{kept_journals_};
-  WitnessKeeper witnesses_;
+  InheritedDescriptors inherited_;
+  WitnessKeeper witnesses_{inherited_};
   FakeProcesses processes_;
   ReconnectingXenstore xenstore_{[this] { return xenstored_.connect(control_, 0); }, control_,
                                  control_};
