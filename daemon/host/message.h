@@ -15,7 +15,7 @@ namespace tapring {
 
 /// Goes into the first message of a connection. Processes that do not speak the same version do not
 /// speak: the older one is replaced.
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
 
 /// What a message is about, with its words; `->` its result's.
 enum class Verb : uint8_t {
@@ -37,6 +37,7 @@ enum class Verb : uint8_t {
   witness_keep,    ///< a disk; and the descriptors
   witness_fetch,   ///< a disk -> "1" and the descriptors, or "0" if none are kept
   witness_remove,  ///< a disk
+  witness_list,    ///< -> its disks of which any are kept
 
   // A worker asks for the journals of its disks: see JournalStore.
   journal_open,    ///< a disk, a queue's number, bytes -> the descriptor

@@ -12,6 +12,9 @@ void RemoteWitnesses::keep(const std::string& disk, std::vector<UniqueFd> witnes
   kept->answer = Error{};
   try {
     control_.call(Verb::witness_keep, {disk}, std::move(witnesses));
+  } catch (const ControlLost& loss) {
+    // It may have taken them. Then they are to be removed some time.
+    spdlog::warn("{}: no witness of lost writes is kept, perhaps: {}", disk, loss.what());
   } catch (const std::system_error& error) {
     spdlog::warn("{}: no witness of lost writes is kept: {}", disk, error.what());
     return;
@@ -51,8 +54,10 @@ void RemoteWitnesses::remove(const std::string& disk) {
   try {
     control_.call(Verb::witness_remove, {disk});
   } catch (const std::system_error& error) {
-    // Its next control process drops it, as the disk is gone.
+    // Tried again, as without a control process no disk can end.
     spdlog::debug("{}: {}", disk, error.what());
+    const std::lock_guard lock(mutex_);
+    kept_.try_emplace(disk, std::make_shared<Kept>());
   }
 }
 
@@ -62,9 +67,12 @@ bool RemoteWitnesses::keeps(const std::string& disk) const {
 }
 
 std::vector<std::string> RemoteWitnesses::disks() const {
+  std::vector<std::string> disks = control_.call(Verb::witness_list, {}).words;
   const std::lock_guard lock(mutex_);
-  std::vector<std::string> disks;
-  for (const auto& [disk, kept] : kept_) disks.push_back(disk);
+  for (const std::string& disk : disks) {
+    auto& known = kept_[disk];
+    if (!known) known = std::make_shared<Kept>();
+  }
   return disks;
 }
 

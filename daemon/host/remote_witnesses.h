@@ -30,8 +30,9 @@ class RemoteWitnesses final : public WitnessStore {
   /// Throws ControlLost.
   std::optional<Error> ask(const std::string& disk) override;
   void remove(const std::string& disk) override;
-  // Of those that were kept or asked here.
+  /// Of those that were kept, asked or listed here.
   bool keeps(const std::string& disk) const override;
+  /// Throws ControlLost.
   std::vector<std::string> disks() const override;
 
  private:
@@ -43,7 +44,7 @@ class RemoteWitnesses final : public WitnessStore {
   ControlPort& control_;
   const Asker ask_;
   mutable std::mutex mutex_;  ///< held for a moment only
-  std::map<std::string, std::shared_ptr<Kept>> kept_;
+  mutable std::map<std::string, std::shared_ptr<Kept>> kept_;
 };
 
 }  // namespace tapring

@@ -41,4 +41,10 @@ std::vector<std::string> DiskRecords::disks_with_journals(const IsOf& is_own) co
   return own;
 }
 
+std::vector<std::string> DiskRecords::disks_with_witnesses(const IsOf& is_own) const {
+  std::vector<std::string> own;
+  std::ranges::copy_if(witnesses_.disks(), std::back_inserter(own), is_own);
+  return own;
+}
+
 }  // namespace tapring

@@ -31,6 +31,7 @@ class DiskRecords {
   UniqueFd open_journal(const std::vector<std::string>& words);
   void remove_journals(const std::string& disk) { journals_.remove(disk); }
   std::vector<std::string> disks_with_journals(const IsOf& is_own) const;
+  std::vector<std::string> disks_with_witnesses(const IsOf& is_own) const;
 
   WitnessKeeper& witnesses() noexcept { return witnesses_; }
 

@@ -104,7 +104,6 @@ void Server::keep_disks() {
 }
 
 void Server::drop_stale_records() {
-  if (neighbours_) return;  // theirs are among them: the control process does it
   for (const std::string& disk : context_.journals.disks()) {
     if (is_stale_record(store_, context_.backend_domain, disk)) context_.journals.remove(disk);
   }

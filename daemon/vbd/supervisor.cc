@@ -66,8 +66,8 @@ void Supervisor::on_connected() {
   if (serving_) std::exchange(serving_, nullptr)();
 }
 
-/// Not those of a worker that is there: it drops its own, and serves on where an xenstored that
-/// begins anew has no node.
+/// Not those of a worker that is there: it drops its own, when it starts at the latest, and serves
+/// on where an xenstored that begins anew has no node.
 void Supervisor::drop_stale_records() {
   records_.drop([this](const std::string& disk) {
     const auto name = parse_sysfs_name(disk);
@@ -256,6 +256,10 @@ void Supervisor::serve(const std::string& name, Worker& worker, Message& call) {
     if (number < call.words.size()) return call.words[number];
     throw std::system_error(EINVAL, std::system_category(), "a worker's words");
   };
+  const auto is_own = [&](const std::string& disk) {
+    const auto vbd = parse_sysfs_name(disk);
+    return vbd && owns(name, *vbd);
+  };
   switch (call.verb) {
     case Verb::store_connect:
       if (!store_.absence().empty()) throw XenstoreLost(ENOTCONN, store_.absence());
@@ -274,6 +278,8 @@ void Supervisor::serve(const std::string& name, Worker& worker, Message& call) {
     case Verb::witness_remove:
       require_own(name, word(0));
       return remove_witnesses(name, call);
+    case Verb::witness_list:
+      return reply(worker, call, records_.disks_with_witnesses(is_own));
     case Verb::journal_open: {
       require_own_node(name, word(0));
       std::vector<UniqueFd> file;
@@ -285,10 +291,7 @@ void Supervisor::serve(const std::string& name, Worker& worker, Message& call) {
       records_.remove_journals(word(0));
       return reply(worker, call, {});
     case Verb::journal_list:
-      return reply(worker, call, records_.disks_with_journals([&](const std::string& disk) {
-        const auto vbd = parse_sysfs_name(disk);
-        return vbd && owns(name, *vbd);
-      }));
+      return reply(worker, call, records_.disks_with_journals(is_own));
     case Verb::disks_elsewhere:
       return reply(worker, call, disks_elsewhere(name, call));
     default:
@@ -398,20 +401,21 @@ void Supervisor::ended(const std::string& name, const std::string& why) {
   control_.post([process = std::move(worker.process)] {});
   worker.disks = 0;
   if (!was_stopped) spdlog::error("{}: its worker process has ended: {}", name, why);
-  if (shutting_down_ || !is_needed(name)) {
-    workers_.erase(name);
-    return;
-  }
+  if (shutting_down_ || !is_needed(name)) return forget(name);
   const bool at_once = was_stopped || timer_.now() - worker.started > kShortLife;
   timer_.after(at_once ? std::chrono::milliseconds::zero() : kPauseAfterShortLife, [this, name] {
     const auto waiting = workers_.find(name);
     if (waiting == workers_.end() || waiting->second.process) return;
-    if (shutting_down_ || !is_needed(name)) {
-      workers_.erase(waiting);
-    } else {
-      start_process(name);
-    }
+    shutting_down_ || !is_needed(name) ? forget(name) : start_process(name);
   });
+}
+
+/// Of a worker that has no disk any more. Where it was killed, nobody else drops what is kept of
+/// those that have gone since.
+void Supervisor::forget(const std::string& name) {
+  workers_.erase(name);
+  if (shutting_down_ || !store_.absence().empty()) return;
+  control_.post([this] { drop_stale_records(); });
 }
 
 bool Supervisor::is_needed(const std::string& name) {

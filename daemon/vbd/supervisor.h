@@ -110,6 +110,7 @@ class Supervisor {
   WorkerAnswer silence_of(const std::string& name);
   void take_answer(const std::string& name, Worker& worker, const Message& result);
   void ended(const std::string& name, const std::string& why);
+  void forget(const std::string& name);
   bool is_needed(const std::string& name);
   void stop_if_unneeded(const std::string& name);
 
