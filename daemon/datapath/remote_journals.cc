@@ -11,8 +11,8 @@
 namespace tapring {
 
 UniqueFd RemoteJournals::open(const std::string& disk, uint32_t queue, std::size_t bytes) {
-  Message result = control_.call(Verb::journal_open,
-                                 {disk, std::to_string(queue), std::to_string(bytes)}, {});
+  Message result = control_.call_about_disk(
+      Verb::journal_open, {disk, std::to_string(queue), std::to_string(bytes)});
   if (result.descriptors.size() == 1) return std::move(result.descriptors.front());
   throw std::system_error(EPROTO, std::system_category(), "the journal of " + disk);
 }

@@ -18,6 +18,7 @@ class RemoteJournals final : public JournalStore {
   /// `control` outlives this.
   explicit RemoteJournals(ControlPort& control) noexcept : control_(control) {}
 
+  /// Throws ControlLost, too.
   UniqueFd open(const std::string& disk, uint32_t queue, std::size_t bytes) override;
   /// What is left where the control process is away, its next one drops when the disk is gone.
   void remove(const std::string& disk) noexcept override;

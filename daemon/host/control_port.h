@@ -41,6 +41,10 @@ class ControlPort {
   virtual Message call(Verb verb, std::vector<std::string> words,
                        std::vector<UniqueFd> descriptors = {}) = 0;
 
+  /// Likewise, what is about a disk: throws ControlLost also where the control process has no
+  /// xenstore, which it needs for that. A later attempt may succeed.
+  Message call_about_disk(Verb verb, std::vector<std::string> words);
+
   /// Tells it something; that is dropped while it is not there. For any thread.
   virtual void tell(Verb verb, std::vector<std::string> words) = 0;
 

@@ -33,7 +33,7 @@ std::optional<Error> RemoteWitnesses::ask(const std::string& disk) {
   }
   const std::lock_guard asking(kept->asking);
   if (kept->answer) return kept->answer;
-  const Message witnesses = control_.call(Verb::witness_fetch, {disk});
+  const Message witnesses = control_.call_about_disk(Verb::witness_fetch, {disk});
   if (witnesses.descriptors.empty()) {
     const std::lock_guard lock(mutex_);
     kept_.erase(disk);
@@ -67,7 +67,7 @@ bool RemoteWitnesses::keeps(const std::string& disk) const {
 }
 
 std::vector<std::string> RemoteWitnesses::disks() const {
-  std::vector<std::string> disks = control_.call(Verb::witness_list, {}).words;
+  std::vector<std::string> disks = control_.call_about_disk(Verb::witness_list, {}).words;
   const std::lock_guard lock(mutex_);
   for (const std::string& disk : disks) {
     auto& known = kept_[disk];

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daemon/datapath/journal_store.h"
+#include "daemon/host/control_port.h"
 #include "daemon/vbd/connection_id.h"
 #include "daemon/vbd/served_files.h"
 
@@ -36,6 +37,9 @@ std::string Connection::connect(Predecessor before) {
   Journals journals;
   try {
     journals = open_journals();
+  } catch (const ControlLost& loss) {
+    // Its successor has every disk looked at again.
+    throw XenstoreLost(loss.code().value(), loss.what());
   } catch (const std::system_error& error) {
     return error.what();
   }

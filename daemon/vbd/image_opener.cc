@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "daemon/host/control_port.h"
 #include "daemon/host/decimal.h"
 #include "daemon/vbd/served_files.h"
 #include "daemon/vbd/storage_name.h"
@@ -116,6 +117,8 @@ ImageOpener::Opened ImageOpener::open_in_background(const DiskOpener& open,
     }
   } catch (const NeedsRepair&) {
     opened.needs_repair = true;
+  } catch (const ControlLost&) {
+    opened.control_lost = true;
   } catch (const FileInUse& conflict) {
     opened.in_use = conflict;
   } catch (const std::exception& failure) {
@@ -142,6 +145,7 @@ void ImageOpener::attempt_ended(uint64_t attempt, Opened opened) {
   device_.log(spdlog::level::debug, "opening it took {} ms: {}", opened.took.count(),
               opened.in_use          ? "it is in use"
               : opened.needs_repair  ? "it is to be repaired"
+              : opened.control_lost  ? "the control process is gone"
               : opened.error.empty() ? "done"
                                      : "failed");
   if (attempt != attempt_) return given_up_ended(std::move(opened.image.images));
@@ -158,6 +162,10 @@ void ImageOpener::attempt_ended(uint64_t attempt, Opened opened) {
 void ImageOpener::take_result(Goal goal, Opened opened) {
   if (opened.in_use) return wait_for_lock(std::move(goal), *opened.in_use);
   if (opened.needs_repair) return try_opening(std::move(goal), true);
+  if (opened.control_lost) {
+    goal.pause = kFirstPause;
+    return try_again_later(std::move(goal));
+  }
   if (!opened.error.empty()) return fail(opened.error);
   take_facts(goal, std::move(opened.facts));
   if (goal.purpose == Purpose::probe) return finish_check();

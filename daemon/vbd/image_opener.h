@@ -170,6 +170,7 @@ class ImageOpener {
     std::vector<UniqueFd> witnesses;  ///< to be kept where there were none to ask
     std::optional<FileInUse> in_use;  ///< then nothing else is there
     bool needs_repair = false;       ///< likewise
+    bool control_lost = false;       ///< likewise: there was nobody to ask about its witnesses
     std::string error;                ///< likewise
   };
 

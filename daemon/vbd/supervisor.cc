@@ -303,6 +303,8 @@ void Supervisor::serve(const std::string& name, Worker& worker, Message& call) {
 VbdName Supervisor::require_own(const std::string& worker, const std::string& disk) {
   const auto name = parse_sysfs_name(disk);
   if (name && owns(worker, *name)) return *name;
+  // Whose it is stands there.
+  if (!store_.absence().empty()) throw XenstoreLost(ENOTCONN, store_.absence());
   throw std::system_error(EACCES, std::system_category(), "a disk of another worker");
 }
 

@@ -76,5 +76,15 @@ TEST_F(WorkerRecordsTest, WhatIsKeptOfADiskThatGoesWithItsWorkerIsDropped) {
   EXPECT_THAT(kept_journals_.disks(), IsEmpty());
 }
 
+TEST_F(WorkerRecordsTest, WithoutXenstoreNobodyIsToldThatADiskIsAnothers) {
+  start();
+  attach(3);
+  xenstored_.go_away(1s);
+  settle();
+  const Message answer = asks("domain-3", Verb::witness_fetch, {"vbd-5-51712"});
+  EXPECT_EQ(answer.kind, Message::Kind::error);
+  EXPECT_THAT(answer.words.at(2), "1");  // to be asked again
+}
+
 }  // namespace
 }  // namespace tapring
