@@ -69,6 +69,7 @@ void ExploredDisk::grow(uint64_t bytes) {
 void ExploredDisk::fail(int number) {
   const auto fault = storage_fault(system_error_code(number));
   const bool waits = policy_.on(*fault) == OnError::pause && policy_.pause_limit_seconds == 0;
+  ever_failed_ = true;
   waits ? excuse_delay() : spoil();
 }
 

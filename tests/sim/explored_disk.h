@@ -47,7 +47,8 @@ class ExploredDisk {
   /// Its storage is quick and does not fail.
   void mend_storage();
 
-  /// Its storage fails with this errno: requests wait, or may fail if its policy says so.
+  /// Its storage fails with this errno: requests wait, or may fail if its policy says so, or if
+  /// the disk is detached by force meanwhile.
   void fail(int number);
 
   /// Its policy is this, in all its fields, for what waits and until the disk is attached anew.
@@ -90,7 +91,7 @@ class ExploredDisk {
   bool attached_once_ = false;
   ErrorPolicy policy_;
   bool spoiled_ = false;
-  bool ever_failed_ = false;  ///< spoiled, in this life or another
+  bool ever_failed_ = false;  ///< its storage, in this life or another
   bool delayed_ = false;
   std::vector<std::unique_ptr<SimLoad>> loads_;
   std::vector<std::unique_ptr<SimLoad>> past_loads_;  ///< before trust()
