@@ -27,10 +27,13 @@ void SimExecutor::schedule() {
   world_.after(kToNextWork, [this, alive = std::weak_ptr(alive_)] {
     if (alive.expired()) return;
     scheduled_ = false;
+    if (working_) return schedule();
     Work work = std::move(queue_.front());
     queue_.pop_front();
     if (!queue_.empty()) schedule();
+    working_ = true;
     work();
+    if (!alive.expired()) working_ = false;
   });
 }
 

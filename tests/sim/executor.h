@@ -12,7 +12,8 @@
 namespace tapring::sim {
 
 /// A thread that does nothing but what it is handed, one piece of work at a time, in order: the
-/// daemon's control thread, a guest's kernel. Work it still has when destroyed is dropped.
+/// daemon's control thread, a guest's kernel. While its work waits for something, and so has the
+/// world go on, the rest waits too. Work it still has when destroyed is dropped.
 class SimExecutor final : public Executor, public Timer {
  public:
   explicit SimExecutor(SimWorld& world) noexcept : world_(world) {}
@@ -31,6 +32,7 @@ class SimExecutor final : public Executor, public Timer {
   SimWorld& world_;
   std::deque<Work> queue_;
   bool scheduled_ = false;
+  bool working_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

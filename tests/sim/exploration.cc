@@ -22,6 +22,8 @@ using Progress = SimToolstack::Progress;
 constexpr Time kPatience = 30s;
 constexpr Time kSizesLookedAt = 700ms;  ///< more often than by main(): lives are short here
 constexpr Time kWaitedForAnOpen = 6s;   ///< by a disk that is to close, at least
+constexpr Time kNoticed = 1s;           ///< absence of a control process: some wait for it then
+constexpr Time kAnswered = 1200ms;      ///< by a control process, at most
 
 }  // namespace
 
@@ -29,12 +31,13 @@ Exploration::Exploration(Scenario scenario, Log log)
     : scenario_(std::move(scenario)),
       log_(std::move(log)),
       host_(scenario_.seed, scenario_.max_persistent_grants, DomainId{0}, scenario_.workers,
-            scenario_.errors),
+            scenario_.errors, scenario_.isolation),
       state_observer_(host_),
       misbehaviour_(host_) {
   if (log_) {
     state_observer_.report_to([this](const std::string& line) { this->log(line); });
-    log_(fmt::format("{} workers; {}", scenario_.workers, describe(scenario_.errors)));
+    log_(fmt::format("{} workers; {}; isolation = {}", scenario_.workers,
+                     describe(scenario_.errors), name_of(scenario_.isolation)));
   }
   for (const DiskPlan& plan : scenario_.disks) {
     const std::size_t number = disks_.size();
@@ -42,9 +45,7 @@ Exploration::Exploration(Scenario scenario, Log log)
     disks_.push_back(std::make_unique<ExploredDisk>(host_, plan, number));
   }
   look_at_sizes();
-  const bool loses_power = std::ranges::any_of(
-      scenario_.acts, [](const Act& act) { return std::holds_alternative<PowerOff>(act.deed); });
-  if (!loses_power) return;
+  if (!has_deed<PowerOff>(scenario_)) return;
   for (const auto& disk : disks_) host_.make_losable(disk->line(), disk->image());
 }
 
@@ -61,6 +62,7 @@ std::vector<std::string> Exploration::run() {
     destroy_hostile_guests();
     finish_requests();
     if (sound()) expect_sizes_seen();
+    if (sound()) expect_current_workers();
     if (sound()) detach_all();
     for (const auto& disk : disks_) {
       if (sound() && !disk->hostile()) live_once_more(*disk);
@@ -142,6 +144,40 @@ void Exploration::kill(const KillDaemon& deed) {
   host_.world().after(deed.until_next, [this] {
     if (!host_.running()) host_.start();
   });
+}
+
+void Exploration::perform(ExploredDisk& /*disk*/, const KillControl& deed) {
+  if (!host_.has_workers()) return;
+  if (deed.is_upgrade) host_.workers().upgrade();
+  // Rings are served on: only what comes or goes waits.
+  if (deed.until_next > kNoticed) {
+    for (const auto& disk : disks_) disk->excuse_delay();
+  }
+  host_.kill_control(deed.until_next);
+}
+
+/// What other guests have is served on, and so is this disk, soon.
+void Exploration::perform(ExploredDisk& disk, const KillWorker& /*deed*/) {
+  if (const auto worker = worker_of(disk)) worker->die();
+}
+
+void Exploration::perform(ExploredDisk& disk, const OutdateWorker& /*deed*/) {
+  if (const auto worker = worker_of(disk)) worker->say_outdated();
+}
+
+void Exploration::perform(ExploredDisk& /*disk*/, const DieAtMessage& deed) {
+  host_.message_deaths().at_message(deed.number, deed.victim);
+}
+
+std::shared_ptr<SimWorkerProcess> Exploration::worker_of(const ExploredDisk& disk) {
+  for (const auto& worker : host_.workers().running()) {
+    for (const DiskReport& report : worker->server().report()) {
+      if (report.domain == disk.line().name.domain && report.device == disk.line().name.device) {
+        return worker;
+      }
+    }
+  }
+  return nullptr;
 }
 
 void Exploration::perform(ExploredDisk& /*disk*/, const LoseXenstore& deed) {
@@ -255,6 +291,7 @@ std::string Exploration::closed(ExploredDisk& disk) {
 }
 
 void Exploration::mend_storage() {
+  host_.message_deaths().stop();
   host_.journals().at_store(0, nullptr);
   if (!host_.running()) host_.start();
   host_.xenstored().come_back();
@@ -283,7 +320,28 @@ void Exploration::finish_requests() {
 
 void Exploration::look_at_sizes() {
   host_.check_sizes();
+  ask_control();
   host_.world().after(kSizesLookedAt, [this] { look_at_sizes(); });
+}
+
+/// Whatever becomes of its workers, a control process that lives on answers.
+void Exploration::ask_control() {
+  const auto answered = std::make_shared<bool>(!host_.has_workers() || !host_.running());
+  host_.ask(R"({"command":"list"})", [answered](const std::string&) { *answered = true; });
+  host_.world().after(kAnswered, [this, answered, starts = host_.starts()] {
+    if (host_.running() && host_.starts() == starts) {
+      expect(*answered, "the control process does not answer");
+    }
+  });
+}
+
+void Exploration::expect_current_workers() {
+  const auto is_old = [this](const auto& worker) {
+    return worker->is_outdated() || worker->version() != host_.workers().version();
+  };
+  expect(host_.run_until(
+             [&] { return std::ranges::none_of(host_.workers().running(), is_old); }, kPatience),
+         "a worker process that is outdated is not replaced");
 }
 
 void Exploration::expect_sizes_seen() {
@@ -320,6 +378,7 @@ void Exploration::detach_all() {
   }
   host_.world().run_for(1s);
   expect(host_.held().empty(), "held after the last detach: " + host_.held());
+  expect(host_.journals().disks().empty(), "journals are left after the last detach");
 }
 
 void Exploration::live_once_more(ExploredDisk& disk) {
@@ -356,10 +415,7 @@ void Exploration::check_image(const ExploredDisk& disk) {
 
 /// A process that ends amid its work leaves clusters behind, and so may a write that fails.
 bool Exploration::may_leak(const ExploredDisk& disk) const {
-  return disk.ever_failed() || std::ranges::any_of(scenario_.acts, [](const Act& act) {
-           return std::holds_alternative<KillDaemon>(act.deed) ||
-                  std::holds_alternative<PowerOff>(act.deed);
-         });
+  return disk.ever_failed() || has_deed<KillDaemon, PowerOff, KillWorker, DieAtMessage>(scenario_);
 }
 
 void Exploration::read_all(ExploredDisk& disk) {

@@ -39,6 +39,10 @@ class Exploration {
   void perform(ExploredDisk& disk, const PauseGuest& deed);
   void perform(ExploredDisk& disk, const RestartDaemon& deed);
   void perform(ExploredDisk& disk, const KillDaemon& deed);
+  void perform(ExploredDisk& disk, const KillControl& deed);
+  void perform(ExploredDisk& disk, const KillWorker& deed);
+  void perform(ExploredDisk& disk, const OutdateWorker& deed);
+  void perform(ExploredDisk& disk, const DieAtMessage& deed);
   void perform(ExploredDisk& disk, const LoseXenstore& deed);
   void perform(ExploredDisk& disk, const PowerOff& deed);
   void perform(ExploredDisk& disk, const ChangeStorage& deed);
@@ -52,6 +56,7 @@ class Exploration {
   void perform(ExploredDisk& disk, const Misbehave& deed);
 
   void kill(const KillDaemon& deed);
+  std::shared_ptr<SimWorkerProcess> worker_of(const ExploredDisk& disk);
   void in_the_middle(Work work);
   DomainId guest_of(const ExploredDisk& disk);
   void attach(ExploredDisk& disk);
@@ -60,6 +65,8 @@ class Exploration {
   void destroy_hostile_guests();
   void finish_requests();
   void look_at_sizes();
+  void ask_control();
+  void expect_current_workers();
   void expect_sizes_seen();
   void detach_all();
   void live_once_more(ExploredDisk& disk);

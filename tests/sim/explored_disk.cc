@@ -111,6 +111,7 @@ void ExploredDisk::mend_storage() {
 std::string ExploredDisk::held() const {
   std::string held;
   if (Host::descriptors(image_) > 0) held += "the image is open; ";
+  if (host_.keeps_witnesses(name())) held += "witnesses are kept; ";
   for (const SimFrontend* frontend : all_frontends_) {
     if (frontend->held()) held += "a ring is mapped or its port bound; ";
   }

@@ -16,12 +16,16 @@
 
 #include "ring/unique_fd.h"
 #include "tests/sim/open_image.h"
+#include "tests/sim/single_process.h"
 
 namespace tapring::sim {
 namespace {
 
+using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 constexpr std::chrono::milliseconds kLockWait = 2s;
+// As systemd starts a service anew that has died.
+constexpr Latency kToRestart{1ms, 300ms};
 
 /// In memory where that is possible: what a power-off leaves of a file is the simulation's to say.
 std::filesystem::path make_directory() {
@@ -57,78 +61,56 @@ ServerSettings Host::settings() {
     return open_sim_image(storage_, request);
   };
   settings.lock_wait = kLockWait;
-  if (by_worker_) settings.marker = marker_of(SimControlProcess::kWorker);
   return settings;
 }
 
-Host::SimWorker::SimWorker(Host& host)
-    : loop(host.world_, host.storage_),
-      grants(host.machine_, host.own_domain_),
-      events(loop, host.machine_, host.own_domain_),
-      worker(loop, grants, events, kArenaBytes) {}
-
-Host::Daemon::Daemon(Host& host)
-    : background(host.background_),
-      journals(host.journals_),
-      witnesses(host.witnesses_, host.storage_),
-      control(std::make_unique<SimExecutor>(host.world_)),
-      xenstore([this, &host] { return connect(host); }, *control, *control) {
-  std::vector<Worker*> pointers;
-  for (std::size_t i = 0; i < host.workers_; ++i) {
-    pointers.push_back(&workers.emplace_back(host).worker);
-  }
-  const ServerPorts ports{xenstore,     *control, background, *control,
-                          host.kernel_, journals, witnesses,  Workers(pointers)};
-  server = std::make_unique<Server>(ports, host.settings());
-  server->start([] {});
-}
-
-std::unique_ptr<XenstoreConnection> Host::Daemon::connect(Host& host) {
-  if (dead) throw XenstoreLost(ECONNREFUSED, "a process that was killed");
-  auto made = host.xenstored_.connect(*control, host.own_domain_);
-  connection = made.get();
-  connection_life = made->life();
-  if (!host.by_worker_) return made;
-  return std::make_unique<SimRemoteXenstore>(std::move(made), *control, host.own_domain_);
-}
-
-Host::Daemon::~Daemon() {
-  // What the control thread would have done next must neither run nor outlive the server.
-  control.reset();
-  server.reset();
-}
-
 Host::Host(uint64_t seed, uint32_t max_persistent_grants, DomainId own_domain, std::size_t workers,
-           const ErrorPolicy& errors)
+           const ErrorPolicy& errors, Isolation isolation)
     : directory_(make_directory()),
-      workers_(workers),
       by_worker_(seed % 2 == 1),
+      isolation_(isolation),
       max_persistent_grants_(max_persistent_grants),
       errors_(errors),
       world_(seed),
-      own_domain_(own_domain) {
+      own_domain_(own_domain),
+      place_{world_,    machine_, storage_,    xenstored_, background_,
+             journals_, kernel_,  own_domain_, workers,    [this] { return settings(); }} {
   if (std::getenv("TAPRING_LOG") == nullptr) spdlog::set_level(spdlog::level::off);
   if (!machine_.alive(own_domain)) machine_.create_domain(own_domain);
   toolstack_.introduce(own_domain);
-  daemon_ = std::make_unique<Daemon>(*this);
+  begin();
 }
 
-void Host::Daemon::die() {
-  background.die();
-  journals.die();
-  witnesses.die();
-  dead = true;
-  if (!connection_life.expired()) connection->die();
-  for (SimWorker& worker : workers) {
-    worker.loop.die();
-    worker.grants.die();
-    worker.events.die();
+void Host::begin() {
+  ++starts_;
+  if (!has_workers()) {
+    daemon_ = std::make_unique<SimSingleProcess>(place_, witnesses_, by_worker_);
+    return;
   }
-  server->shut_down();
+  auto control = std::make_unique<SimSupervisedProcesses>(
+      place_, table_, message_deaths_, stored_,
+      SimSupervisedProcesses::Settings{
+          isolation_, [this] { kill_control(world_.pick(kToRestart)); }});
+  control_ = control.get();
+  daemon_ = std::move(control);
+  control_->start();
+}
+
+void Host::kill_control(Time until_next) {
+  if (control_ == nullptr) return;
+  control_->die_alone();
+  control_ = nullptr;
+  ghosts_.push_back(std::move(daemon_));
+  world_.after(until_next, [this] {
+    if (!daemon_ && !ending_) start();
+  });
 }
 
 Host::~Host() {
+  ending_ = true;
+  message_deaths_.stop();
   stop();
+  table_.kill_all();
   bury();
   frontends_.clear();
   std::error_code ignored;
@@ -136,23 +118,26 @@ Host::~Host() {
 }
 
 void Host::stop() {
+  if (!daemon_ && !table_.running().empty()) start();
   if (!daemon_) return;
   // systemd would kill a daemon that does not come to an end.
   storage_.release_all();
   background_.stop_holding();
   background_.release();
-  daemon_->server->shut_down();
-  world_.run_until(
-      [this] { return !daemon_ || (daemon_->server->idle() && background_.idle()); });
+  daemon_->shut_down();
+  world_.run_until([this] { return !daemon_ || (daemon_->idle() && background_.idle()); });
+  control_ = nullptr;
   daemon_.reset();
 }
 
 void Host::kill() {
+  table_.kill_all();
   if (!daemon_) return;
   daemon_->die();
   journals_.take_from_all();
   background_.drop();
   close_images();
+  control_ = nullptr;
   ghosts_.push_back(std::move(daemon_));
 }
 
@@ -168,21 +153,22 @@ void Host::close_images() {
 
 void Host::bury() {
   storage_.release_all();
-  const auto idle = [](const auto& ghost) { return ghost->server->idle(); };
-  world_.run_until([&] { return std::ranges::all_of(ghosts_, idle); });
+  const auto idle = [](const auto& ghost) { return ghost->idle(); };
+  world_.run_until([&] { return std::ranges::all_of(ghosts_, idle) && table_.is_idle(); });
   ghosts_.clear();
+  table_.bury();
 }
 
 void Host::start() {
-  std::erase_if(ghosts_, [](const auto& ghost) { return ghost->server->idle(); });
-  daemon_ = std::make_unique<Daemon>(*this);
+  std::erase_if(ghosts_, [](const auto& ghost) { return ghost->idle(); });
+  begin();
 }
 
-void Host::reload() { daemon_->server->configure(settings()); }
+void Host::reload() { daemon_->configure(); }
 
 void Host::restart() {
   stop();
-  start();
+  if (!daemon_) start();
 }
 
 void Host::restart(uint32_t max_persistent_grants) {
@@ -200,11 +186,13 @@ void Host::power_off() {
   // What the daemon does now reaches no file: it may as well come to its end in order.
   world_.run_until([this] { return toolstack_.has_nothing(); });
   stop();
+  table_.kill_all();
   storage_.power_on();
   journals_.clear();
   witnesses_.clear();
+  stored_.clear();
   for (auto& [params, model] : models_) model.power_off();
-  start();
+  if (!daemon_) start();
 }
 
 void Host::make_losable(const DiskLine& line, const std::string& path) {
@@ -241,7 +229,7 @@ uint64_t Host::backend_state(const DiskLine& line) const {
 
 DiskReport Host::report(DiskName name) const {
   if (!daemon_) return {};
-  for (DiskReport& report : daemon_->server->report()) {
+  for (DiskReport& report : daemon_->report()) {
     if (report.domain == name.domain && report.device == name.device) return std::move(report);
   }
   return {};
@@ -265,8 +253,9 @@ std::string Host::held() const {
   note(machine_.zombies(), "zombie domains");
   note(storage_.open_files(), "files open");
   if (daemon_) {
-    note(witnesses_.size(), "disks with witnesses");
-    for (const SimWorker& worker : daemon_->workers) note(worker.events.bound(), "ports bound");
+    note(witnesses_.size() + stored_.size(), "disks with witnesses");
+    note(daemon_->bound(), "ports bound");
+    note(table_.running().size(), "worker processes");
   }
   for (const std::string& path : images_) note(descriptors(path), "descriptors of " + path);
   return held;

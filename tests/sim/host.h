@@ -4,29 +4,32 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "daemon/config/isolation.h"
 #include "daemon/vbd/server.h"
-#include "daemon/xenstore/reconnecting_xenstore.h"
 #include "tests/sim/background.h"
 #include "tests/sim/blkback.h"
-#include "tests/sim/control_process.h"
+#include "tests/sim/daemon.h"
 #include "tests/sim/disk_model.h"
-#include "tests/sim/event_channel.h"
-#include "tests/sim/executor.h"
 #include "tests/sim/frontend.h"
-#include "tests/sim/grants.h"
 #include "tests/sim/journals.h"
-#include "tests/sim/loop.h"
 #include "tests/sim/machine.h"
+#include "tests/sim/message_deaths.h"
+#include "tests/sim/open_files.h"
+#include "tests/sim/place.h"
+#include "tests/sim/process_table.h"
+#include "tests/sim/service_store.h"
 #include "tests/sim/storage.h"
 #include "tests/sim/store.h"
+#include "tests/sim/supervised_processes.h"
 #include "tests/sim/toolstack.h"
 #include "tests/sim/witnesses.h"
 #include "tests/sim/world.h"
@@ -40,13 +43,12 @@ class Host {
   static constexpr std::size_t kWorkers = 3;
   /// Few, so that a guest that uses them uses other pages as well.
   static constexpr uint32_t kMaxPersistentGrants = 64;
-  static constexpr std::size_t kArenaBytes = std::size_t{4} << 20U;
 
-  /// `max_persistent_grants` and `errors` are of the daemon's configuration; it runs in the domain
-  /// `own_domain`: 0, or that of a driver domain.
+  /// `max_persistent_grants`, `errors` and `isolation` are of the daemon's configuration; it runs
+  /// in the domain `own_domain`: 0, or that of a driver domain.
   explicit Host(uint64_t seed, uint32_t max_persistent_grants = kMaxPersistentGrants,
                 DomainId own_domain = 0, std::size_t workers = kWorkers,
-                const ErrorPolicy& errors = {});
+                const ErrorPolicy& errors = {}, Isolation isolation = Isolation::host);
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -84,12 +86,31 @@ class Host {
   void start();
   bool running() const noexcept { return daemon_ != nullptr; }
 
+  /// How many daemons, or control processes, there have been.
+  uint64_t starts() const noexcept { return starts_; }
+
   /// As the daemon does now and then by itself.
   void check_sizes() {
-    if (daemon_) daemon_->server->check_sizes();
+    if (daemon_) daemon_->check_sizes();
   }
   void check_guests() {
-    if (daemon_) daemon_->server->check_guests();
+    if (daemon_) daemon_->check_guests();
+  }
+
+  // Where worker processes serve the disks, by its isolation.
+
+  bool has_workers() const noexcept { return isolation_ != Isolation::host; }
+  SimProcessTable& workers() noexcept { return table_; }
+
+  /// Who dies with which message. Another control process begins soon.
+  SimMessageDeaths& message_deaths() noexcept { return message_deaths_; }
+
+  /// By force, and leaves the workers; the next one begins so much later.
+  void kill_control(Time until_next);
+
+  /// What the control socket answers to a request; nothing if it is not there.
+  void ask(const std::string& request, std::function<void(std::string)> done) {
+    if (control_ != nullptr) control_->ask(request, std::move(done));
   }
 
   /// The whole machine loses its power and starts again: no guest is left, and of what was written
@@ -115,7 +136,7 @@ class Host {
 
   /// What the daemon says is wrong with more than one disk.
   std::vector<std::string> problems() const {
-    return daemon_ ? daemon_->server->problems() : std::vector<std::string>();
+    return daemon_ ? daemon_->problems() : std::vector<std::string>();
   }
 
   /// From the next daemon on: whether a worker process serves the disks, which has what the control
@@ -125,7 +146,7 @@ class Host {
   const ErrorPolicy& errors() const noexcept { return errors_; }
 
   /// The daemon, while it runs, as its control socket has it.
-  Administration& daemon() { return *daemon_->server; }
+  Administration& daemon() { return *daemon_; }
 
   /// What the daemon says of the disk; a report with an empty state if it knows none.
   DiskReport report(DiskName name) const;
@@ -136,65 +157,33 @@ class Host {
 
   // Of a disk of kind vbd, as `tapring adopt` and `tapring release` ask the daemon: why not, or
   // empty.
-  std::string adopt(DiskName name) { return daemon_->server->adopt(vbd(name)); }
-  std::string release(DiskName name) { return daemon_->server->release(vbd(name)); }
+  std::string adopt(DiskName name) { return daemon_->adopt(vbd(name)); }
+  std::string release(DiskName name) { return daemon_->release(vbd(name)); }
 
   /// Descriptors of this process that are open on the file.
   static std::size_t descriptors(const std::string& path);
+
+  /// Witnesses of lost writes are kept for the disk, so its storage is not free.
+  bool keeps_witnesses(const VbdName& disk) const {
+    return witnesses_.contains(disk.sysfs_name()) || stored_.contains(disk.sysfs_name());
+  }
 
   /// Everything the daemon still holds of anybody, in words; empty if it holds nothing.
   std::string held() const;
 
  private:
-  struct SimWorker {
-    explicit SimWorker(Host& host);
-    SimLoop loop;
-    SimGrants grants;
-    SimEventChannel events;
-    Worker worker;
-  };
-
-  /// The daemon's way to the host's background.
-  class Aside final : public Background {
-   public:
-    explicit Aside(Background& background) noexcept : background_(background) {}
-    void run_few(std::size_t most, const std::string& line, Work work) override {
-      if (!dead_) background_.run_few(most, line, std::move(work));
-    }
-    void die() noexcept { dead_ = true; }
-
-   private:
-    Background& background_;
-    bool dead_ = false;
-  };
-
-  /// What is lost when the daemon ends.
-  struct Daemon {
-    explicit Daemon(Host& host);
-    ~Daemon();
-    void die();
-    Aside background;
-    SimJournalStore journals;
-    SimWitnessStore witnesses;
-    std::unique_ptr<SimExecutor> control;
-    std::unique_ptr<XenstoreConnection> connect(Host& host);
-    bool dead = false;
-    SimXenstore* connection = nullptr;  ///< the newest
-    std::weak_ptr<const bool> connection_life;
-    ReconnectingXenstore xenstore;
-    std::deque<SimWorker> workers;
-    std::unique_ptr<Server> server;
-  };
-
   static VbdName vbd(DiskName name) { return {"vbd", name.domain, name.device}; }
   ServerSettings settings();
   void stop();
+  void begin();
   void close_images();
   void bury();
 
   std::filesystem::path directory_;
-  std::size_t workers_;
   bool by_worker_;
+  Isolation isolation_;
+  uint64_t starts_ = 0;
+  bool ending_ = false;  ///< no daemon is started any more
   uint32_t max_persistent_grants_;
   ErrorPolicy errors_;
   uint32_t max_disks_ = ServerSettings().max_disks;
@@ -210,11 +199,17 @@ class Host {
   SimToolstack toolstack_{world_, machine_, store_};
   SimXenstored xenstored_{world_, machine_, store_};
   SimBlkback kernel_{world_, machine_, store_};
-  std::unique_ptr<Daemon> daemon_;
+  std::set<std::string> images_;
+  SimPlace place_;
+  SimOpenFiles open_files_{storage_, images_};
+  SimMessageDeaths message_deaths_;
+  SimStoredDescriptors stored_;
+  SimProcessTable table_{place_, open_files_};
+  std::unique_ptr<SimDaemon> daemon_;
+  SimSupervisedProcesses* control_ = nullptr;  ///< that is daemon_, if it is one
   /// Killed ones. Their coroutines run to an end, with no effect on anything: what waits in the
   /// middle of a request cannot be taken down in another way.
-  std::vector<std::unique_ptr<Daemon>> ghosts_;
-  std::set<std::string> images_;
+  std::vector<std::unique_ptr<SimDaemon>> ghosts_;
   std::map<std::string, DiskModel> models_;
   std::map<DiskName, std::unique_ptr<SimFrontend>> frontends_;
 };

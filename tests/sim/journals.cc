@@ -45,17 +45,26 @@ std::set<std::string> SimJournals::disks() const {
 }
 
 void SimJournals::take_from_all() {
+  for (auto& [name, file] : files_) file = copy(file);
+}
+
+void SimJournals::take_from(uint64_t process) {
   for (auto& [name, file] : files_) {
-    struct stat status {};
-    ::fstat(file.get(), &status);
-    UniqueFd copy = make_file();
-    off_t from = 0;
-    const auto bytes = static_cast<std::size_t>(status.st_size);
-    if (::sendfile(copy.get(), file.get(), &from, bytes) != status.st_size) {
-      throw std::system_error(errno, std::system_category(), "copying a journal");
-    }
-    file = std::move(copy);
+    const auto opener = openers_.find(name);
+    if (opener != openers_.end() && opener->second == process) file = copy(file);
   }
+}
+
+UniqueFd SimJournals::copy(const UniqueFd& file) {
+  struct stat status {};
+  ::fstat(file.get(), &status);
+  UniqueFd copy = make_file();
+  off_t from = 0;
+  const auto bytes = static_cast<std::size_t>(status.st_size);
+  if (::sendfile(copy.get(), file.get(), &from, bytes) != status.st_size) {
+    throw std::system_error(errno, std::system_category(), "copying a journal");
+  }
+  return copy;
 }
 
 void SimJournals::at_store(uint64_t number, Work work) {

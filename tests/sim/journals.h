@@ -21,6 +21,12 @@ class SimJournals {
   /// Whoever has them mapped writes from now on to copies that nobody reads.
   void take_from_all();
 
+  // Where several processes have them: who got the journal last. take_from() is about its own.
+  void opened_by(uint64_t process, const std::string& disk, uint32_t queue) {
+    openers_[{disk, queue}] = process;
+  }
+  void take_from(uint64_t process);
+
   /// As if the machine had been started anew.
   void clear() noexcept { files_.clear(); }
 
@@ -34,7 +40,12 @@ class SimJournals {
   void stored();
 
  private:
-  std::map<std::pair<std::string, uint32_t>, UniqueFd> files_;
+  using Name = std::pair<std::string, uint32_t>;
+
+  static UniqueFd copy(const UniqueFd& file);
+
+  std::map<Name, UniqueFd> files_;
+  std::map<Name, uint64_t> openers_;
   uint64_t stores_left_ = 0;
   Work at_store_;
 };

@@ -26,6 +26,8 @@ constexpr double kPowerOff = 0.15;
 constexpr double kKilledDaemon = 0.25;
 constexpr double kLostXenstore = 0.25;
 constexpr double kSharedGuest = 0.3;
+constexpr double kGuestIsolation = 0.4;
+constexpr double kStorageIsolation = 0.15;
 constexpr double kLargeBlocks = 0.4;
 
 class Draw {
@@ -59,9 +61,12 @@ class Draw {
   Deed deed(const DiskPlan& plan);
   Deed quiet_deed(const DiskPlan& plan);
   Deed rough_deed(const DiskPlan& plan);
+  void add_processes(Scenario& scenario);
+  Deed end_of_process();
 
   uint64_t seed_;
   Random random_;
+  Time horizon_{0};
   bool last_is_hostile_ = false;  ///< of the disks made so far
 };
 
@@ -82,7 +87,7 @@ Scenario Draw::scenario() {
     scenario.disks.push_back(disk(number, guests));
     add({time(0ms, 50ms), number, AttachDisk{}});
   }
-  const Time horizon = time(500ms, 4s);
+  const Time horizon = horizon_ = time(500ms, 4s);
   const uint64_t deeds = random_.between(2, 7 * disks);
   for (uint64_t i = 0; i < deeds; ++i) {
     const std::size_t number = random_.below(disks);
@@ -106,7 +111,42 @@ Scenario Draw::scenario() {
       add({at, 0, loss()});
     }
   }
+  add_processes(scenario);
   return scenario;
+}
+
+/// The last that is drawn: so what a seed gives in one process does not change.
+void Draw::add_processes(Scenario& scenario) {
+  if (random_.chance(kGuestIsolation)) {
+    scenario.isolation = Isolation::guest;
+  } else if (random_.chance(kStorageIsolation / (1 - kGuestIsolation))) {
+    scenario.isolation = Isolation::storage;
+  } else {
+    return;
+  }
+  for (uint64_t ends = random_.below(6); ends > 0; --ends) {
+    const Act& other = scenario.acts[random_.below(scenario.acts.size())];
+    const Time at = random_.chance(0.6) ? other.at + time(0ms, 20ms) : time(0ms, horizon_);
+    const Act end{at, random_.below(scenario.disks.size()), end_of_process()};
+    const auto later = std::ranges::upper_bound(scenario.acts, end.at, {}, &Act::at);
+    scenario.acts.insert(later, end);
+  }
+}
+
+Deed Draw::end_of_process() {
+  using Victim = SimMessageDeaths::Victim;
+  constexpr std::array<Victim, 5> kVictims{Victim::sender, Victim::sender, Victim::receiver,
+                                           Victim::receiver, Victim::both};
+  switch (random_.below(8)) {
+    case 0:
+      return KillControl{time(1ms, random_.chance(0.1) ? 15s : 300ms), random_.chance(0.3)};
+    case 1:
+      return KillWorker{};
+    case 2:
+      return OutdateWorker{};
+    default:
+      return DieAtMessage{random_.between(1, random_.chance(0.5) ? 20 : 400), one_of(kVictims)};
+  }
 }
 
 LoseXenstore Draw::loss() {

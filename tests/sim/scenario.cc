@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace tapring::sim {
@@ -45,6 +47,23 @@ struct InWords {
                            ? fmt::format(" after {} stores to its journals", *deed.after_stores)
                            : "",
                        in_milliseconds(deed.until_next));
+  }
+  std::string operator()(const KillControl& deed) const {
+    return fmt::format("the control process is killed, the next one{} begins in {}",
+                       deed.is_upgrade ? ", of another version," : "",
+                       in_milliseconds(deed.until_next));
+  }
+  std::string operator()(const KillWorker& /*deed*/) const {
+    return "the worker process is killed";
+  }
+  std::string operator()(const OutdateWorker& /*deed*/) const {
+    return "the worker process is outdated";
+  }
+  std::string operator()(const DieAtMessage& deed) const {
+    constexpr std::array<const char*, 4> kVictims{"nobody dies", "its sender dies",
+                                                  "its receiver dies", "both die"};
+    return fmt::format("at message {} from now {}", deed.number,
+                       kVictims[static_cast<std::size_t>(deed.victim)]);
   }
   std::string operator()(const LoseXenstore& deed) const {
     return fmt::format("the connection to xenstored is lost at call {}, for {}", deed.call,
@@ -90,6 +109,10 @@ struct InWords {
 };
 
 }  // namespace
+
+bool any_deed(const Scenario& scenario, const std::function<bool(const Deed&)>& is_it) {
+  return std::ranges::any_of(scenario.acts, is_it, &Act::deed);
+}
 
 std::string describe(const FrontendOptions& options) {
   return fmt::format("{}, {} queues of {} pages, {} indirect segments{}{}{}{}{}",

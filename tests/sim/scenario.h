@@ -5,15 +5,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "daemon/config/isolation.h"
 #include "daemon/datapath/error_policy.h"
 #include "tests/sim/frontend.h"
 #include "tests/sim/load.h"
+#include "tests/sim/message_deaths.h"
 #include "tests/sim/storage.h"
 #include "tests/sim/world.h"
 
@@ -62,6 +65,23 @@ struct KillDaemon {
   Time until_next;
   std::optional<uint64_t> after_stores;  ///< so many to its journals; else at once
 };
+// Where worker processes serve the disks.
+
+/// By force; the workers stay, and another control process begins some time later.
+struct KillControl {
+  Time until_next;
+  bool is_upgrade = false;  ///< of another version of the program
+};
+/// Likewise the one that serves the disk.
+struct KillWorker {};
+/// What it may open was settled in another way.
+struct OutdateWorker {};
+/// One of the two that speak dies at this one of the messages to come, from 1.
+struct DieAtMessage {
+  uint64_t number = 1;
+  SimMessageDeaths::Victim victim = SimMessageDeaths::Victim::sender;
+};
+
 /// The daemon loses its connection to xenstored, and has no other for so long.
 struct LoseXenstore {
   uint64_t call = 0;  ///< at this one of those to come; 0: now, or in the middle of a commit
@@ -108,7 +128,8 @@ struct Misbehave {
 using Deed = std::variant<AttachDisk, RunLoad, ReloadDriver, StartOtherKernel, DetachDisk,
                           ForceDetach, DestroyGuest, PauseGuest, RestartDaemon, ChangeStorage,
                           HangStorage, HoldOpens, ChangeScript, Misbehave, PowerOff, GrowImage,
-                          KillDaemon, LoseXenstore, FillStorage, ChangePolicy, ResumeDisk>;
+                          KillDaemon, LoseXenstore, FillStorage, ChangePolicy, ResumeDisk,
+                          KillControl, KillWorker, OutdateWorker, DieAtMessage>;
 
 struct Act {
   Time at;
@@ -121,9 +142,18 @@ struct Scenario {
   uint32_t max_persistent_grants = 0;  ///< in the daemon's configuration at first
   std::size_t workers = 1;             ///< that the daemon has
   ErrorPolicy errors;                  ///< in its configuration
+  Isolation isolation = Isolation::host;  ///< likewise
   std::vector<DiskPlan> disks;
   std::vector<Act> acts;  ///< in order of time
 };
+
+bool any_deed(const Scenario& scenario, const std::function<bool(const Deed&)>& is_it);
+template <typename... Deeds>
+bool has_deed(const Scenario& scenario) {
+  return any_deed(scenario, [](const Deed& deed) {
+    return (std::holds_alternative<Deeds>(deed) || ...);
+  });
+}
 
 std::string describe(const ErrorPolicy& policy);
 std::string describe(const DiskPlan& plan);

@@ -82,8 +82,10 @@ Error SimStorage::take_writeback_error(const std::string& path, uint64_t& told) 
   return writeback.error;
 }
 
-void SimStorage::opened(const std::string& path, int fd) {
-  told_.try_emplace(description_of(fd), told_at_opening(path));
+uint64_t SimStorage::opened(const std::string& path, int fd) {
+  const uint64_t description = description_of(fd);
+  told_.try_emplace(description, told_at_opening(path));
+  return description;
 }
 
 Error SimStorage::take_writeback_error(const std::string& path, int fd) {

@@ -79,6 +79,10 @@ class SimStorage {
   /// (Linux, lib/errseq.c).
   void lose_writes(const std::string& path, int number);
 
+  /// Which open file description `fd` refers to: duplicates share it. To be called when it was
+  /// opened, and any time later.
+  uint64_t opened(const std::string& path, int fd);
+
   // Of a description that is not a SimFile's: which loss it was told of last.
   uint64_t told_at_opening(const std::string& path);
   /// The loss that it has not been told of; from now on it has.
@@ -131,7 +135,6 @@ class SimStorage {
   Error outcome(const std::string& path, const FileOperation& operation);
 
   // Of the open file description that `fd` refers to: duplicates share it.
-  void opened(const std::string& path, int fd);
   Error take_writeback_error(const std::string& path, int fd);
   uint64_t description_of(int fd);
 
