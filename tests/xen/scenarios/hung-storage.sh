@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# An image on a file system that does not answer holds up its own disk only.
+# Storage that does not answer holds up its own disks only: while an image of it is opened, while it
+# is served, and when all processes are killed meanwhile.
 #
-# The file system lies on a suspended device-mapper device: whoever opens the image sleeps in the
-# kernel, unkillable, as on a dead NFS server.
+# The file system lies on a suspended device-mapper device: whoever waits for it sleeps in the kernel,
+# unkillable, as on a dead NFS server.
 #
 # control: no
 
@@ -28,13 +29,25 @@ make_dead_file_system() {
     dmsetup suspend --noflush --nolockfs dead
 }
 
+kill_all() {
+    # shellcheck disable=SC2046  # a word for each process
+    kill -KILL "$daemon" $(cat "$run_dir"/workers/*.lock)
+    wait "$daemon" || true
+    daemon=
+}
+
+iops_of_quick() { # TAG
+    fio --name="$1" --filename=/dev/xvdb --rw=randwrite --bs=4k --direct=1 --ioengine=libaio \
+        --iodepth=8 --time_based --runtime=4 --minimal | awk -F';' '{ print $49 }'
+}
+
 bury_dead_file_system() {
     umount /mnt/dead
     dmsetup remove dead
     losetup --detach "$loop"
 }
 
-daemon_start
+daemon_start --isolation storage
 make_dead_file_system
 
 step "an image that does not answer"
@@ -53,15 +66,39 @@ expect "the dead image is still waited for" test -e "/proc/$slow/exe"
 dd if=/tmp/reference of=/dev/xvdb bs=256k oflag=direct conv=fsync status=none
 expect "the quick disk is listed" is_listed 0/xvdb connected "$quick"
 ! is_listed 0/xvda connected /mnt/dead/slow.img || die "the dead image cannot be connected"
-detach xvdb
-expect_released "$quick"
-expect_same /tmp/reference "$quick"
 
 step "the file system answers again"
 dmsetup resume dead
 wait "$slow" || true
 wait_for 20 "the slow disk" has_size /dev/xvda
 expect "the slow disk is listed" is_listed 0/xvda connected /mnt/dead/slow.img
+
+step "it stops answering under load"
+before=$(iops_of_quick before)
+bash -c "$(load /dev/xvda)"
+expect_progress
+dmsetup suspend --noflush --nolockfs dead
+during=$(iops_of_quick during)
+step "the quick disk: $before writes a second before, $during during that"
+((during > 0)) || die "the dead file system holds up the quick disk"
+wait_for 20 "the slow disk to be seen" is_in_state 0/xvda hanging
+
+step "all processes are killed meanwhile"
+kill_all
+started=$EPOCHREALTIME
+daemon_start --isolation storage
+wait_for 10 "the quick disk" is_in_state 0/xvdb connected
+step "served after $(((${EPOCHREALTIME/./} - ${started/./}) / 1000)) ms"
+expect_same /tmp/reference /dev/xvdb
+! is_in_state 0/xvda connected || die "the slow disk cannot be connected"
+
+step "and answers again"
+dmsetup resume dead
+wait_for 20 "the slow disk" is_in_state 0/xvda connected
+expect_progress
+bash -c "$(end_of_load)" || die "the load failed"
+detach xvdb
+expect_released "$quick"
 detach xvda
 expect_released /mnt/dead/slow.img
 bury_dead_file_system
