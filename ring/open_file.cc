@@ -234,6 +234,16 @@ std::filesystem::path real_path_of(int fd) {
   return path;
 }
 
+std::string remedy_for_opening(int error) {
+  FileOptions options;
+  options.audience = Audience::shell;
+  return remedy_for(error, options);
+}
+
+std::string remedy_for_locking(const std::error_code& error) {
+  return remedy_for_lock(error, Audience::shell);
+}
+
 OpenFile open_file(const FileOptions& options) {
   OpenFile file = open_checked(options);
   lock(options, file);

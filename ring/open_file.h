@@ -12,6 +12,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -109,6 +110,10 @@ std::filesystem::path real_path_of(int fd);
 /// another has the lock, and std::system_error that names the path, and what to do if that is
 /// known.
 OpenFile open_file(const FileOptions& options);
+
+/// For who has typed the path: what to do about an errno of opening a file or of its lock.
+std::string remedy_for_opening(int error);
+std::string remedy_for_locking(const std::error_code& error);
 
 /// The very same file opened once more, whatever its path leads to by now: in the same way, with
 /// the same lock, without the notices. Not a duplicate of the descriptor: the kernel reports a lost

@@ -30,13 +30,18 @@ bool is_daemon(const LockHolder& holder) {
 
 ImageHolders image_holders(const std::string& path, const std::vector<DiskReport>& disks) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  if (!fd) throw std::system_error(errno, std::system_category(), "open " + path);
+  if (!fd) {
+    const int error = errno;
+    throw std::system_error(error, std::system_category(),
+                            "open " + path + " for reading (" + remedy_for_opening(error) + ")");
+  }
   ImageHolders holders;
   holders.who = lock_holders(fd.get());
   try {
     holders.locked = !holders.who.processes.empty() || lock_is_held(fd.get(), {});
   } catch (const std::system_error& error) {
-    throw std::system_error(error.code(), path);
+    throw std::system_error(error.code(), "look at the lock of " + path + " (" +
+                                              remedy_for_locking(error.code()) + ")");
   }
   for (const DiskReport& disk : disks) {
     std::error_code absent;

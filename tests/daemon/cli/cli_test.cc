@@ -213,7 +213,7 @@ TEST_F(CliAlone, HolderNeedsNoDaemon) {
   EXPECT_EQ(tapring({"holder", image.c_str()}), 0);
   EXPECT_EQ(out(), "nobody\n");
   EXPECT_EQ(tapring({"holder", "/nothing/there"}), 1);
-  EXPECT_THAT(err(), HasSubstr("open /nothing/there"));
+  EXPECT_THAT(err(), HasSubstr("open /nothing/there for reading (create it or correct the path)"));
 }
 
 TEST_F(CliAlone, WithoutADaemonTheSocketAndTheRemedyAreNamed) {

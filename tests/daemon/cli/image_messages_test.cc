@@ -89,6 +89,8 @@ TEST_F(CliImageMessage, RemediesAreForWhoTypes) {
     EXPECT_EQ(tapring({command, "/proc/self/mem/none"}), 1);
     EXPECT_THAT(err(), HasSubstr("(correct the path)"));
   }
+  EXPECT_EQ(tapring({"check", "--repair", "all", path("loop")}), 1);
+  EXPECT_THAT(err(), HasSubstr("its links lead in a circle"));
   FileOptions options;
   options.path = "/proc/sys/kernel/ostype";  // nobody may write it
   for (const Audience audience : {Audience::shell, Audience::operators}) {
