@@ -103,12 +103,17 @@ void drop_lost(const OpenFile& file, const Header& header, Counted& counted, Fil
 }
 
 /// Not those of tables that share a cluster with something else: such a table is a finding itself,
-/// and its flags could not be repaired.
+/// and its flags could not be repaired. What it maps is allocated all the same.
 void check_flags(CopiedFlags& flags, const Header& header, Counted& counted) {
   if (counted.walk.may_write_l1(header.l1_offset)) flags.check_l1();
   for (const L2Table& table : counted.walk.l2_tables()) {
-    if (table.active > 0 && counted.walk.may_write(table)) flags.check_l2(table);
     counted.steps.step();
+    if (table.active == 0) continue;
+    if (counted.walk.may_write(table)) {
+      flags.check_l2(table);
+    } else {
+      flags.measure_l2(table);
+    }
   }
 }
 

@@ -34,24 +34,30 @@ void CopiedFlags::check_l1() {
   wrote_ |= for_each_entry(file_, layout, l1, writer_, check);
 }
 
-bool CopiedFlags::is_wrong(const EntryWords& entry, uint64_t mapped) noexcept {
+/// Whether the entry leads to a cluster that is not compressed.
+bool CopiedFlags::maps(const EntryWords& entry) const noexcept {
   const Layout& layout = header_.layout;
-  if (entry.compressed()) {
-    sizes_.allocated_clusters += mapped;
-    sizes_.compressed_clusters += mapped;
-    return entry.copied();
-  }
-  if (!entry.has_host(layout) || layout.in_cluster(entry.host()) != 0) return false;
-  sizes_.allocated_clusters += mapped;
+  return !entry.compressed() && entry.has_host(layout) && layout.in_cluster(entry.host()) == 0;
+}
+
+void CopiedFlags::measure(const EntryWords& entry, uint64_t mapped) noexcept {
+  if (entry.compressed()) sizes_.compressed_clusters += mapped;
+  if (entry.compressed() || maps(entry)) sizes_.allocated_clusters += mapped;
+}
+
+bool CopiedFlags::is_wrong(const EntryWords& entry) const noexcept {
+  if (entry.compressed()) return entry.copied();
+  if (!maps(entry)) return false;
   // In a data file each cluster is the disk's alone.
-  if (layout.external_data) return !entry.copied();
+  if (header_.layout.external_data) return !entry.copied();
   return contradicts(entry.host(), entry.copied());
 }
 
 void CopiedFlags::check_l2(const L2Table& table) {
   const Layout& layout = header_.layout;
   const auto check = [&](uint64_t index, EntryWords& entry) {
-    if (!is_wrong(entry, table.active)) return;
+    measure(entry, table.active);
+    if (!is_wrong(entry)) return;
     if (writer_ != nullptr) {
       entry.word ^= EntryBits::kCopied;
       return;
@@ -63,6 +69,12 @@ void CopiedFlags::check_l2(const L2Table& table) {
     });
   };
   wrote_ |= for_each_entry(file_, layout, EntryTable::l2(layout, table.offset), writer_, check);
+}
+
+void CopiedFlags::measure_l2(const L2Table& table) {
+  const Layout& layout = header_.layout;
+  for_each_entry(file_, layout, EntryTable::l2(layout, table.offset), nullptr,
+                 [&](uint64_t, const EntryWords& entry) { measure(entry, table.active); });
 }
 
 }  // namespace tapring::qcow2

@@ -30,12 +30,16 @@ class CopiedFlags {
   void check_l1();
   /// An L2 table that the disk's L1 table leads to.
   void check_l2(const L2Table& table);
+  /// Of such a table only counts what it maps.
+  void measure_l2(const L2Table& table);
 
   const Sizes& sizes() const noexcept { return sizes_; }
   bool wrote() const noexcept { return wrote_; }
 
  private:
-  bool is_wrong(const EntryWords& entry, uint64_t mapped) noexcept;
+  void measure(const EntryWords& entry, uint64_t mapped) noexcept;
+  bool is_wrong(const EntryWords& entry) const noexcept;
+  bool maps(const EntryWords& entry) const noexcept;
   bool contradicts(uint64_t offset, bool copied) const noexcept;
 
   const OpenFile& file_;

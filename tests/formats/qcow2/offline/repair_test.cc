@@ -116,6 +116,18 @@ TEST_P(Qcow2Lost, IsFoundAndReadAndMended) {
   EXPECT_TRUE(content_of(path) == content);
 }
 
+TEST_F(Qcow2Repair, WhatATableMapsThatLeadsToItselfIsAllocated) {
+  const auto path = create_filled();
+  const uint64_t l1 = word(path, 40);
+  patch(path, word(path, l1) & 0xFF'FFFF'FFFF'FE00, bytes_of_file(path).substr(l1, 8));
+  const ImageCheck found = check(path);
+  EXPECT_THAT(found.findings.texts(), Contains(HasSubstr("overlaps something else")));
+  EXPECT_EQ(found.allocated_clusters, 17U);
+  EXPECT_THAT(run_command("qemu-img check -U -f qcow2 --output=json " +
+                          shell_quoted(path.string()) + " 2>/dev/null || true"),
+              HasSubstr("\"allocated-clusters\": 17"));
+}
+
 TEST_F(Qcow2Repair, ABadEntryOfTheSnapshotTableIsFoundAndLeft) {
   const auto path = create_filled();
   run_command("qemu-img snapshot -c old " + shell_quoted(path.string()));
