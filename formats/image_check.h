@@ -13,8 +13,8 @@ namespace tapring {
 enum class Repair : uint8_t {
   leaks,      ///< refcounts that are too large
   refcounts,  ///< also those that are too small, missing refcount blocks, and flags of entries
-  /// Also gives up what is lost: entries that lead out of the file, and snapshots whose entries in
-  /// the snapshot table lie past its end.
+  /// Also gives up what is lost: entries that lead out of the file, snapshots whose entries in the
+  /// snapshot table lie past its end, and the bitmaps if one is damaged.
   all,
 };
 

@@ -30,6 +30,8 @@ namespace {
 constexpr uint64_t kMaxRepairBytes = uint64_t{256} << 20;
 /// Such a repair may add as much to the file as that takes already, and so many clusters.
 constexpr uint64_t kFewClusters = 16;
+/// A directory of bitmaps that takes more is not looked at when opening an image.
+constexpr uint64_t kMaxBitmapDirectoryRead = uint64_t{1} << 20;
 
 std::string repair_command(const OpenFile& file) {
   return " (tapring image check --repair all " + file.path + "; or attach it with mode r)";
@@ -143,6 +145,7 @@ class OpenQcow2 final : public OpenMappedImage {
     MetadataRegions tables = check_tables(l1.tables, books, options.read_only);
     image_.l1 = std::move(l1.table);
     note_missing_end(books.refcount_table);
+    if (options.read_only) note_damaged_bitmaps();
     if (!options.read_only) {
       image_.writable = WritableParts{read_bytes(image_.file, 0, kSectorBytes), std::move(tables),
                                       std::move(books.refcount_table), leaks_of(options)};
@@ -265,6 +268,22 @@ class OpenQcow2 final : public OpenMappedImage {
     if (notice) notices_.push_back(std::move(*notice));
   } catch (const std::system_error& error) {
     notices_.push_back(std::string("not known whether it is cut off: ") + error.what());
+  }
+
+  /// QEMU opens no image with damaged bitmaps. With the first write to it there are none any more.
+  void note_damaged_bitmaps() try {
+    const Header& header = image_.header;
+    if (!header.bitmaps || (header.autoclear & Feature::kBitmaps) == 0) return;
+    if (header.bitmaps->directory_bytes > kMaxBitmapDirectoryRead) return;
+    const auto bitmaps = read_bitmaps(image_.file, header);
+    if (bitmaps) return;
+    const std::string& path = image_.file.path;
+    notices_.push_back(path + ": " + bitmaps.error() +
+                       ": QEMU does not open it before its bitmaps are given up (tapring image "
+                       "check --repair all " +
+                       path + ")");
+  } catch (const std::system_error& error) {
+    notices_.push_back(std::string("not known whether its bitmaps are damaged: ") + error.what());
   }
 
   void serve_snapshot(const SnapshotTable& snapshots, const std::string& wanted) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "formats/qcow2/bytes/bitmap_directory.h"
 
+#include <set>
 #include <utility>
 
 #include "formats/qcow2/bytes/big_endian.h"
@@ -59,6 +60,9 @@ std::optional<std::string> bitmap_directory_fault(const Header& header) {
   if (extension.bitmaps == 0) return "the bitmaps extension has no bitmaps";
   if (extension.bitmaps > kMaxBitmaps) return "the bitmaps extension has too many bitmaps";
   if (extension.reserved != 0) return "the bitmaps extension has reserved bits set";
+  if (header.layout.in_cluster(extension.directory_offset) != 0) {
+    return "the bitmap directory does not begin at a cluster";
+  }
   if (extension.directory_bytes == 0) return "the bitmap directory is empty";
   if (extension.directory_bytes > kMaxBitmapDirectoryBytes) {
     return "the bitmap directory is too large";
@@ -69,6 +73,7 @@ std::optional<std::string> bitmap_directory_fault(const Header& header) {
 std::expected<std::vector<Bitmap>, std::string> parse_bitmaps(std::span<const std::byte> directory,
                                                               const Header& header) {
   std::vector<Bitmap> bitmaps;
+  std::set<std::string> names;
   for (uint32_t number = 1; number <= header.bitmaps->bitmaps; ++number) {
     const auto refused = [number](const char* reason) {
       return std::unexpected("bitmap " + std::to_string(number) + " of its directory " + reason);
@@ -84,6 +89,9 @@ std::expected<std::vector<Bitmap>, std::string> parse_bitmaps(std::span<const st
     const std::size_t length = (kBitmapFixedBytes + name_bytes + 7) / 8 * 8;
     if (length > directory.size()) return refused("is cut off");
     bitmap.name = text_of(directory.subspan(kBitmapFixedBytes, name_bytes));
+    // QEMU compares them as far as their first zero byte.
+    const bool is_new = names.insert(bitmap.name.c_str()).second;
+    if (!is_new && (bitmap.flags & Bitmap::kInUse) == 0) return refused("has the name of another");
     bitmaps.push_back(std::move(bitmap));
     directory = directory.subspan(length);
   }

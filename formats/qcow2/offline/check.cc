@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
+#include <utility>
 
 #include "formats/clusters/blocking_io.h"
 #include "formats/qcow2/bytes/big_endian.h"
@@ -77,6 +79,15 @@ void change_header(const OpenFile& file, FileWriter& writer,
   writer.sync();
 }
 
+/// Gives up all bitmaps: QEMU opens no image of which one is damaged. As after a write by somebody
+/// who knows of none, they are there, and mean nothing; their clusters are leaks.
+void drop_bitmaps(const OpenFile& file, Header& header, FileWriter& writer) {
+  header.autoclear &= ~Feature::kBitmaps;
+  change_header(file, writer, [&header](std::span<std::byte> sector) {
+    store(sector, Header::kAutoclearAt, header.autoclear);
+  });
+}
+
 /// Gives up what is lost. Does not write to tables that share a cluster with something else.
 void drop_lost(const OpenFile& file, const Header& header, Counted& counted, FileWriter& writer) {
   ReferenceWalk& walk = counted.walk;
@@ -125,7 +136,12 @@ void repair_flags(OpenFile& file, const Header& header, Counted& counted, FileWr
 
 void repair_once(OpenFile& file, Repair repair, FileWriter& writer, const CheckOptions& options) {
   Header header = read_header(file);
-  Counted counted(file, header, options);
+  std::optional<Counted> whole(std::in_place, file, header, options);
+  if (repair == Repair::all && whole->walk.bitmaps_damaged()) {
+    drop_bitmaps(file, header, writer);
+    whole.emplace(file, header, options);
+  }
+  Counted& counted = *whole;
   if (repair == Repair::all) drop_lost(file, header, counted, writer);
   // A dangling entry would lead to the new tables that are appended to the file.
   if (repair == Repair::refcounts && counted.walk.dangling() > 0) return;

@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "formats/qcow2/offline/description.h"
 
+#include <expected>
 #include <system_error>
 #include <utility>
 
-#include "formats/clusters/blocking_io.h"
-#include "formats/clusters/table_words.h"
 #include "formats/qcow2/bytes/bitmap_directory.h"
 #include "formats/qcow2/bytes/header.h"
 #include "formats/qcow2/bytes/snapshot_table.h"
 #include "formats/qcow2/offline/read_tables.h"
-#include "formats/reject.h"
 
 namespace tapring::qcow2 {
 namespace {
-
-std::vector<Bitmap> read_bitmaps(const OpenFile& file, const Header& header) {
-  const BitmapsExtension& extension = *header.bitmaps;
-  if (const auto fault = bitmap_directory_fault(header)) reject(file.path, *fault);
-  check_inside(file, header.layout, "the bitmap directory", extension.directory_offset,
-               extension.directory_bytes);
-  const AlignedBytes bytes =
-      read_bytes(file, extension.directory_offset, extension.directory_bytes);
-  auto bitmaps = parse_bitmaps(bytes.span(), header);
-  if (!bitmaps) reject(file.path, bitmaps.error());
-  return std::move(*bitmaps);
-}
 
 /// The features that an image has, as QEMU calls them.
 std::vector<std::string> feature_names(const Header& header) {
@@ -92,8 +78,12 @@ void add_tables(const OpenFile& file, const Header& header, std::vector<std::str
   extensions.bitmaps_kept = (header.autoclear & Feature::kBitmaps) != 0;
   if (!extensions.bitmaps_kept) return;
   read([&] {
-    std::vector<Bitmap> bitmaps = read_bitmaps(file, header);
-    for (Bitmap& bitmap : bitmaps) {
+    std::expected<std::vector<Bitmap>, std::string> bitmaps = read_bitmaps(file, header);
+    if (!bitmaps) {
+      troubles.push_back(std::move(bitmaps.error()));
+      return;
+    }
+    for (Bitmap& bitmap : *bitmaps) {
       extensions.bitmaps.push_back(description_of(std::move(bitmap)));
     }
   });

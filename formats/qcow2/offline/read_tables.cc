@@ -55,6 +55,19 @@ SnapshotTable read_snapshots(const OpenFile& file, const Header& header) {
   return parse_snapshots(all.span(), header);
 }
 
+std::expected<std::vector<Bitmap>, std::string> read_bitmaps(const OpenFile& file,
+                                                             const Header& header) {
+  if (auto fault = bitmap_directory_fault(header)) return std::unexpected(std::move(*fault));
+  const BitmapsExtension& extension = *header.bitmaps;
+  if (!is_inside(file, header.layout, extension.directory_offset, extension.directory_bytes)) {
+    return std::unexpected("the bitmap directory at byte " +
+                           std::to_string(extension.directory_offset) + " is outside the file");
+  }
+  const AlignedBytes bytes =
+      read_bytes(file, extension.directory_offset, extension.directory_bytes);
+  return parse_bitmaps(bytes.span(), header);
+}
+
 std::expected<std::vector<uint64_t>, std::string> read_refcount_table(const OpenFile& file,
                                                                       const Header& header) {
   if (auto fault = refcount_table_fault(header)) return std::unexpected(*fault);

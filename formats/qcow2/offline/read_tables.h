@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "formats/qcow2/bytes/bitmap_directory.h"
 #include "formats/qcow2/bytes/header.h"
 #include "formats/qcow2/bytes/snapshot_table.h"
 #include "ring/open_file.h"
@@ -22,6 +23,10 @@ Header peek_header(const OpenFile& file);
 
 /// Rejects nothing: the table's `faults` say what is wrong with it.
 SnapshotTable read_snapshots(const OpenFile& file, const Header& header);
+
+/// The bitmaps of a header that has their extension, or what is wrong with their directory.
+std::expected<std::vector<Bitmap>, std::string> read_bitmaps(const OpenFile& file,
+                                                             const Header& header);
 
 /// The entries of the refcount table, or why it cannot be followed.
 std::expected<std::vector<uint64_t>, std::string> read_refcount_table(const OpenFile& file,

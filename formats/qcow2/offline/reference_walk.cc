@@ -78,7 +78,9 @@ void ReferenceWalk::count_tables(const SnapshotTable& snapshots) {
   }
   // Without the bit the bitmaps are not kept up to date, and their clusters count as leaked.
   if (header_.bitmaps && (header_.autoclear & Feature::kBitmaps) != 0) {
+    const uint64_t before = findings_.corruptions();
     count_bitmaps(*header_.bitmaps);
+    bitmaps_damaged_ = findings_.corruptions() > before;
   }
 }
 
@@ -115,6 +117,7 @@ void ReferenceWalk::count_bitmaps(const BitmapsExtension& extension) {
     return;
   }
   if (!claim("the bitmap directory", extension.directory_offset, extension.directory_bytes)) return;
+  bitmap_tables_.insert(extension.directory_offset);
   const AlignedBytes bytes =
       read_bytes(file_, extension.directory_offset, extension.directory_bytes);
   const auto bitmaps = parse_bitmaps(bytes.span(), header_);
@@ -129,6 +132,7 @@ void ReferenceWalk::count_bitmaps(const BitmapsExtension& extension) {
 
 void ReferenceWalk::count_bitmap(const std::string& what, uint64_t offset, uint32_t entries) {
   if (!claim(what, offset, uint64_t{entries} * 8)) return;
+  bitmap_tables_.insert(offset);
   for_each_word(file_, offset, entries, [&](uint64_t index, uint64_t word) {
     const uint64_t data = word & BitmapTableEntry::kOffset;
     const auto entry = [&] {
@@ -161,6 +165,7 @@ void ReferenceWalk::check_overlaps() {
     for (uint64_t at = begin; at < end; at += layout_.cluster_bytes()) {
       if (counts_.of(at >> layout_.cluster_bits) == 1) continue;
       l1_tables_.erase(begin);
+      bitmaps_damaged_ = bitmaps_damaged_ || bitmap_tables_.contains(begin);
       overlaps("a table", at);
     }
   }

@@ -44,6 +44,9 @@ class ReferenceWalk {
   /// After everything is counted: finds tables that share a cluster with something else.
   void check_overlaps();
 
+  /// After check_overlaps(): whether something is wrong with the bitmaps: QEMU opens no such image.
+  bool bitmaps_damaged() const noexcept { return bitmaps_damaged_; }
+
   /// After check_overlaps(): whether this is the L1 table of the disk or of a snapshot and shares
   /// its clusters with nothing, so that it may be written.
   bool may_write_l1(uint64_t offset) const noexcept;
@@ -72,9 +75,11 @@ class ReferenceWalk {
   Findings& findings_;
   L2Tables l2_tables_;
   std::map<uint64_t, uint64_t> claimed_;  ///< tables that are no L2 tables: begin and end
+  std::set<uint64_t> bitmap_tables_;      ///< that could be followed
   std::set<uint64_t> l1_tables_;          ///< that could be followed; then: that may be written
   std::vector<uint64_t> overlapping_l2_;  ///< where those are, in order
   uint64_t dangling_ = 0;
+  bool bitmaps_damaged_ = false;
 };
 
 }  // namespace tapring::qcow2

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "formats/format.h"
 #include "formats/image_file.h"
 #include "formats/qcow2/bytes/big_endian.h"
 #include "formats/qcow2/bytes/header.h"
@@ -26,6 +27,7 @@ namespace {
 
 using namespace std::literals;
 using qcow2::load;
+using testing::Contains;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -108,6 +110,9 @@ const BitmapDamage kBitmapDamages[] = {
     {"type", BitmapDamage::entry, 16, "\x02"s},
     {"granularity", BitmapDamage::entry, 17, "\x08"s},
     {"extra_data", BitmapDamage::entry, 23, "\x08"s},
+    // The name of the second, "second".
+    {"name_of_the_second", BitmapDamage::entry, 19, "\x06\0\0\0\0second"s},
+    {"name_of_the_second_and_zeros", BitmapDamage::entry, 19, "\x08\0\0\0\0second\0\0"s},
 };
 
 class Qcow2BitmapDamage : public Qcow2Bitmap, public testing::WithParamInterface<BitmapDamage> {
@@ -124,11 +129,14 @@ class Qcow2BitmapDamage : public Qcow2Bitmap, public testing::WithParamInterface
     file << GetParam().bytes;
   }
 
-  uint64_t corruptions() const {
+  OpenFile file(bool read_only) const {
     ImageOptions options = options_;
-    options.read_only = true;
-    const OpenFile file = open_file(image_file(options, options.path, Caching::page_cache));
-    return qcow2::check_image(file, {}).findings.corruptions();
+    options.read_only = read_only;
+    return open_file(image_file(options, options.path, Caching::page_cache));
+  }
+
+  uint64_t corruptions() const {
+    return qcow2::check_image(file(true), {}).findings.corruptions();
   }
 };
 
@@ -142,6 +150,37 @@ TEST_P(Qcow2BitmapDamage, IsFoundWhereQemuOpensNoSuchImage) {
                            " 2>&1"),
                std::runtime_error);
   EXPECT_GT(corruptions(), 0U);
+}
+
+TEST_P(Qcow2BitmapDamage, IsToldToAReader) {
+  options_.read_only = true;
+  const auto notices = [&] { return find_format("qcow2")->open(options_)->notices(); };
+  EXPECT_THAT(notices(), Not(Contains(HasSubstr("bitmap"))));
+  damage();
+  EXPECT_THAT(notices(), Contains(HasSubstr("bitmap")));
+}
+
+TEST_P(Qcow2BitmapDamage, IsRepairedByGivingAllUp) {
+  const std::string content = content_by_qemu(options_.path);
+  damage();
+  {
+    OpenFile image = file(false);
+    const ImageCheck left = qcow2::repair_image(image, Repair::all, {});
+    EXPECT_EQ(left.findings.corruptions(), 0U);
+    EXPECT_EQ(left.findings.leaks(), 0U) << "their clusters are free";
+  }
+  EXPECT_EQ(complaints_of_qemu(options_.path), "");
+  EXPECT_TRUE(content_by_qemu(options_.path) == content);
+  EXPECT_THAT(info(), Not(HasSubstr("name: first")));
+}
+
+/// Leaks are freed and refcounts raised without giving anything up.
+TEST_F(Qcow2Bitmap, IsKeptByRepairsOfOthers) {
+  const std::string before = bytes_of_file(options_.path);
+  ImageOptions options = options_;
+  OpenFile file = open_file(image_file(options, options.path, Caching::page_cache));
+  qcow2::repair_image(file, Repair::all, {});
+  EXPECT_TRUE(bytes_of_file(options_.path).starts_with(before));
 }
 
 TEST_F(Qcow2Bitmap, IsLeftAsItIsByReading) {
