@@ -141,6 +141,21 @@ TEST_F(CliImage, InfoNamesFormatsThatHaveNoDriver) {
   }
 }
 
+/// A guest that encrypts its whole disk is nothing to tell.
+TEST_F(CliImage, AnEncryptedDiskIsServedWithoutANotice) {
+  ImageOptions options;
+  options.path = path("disk");
+  options.read_only = true;
+  for (const auto& [format, magic] : {std::pair{"gzip", "\x1F\x8B"},
+                                      std::pair{"luks", "LUKS\xBA\xBE"}}) {
+    std::ofstream(options.path) << magic;
+    std::filesystem::resize_file(options.path, 1 << 20);
+    const bool is_told = format == std::string("gzip");
+    EXPECT_THAT(find_format("raw")->open(options)->notices(),
+                testing::Contains(HasSubstr("looks like")).Times(is_told ? 1 : 0));
+  }
+}
+
 TEST_F(CliImage, InfoFollowsTheChainAsFarAsFormatsAreStated) {
   run_command("truncate -s 1M " + shell_quoted(path("raw")));
   create("middle", "-b raw -F raw");
