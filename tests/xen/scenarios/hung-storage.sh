@@ -3,8 +3,8 @@
 # Storage that does not answer holds up its own disks only: while an image of it is opened, while it
 # is served, and when all processes are killed meanwhile.
 #
-# The file system lies on a suspended device-mapper device: whoever waits for it sleeps in the kernel,
-# unkillable, as on a dead NFS server.
+# The file system lies on a suspended device-mapper device: whoever waits for it sleeps in the
+# kernel, unkillable, as on a dead NFS server.
 #
 # control: no
 
