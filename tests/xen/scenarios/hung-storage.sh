@@ -81,7 +81,6 @@ dmsetup suspend --noflush --nolockfs dead
 during=$(iops_of_quick during)
 step "the quick disk: $before writes a second before, $during during that"
 ((during > 0)) || die "the dead file system holds up the quick disk"
-wait_for 20 "the slow disk to be seen" is_in_state 0/xvda hanging
 
 step "all processes are killed meanwhile"
 kill_all
@@ -90,7 +89,7 @@ daemon_start --isolation storage
 wait_for 10 "the quick disk" is_in_state 0/xvdb connected
 step "served after $(((${EPOCHREALTIME/./} - ${started/./}) / 1000)) ms"
 expect_same /tmp/reference /dev/xvdb
-! is_in_state 0/xvda connected || die "the slow disk cannot be connected"
+wait_for 20 "the slow disk to be told" is_in_state 0/xvda hanging
 
 step "and answers again"
 dmsetup resume dead
