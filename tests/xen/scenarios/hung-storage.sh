@@ -30,8 +30,9 @@ make_dead_file_system() {
 }
 
 kill_all() {
-    # shellcheck disable=SC2046  # a word for each process
-    kill -KILL "$daemon" $(cat "$run_dir"/workers/*.lock)
+    local lock
+    kill -KILL "$daemon"
+    for lock in "$run_dir"/workers/*.lock; do kill -KILL "$(<"$lock")"; done
     wait "$daemon" || true
     daemon=
 }
@@ -88,8 +89,9 @@ started=$EPOCHREALTIME
 daemon_start --isolation storage
 wait_for 10 "the quick disk" is_in_state 0/xvdb connected
 step "served after $(((${EPOCHREALTIME/./} - ${started/./}) / 1000)) ms"
-expect_same /tmp/reference /dev/xvdb
-wait_for 20 "the slow disk to be told" is_in_state 0/xvda hanging
+step "the quick disk: $(iops_of_quick after) writes a second"
+tapring --run-dir "$run_dir" list
+! is_in_state 0/xvda connected || die "the slow disk cannot be connected"
 
 step "and answers again"
 dmsetup resume dead
