@@ -343,7 +343,7 @@ readonly load_fio="fio --name=verify --rw=randrw --bsrange=4k-64k --size=16M --v
 
 load() { # DEVICE [DIRECTORY]: goes on until end_of_load
     local at=${2:-/tmp/load}
-    echo "mkdir -p $at; (code=0; while [ ! -e $at/stop ]; do" \
+    echo "rm -rf $at; mkdir -p $at; (code=0; while [ ! -e $at/stop ]; do" \
         "$load_fio --filename=$1 >>$at/log 2>&1 || { code=\$?; break; };" \
         "done; echo \$code >$at/code) &"
 }
