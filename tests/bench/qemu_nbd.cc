@@ -22,16 +22,16 @@ namespace {
 
 constexpr int kFirstActivatedFd = 3;  // as systemd hands over sockets
 constexpr int kBacklog = 16;
-constexpr std::chrono::seconds kPatience{60};  // until an image is closed
+constexpr std::chrono::seconds kEndPatience{60};  // until an image is closed
 constexpr std::chrono::seconds kTermination{5};
 
-[[noreturn]] void fail(const char* what) {
+[[noreturn]] void fail_nbd(const char* what) {
   throw std::system_error(errno, std::system_category(), what);
 }
 
 UniqueFd unix_socket() {
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket) fail("socket");
+  if (!socket) fail_nbd("socket");
   return socket;
 }
 
@@ -41,8 +41,8 @@ UniqueFd listening_socket() {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const auto* any = reinterpret_cast<const sockaddr*>(&address);
-  if (::bind(socket.get(), any, sizeof address.sun_family) != 0) fail("bind");
-  if (::listen(socket.get(), kBacklog) != 0) fail("listen");
+  if (::bind(socket.get(), any, sizeof address.sun_family) != 0) fail_nbd("bind");
+  if (::listen(socket.get(), kBacklog) != 0) fail_nbd("listen");
   return socket;
 }
 
@@ -50,9 +50,9 @@ UniqueFd connected_to(const UniqueFd& listening) {
   sockaddr_un address{};
   socklen_t length = sizeof address;
   auto* where = reinterpret_cast<sockaddr*>(&address);
-  if (::getsockname(listening.get(), where, &length) != 0) fail("getsockname");
+  if (::getsockname(listening.get(), where, &length) != 0) fail_nbd("getsockname");
   UniqueFd socket = unix_socket();
-  if (::connect(socket.get(), where, length) != 0) fail("connect");
+  if (::connect(socket.get(), where, length) != 0) fail_nbd("connect");
   return socket;
 }
 
@@ -97,7 +97,7 @@ QemuNbd::QemuNbd(const Options& options) {
   arguments.push_back(nullptr);
   const pid_t parent = ::getpid();
   process_ = ::fork();
-  if (process_ < 0) fail("fork");
+  if (process_ < 0) fail_nbd("fork");
   if (process_ == 0) become_qemu_nbd(listening, parent, arguments);
 }
 
@@ -122,7 +122,7 @@ std::chrono::nanoseconds QemuNbd::processor_time() const {
 }
 
 void QemuNbd::wait_for_end() {
-  if (!ends_within(kPatience)) throw std::runtime_error("qemu-nbd does not end");
+  if (!ends_within(kEndPatience)) throw std::runtime_error("qemu-nbd does not end");
   if (status_ != 0) {
     throw std::runtime_error("qemu-nbd ended with status " + std::to_string(status_));
   }
