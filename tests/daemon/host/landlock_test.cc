@@ -22,7 +22,7 @@ using Access = Landlock::Access;
 class LandlockTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!Landlock::make()) GTEST_SKIP() << "this kernel has no Landlock";
+    ASSERT_TRUE(Landlock::make()) << "this kernel has no Landlock, which Debian 12's has";
     for (const char* name : {"read", "written", "else"}) {
       fs::create_directory(directory_.path() / name);
       std::ofstream(directory_.path() / name / "file") << "x";
